@@ -1,0 +1,261 @@
+"""The app: the list of commands, each loaded when it is called, the global options, and the one error boundary."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from importlib import import_module
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from crmcli import __version__
+from crmcli.errors import CrmError, InputError, InterruptedByUserError, OvertakenError
+from crmcli.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmcli.session import Session
+
+# Command -> (its module in crmcli.commands, what the list of commands says of it), in the order of the list.
+COMMANDS = {
+    "init": ("init", "create a store, its admin's identity and a recovery key"),
+    "demo": ("demo", "make a company with a year of history, and report on it"),
+    "add-client": ("add_client", "record somebody who showed interest"),
+    "log-call": ("log_call", "record a call, what was said and what was promised"),
+    "log-activity": ("log_activity", "record a meeting, e-mail, message, visit or web request"),
+    "log-sale": ("log_sale", "record a sale or a refund"),
+    "void": ("void", "take back a sale or an activity that was a mistake"),
+    "advance-stage": ("advance_stage", "move a deal on, back, to won or to lost"),
+    "show": ("show", "show everything about one client"),
+    "find": ("find", "find clients by any text"),
+    "list": ("list", "list clients, deals, calls, sales or reminders"),
+    "report funnel": ("report_funnel", "where clients drop off, stage by stage"),
+    "report summary": ("report_summary", "the standard figures of a period on one page"),
+    "import": ("import_", "take in clients, deals, stages, calls or sales from a file"),
+    "process show": ("process_show", "print the sales process as a file to edit"),
+    "process apply": ("process_apply", "make a file the sales process"),
+    "verify": ("verify", "check every signature, hash and row of the store"),
+    "gc": ("gc", "compact small files and remove what nobody reads any more"),
+    "doctor": ("doctor", "check that this machine and store are in order"),
+}
+GROUPS = {"report": "reports on sales and the process", "process": "the prescribed sales process"}
+GLOBAL = ("--store", "--identity", "--op-id")
+MOST_ATTEMPTS = 5
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command's module when the command is called, not to list it."""
+
+    prefix = ""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Return the names of the commands, groups once."""
+        names = (name.removeprefix(self.prefix) for name in COMMANDS if name.startswith(self.prefix))
+        return list(dict.fromkeys(name.split(" ")[0] for name in names))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Return a command, imported, or a group of them, or None."""
+        name = self.prefix + cmd_name
+        if name in COMMANDS:
+            module, help_line = COMMANDS[name]
+            function = "list_" if module == "list" else module
+            return _command(cmd_name, getattr(import_module(f"crmcli.commands.{module}"), function), help_line)
+        if name in GROUPS:
+            return _group(name)
+        return None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the first argument names. Raises: InputError naming the near ones."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "crmcli --help lists the commands"
+            raise InputError(f"there is no command {self.prefix}{args[0]}", hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands without importing one."""
+        helps = GROUPS | {name.removeprefix(self.prefix): COMMANDS[name][1] for name in COMMANDS}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, helps[name]) for name in self.list_commands(ctx)])
+
+
+def _command(name: str, function: Any, help_line: str) -> TyperCommand:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name, short_help=help_line)(function)
+    command: TyperCommand = typer.main.get_command(app)  # type: ignore[assignment]
+    return command
+
+
+def _group(name: str) -> TyperGroup:
+    class Group(LazyGroup):
+        prefix = f"{name} "
+
+    return Group(name=name, help=GROUPS[name][0].upper() + GROUPS[name][1:] + ".", rich_markup_mode=None)
+
+
+app = typer.Typer(
+    name="crmcli",
+    cls=LazyGroup,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def crmcli(
+    ctx: typer.Context,
+    store: Annotated[str | None, typer.Option(metavar="DIR", help="the store (CRMCLI_STORE; else data/ here)")] = None,
+    identity: Annotated[str | None, typer.Option(metavar="FILE", help="the identity (CRMCLI_IDENTITY)")] = None,
+    op_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="repeat an operation whose outcome was unknown")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="print the version", is_eager=True)] = False,  # noqa: FBT002
+) -> None:
+    """Keep a company's client base: encrypted, signed, with reminders and reports, in plain files."""
+    run = ctx.obj
+    if version:
+        run.output.line(f"crmcli {__version__}")
+        raise typer.Exit
+    run.session = run.session or _session(store, identity, op_id, run.output)
+    ctx.obj = run.session
+
+
+def _session(store: str | None, identity: str | None, op_id: str | None, output: Output) -> Session:
+    from crmcli.session import Session
+
+    session = Session.of_process(store, identity, op_id)
+    session.output = output
+    return session
+
+
+class Run:
+    """What outlives an attempt at a command: where it talks, and the session once there is one."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.session: Session | None = None
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and end it with the exit code; leaves no time to tear down."""
+    # A short run allocates little that is worth collecting, and the process is about to go.
+    gc.disable()
+    _harden()
+    output = Output()
+    code = run(sys.argv[1:], output)
+    output.flush()
+    os._exit(code)
+
+
+def run(arguments: Sequence[str], output: Output) -> int:
+    """Run a command line and return its exit code, every failure told in two lines at most."""
+    state = Run(output)
+    try:
+        code = _attempts(_hoisted(list(arguments)), state)
+    except CrmError as error:
+        code = _tell(error, output)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _tell(InterruptedByUserError("interrupted; nothing was saved"), output)
+    except BrokenPipeError:
+        code = 0
+    except MemoryError:
+        code = _tell(CrmError("not enough memory"), output)
+    except Exception as error:  # noqa: BLE001 - the boundary
+        code = _tell(_unforeseen(error), output)
+    try:
+        if state.session is not None:
+            output.flush()
+            state.session.close(succeeded=code == 0)
+    except (CrmError, OSError, KeyboardInterrupt):
+        # Upkeep is tried again by the next command; what was asked for is done and said.
+        pass
+    return code
+
+
+def _attempts(arguments: list[str], state: Run) -> int:
+    """Run the command, again from its start if somebody else's commit overtook it; return its exit code."""
+    command = typer.main.get_command(app)
+    for attempt in range(MOST_ATTEMPTS):
+        try:
+            with command.make_context("crmcli", list(arguments), obj=state) as context:
+                command.invoke(context)
+        except typer.Exit as ended:
+            return int(ended.exit_code)
+        except typer.TyperException as error:
+            raise _usage(error) from error
+        except OvertakenError:
+            if attempt + 1 == MOST_ATTEMPTS or state.session is None:
+                raise
+            state.session.attempt = attempt + 1
+        else:
+            return 0
+    return 1
+
+
+def _hoisted(arguments: list[str]) -> list[str]:
+    """Return the arguments with the global options first, wherever before a `--` they were typed."""
+    front: list[str] = []
+    rest: list[str] = []
+    queue = iter(arguments)
+    for argument in queue:
+        name, equals, _ = argument.partition("=")
+        if argument == "--":
+            rest += [argument, *queue]
+        elif name in GLOBAL:
+            front += [argument] if equals else [argument, *islice(queue, 1)]
+        else:
+            rest.append(argument)
+    return front + rest
+
+
+def _usage(error: typer.TyperException) -> CrmError:
+    """Return what the command line's parser says, in our words; an incomplete command line shows the help instead."""
+    text = getattr(error, "format_message", lambda: str(error))()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return InputError("which command?", "crmcli --help lists them")
+    context = getattr(error, "ctx", None)
+    line = " ".join(text.split()).rstrip(".")
+    path = getattr(context, "command_path", "crmcli")
+    return InputError(line[:1].lower() + line[1:], f"{path} --help shows how")
+
+
+def _tell(error: CrmError, output: Output) -> int:
+    if error.exit_code:
+        output.error(error)
+    else:
+        output.note(error.message)
+    return error.exit_code
+
+
+def _unforeseen(error: Exception) -> CrmError:
+    """Return a line that names the place of a bug and no value; the environment can ask for all of it."""
+    if os.environ.get("CRMCLI_TRACEBACK"):
+        raise error
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}" if place else "?"  # noqa: PTH119
+    return CrmError(
+        f"unforeseen {type(error).__name__} in {where}", "please report it; CRMCLI_TRACEBACK=1 shows where it came from"
+    )
+
+
+def _harden() -> None:
+    """Leave no core file, and let a termination end a command as Ctrl-C does."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, ValueError, OSError):
+        pass

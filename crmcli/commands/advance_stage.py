@@ -1,0 +1,53 @@
+"""`crmcli advance-stage`: move a deal on, back, to won or to lost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crmcli.commands.params import DealId, Form, Note, When, Who, amount
+from crmcli.commands.showing import show_records
+from crmcli.errors import InputError
+from crmcli.model.closing import lose_until, move, win_with_sale
+from crmcli.storage.finding import deal_to_move
+
+
+def advance_stage(
+    ctx: typer.Context,
+    client: Who,
+    to: Annotated[str | None, typer.Option(metavar="STAGE", help="a stage other than the next")] = None,
+    won: Annotated[str | None, typer.Option(metavar="AMOUNT", help="close it as won; writes the sale too")] = None,
+    lost: Annotated[str | None, typer.Option(metavar="REASON", help="close it as lost, for a listed reason")] = None,
+    return_on: Annotated[
+        str | None, typer.Option("--return", metavar="DATE", help="with --lost: when to come back; reminds you")
+    ] = None,
+    note: Note = None,
+    when: When = None,
+    deal: DealId = None,
+    form: Form = "table",
+) -> None:
+    """Move the client's deal to its next stage, or where the options say.
+
+    A lost deal is reopened by naming the stage with --to.
+    """
+    crm = ctx.obj
+    if sum(option is not None for option in (to, won, lost)) > 1:
+        raise InputError("--to, --won and --lost exclude one another")
+    if return_on is not None and lost is None:
+        raise InputError("--return goes with --lost")
+    with crm.writing() as store:
+        acting = crm.acting(store, when)
+        known = store.client(client)
+        current = deal_to_move(store, known, deal, reopening=to is not None)
+        if won is not None:
+            records = win_with_sale(acting, current, amount(won))
+        elif lost is not None:
+            records = lose_until(
+                acting, store.process, current, lost, crm.day(store, return_on, "return"), store.of_client("reminders", known.client_id)
+            )
+        else:
+            records = move(acting, store.process, current, to)
+        records += acting.note(known.client_id, current.deal_id, "note", note)
+        store.put(*records)
+    show_records(crm, records, form)

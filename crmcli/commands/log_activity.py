@@ -1,0 +1,38 @@
+"""`crmcli log-activity`: record a touch that was no call."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import typer
+
+from crmcli.commands.params import DealId, Form, When, Who
+from crmcli.commands.showing import show_records
+from crmcli.model.touching import Touch, log_touch
+from crmcli.storage.finding import deal_touched
+
+
+def log_activity(
+    ctx: typer.Context,
+    client: Who,
+    kind: Annotated[Literal["meeting", "email", "message", "visit", "web_request"], typer.Argument(help="what it was")],
+    direction: Annotated[Literal["in", "out"] | None, typer.Option(help="in came from them, out from you")] = None,
+    minutes: Annotated[Decimal | None, typer.Option(metavar="N", help="how long it took", parser=Decimal)] = None,
+    said: Annotated[str | None, typer.Option(metavar="TEXT", help="what was said or written")] = None,
+    promise: Annotated[str | None, typer.Option(metavar="TEXT", help="what you promised; needs --due")] = None,
+    due: Annotated[str | None, typer.Option(metavar="DATE", help="when to be reminded")] = None,
+    about: Annotated[str | None, typer.Option(metavar="TEXT", help="what it, or the reminder, is about")] = None,
+    when: When = None,
+    deal: DealId = None,
+    form: Form = "table",
+) -> None:
+    """Record a meeting, e-mail, message, visit or web request. A promise becomes a reminder on its date."""
+    crm = ctx.obj
+    with crm.writing() as store:
+        acting = crm.acting(store, when)
+        known = store.client(client)
+        touch = Touch(kind, direction, None, minutes, said, promise, crm.due(store, due), about)
+        records = log_touch(acting, known.client_id, touch, deal_touched(store, known, deal))
+        store.put(*records)
+    show_records(crm, records, form)

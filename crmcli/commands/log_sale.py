@@ -1,0 +1,56 @@
+"""`crmcli log-sale`: record a sale, or give back part or all of one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crmcli.commands.params import Form, When, Who, amount, item
+from crmcli.commands.showing import show_records
+from crmcli.model.closing import win_with_sale
+from crmcli.model.reminding import remind
+from crmcli.model.selling import refund, sell
+from crmcli.storage.finding import deal_named, open_deals, sale_named
+
+
+def log_sale(
+    ctx: typer.Context,
+    client: Who,
+    total: Annotated[str, typer.Argument(metavar="AMOUNT", help="the sum of the document")],
+    items: Annotated[
+        list[str] | None, typer.Option("--item", metavar="NAME:QTY:PRICE", help="a line of it; repeatable")
+    ] = None,
+    next_on: Annotated[
+        str | None, typer.Option("--next", metavar="DATE", help="when they buy next; reminds you")
+    ] = None,
+    refund_of: Annotated[str | None, typer.Option(metavar="ID", help="the sale that AMOUNT is given back of")] = None,
+    deal: Annotated[str | None, typer.Option(metavar="ID", help="the deal that this sale wins")] = None,
+    when: When = None,
+    form: Form = "table",
+) -> None:
+    """Record a sale. With --deal it wins that deal, so that nothing is counted twice."""
+    crm = ctx.obj
+    with crm.writing() as store:
+        acting = crm.acting(store, when)
+        known = store.client(client)
+        sold = amount(total)
+        if refund_of is not None:
+            original = sale_named(store, known, refund_of)
+            records = [refund(acting, original, sold, store.of_client("sales", known.client_id))]
+        else:
+            lines = [item(text) for text in items or ()]
+            records = (
+                sell(acting, known.client_id, sold, lines, store.products)
+                if deal is None
+                else win_with_sale(acting, deal_named(store, known, deal), sold, lines, store.products)
+            )
+        due = crm.day(store, next_on, "next purchase")
+        if due is not None:
+            reminders = store.of_client("reminders", known.client_id)
+            records += remind(acting, known.client_id, "next_purchase", due[1], known=reminders)
+        left_open = [] if deal or refund_of else open_deals(store, known)
+        store.put(*records)
+    show_records(crm, records, form)
+    if left_open:
+        crm.say(f"the client has {len(left_open)} open deal(s): --deal ID links the sale and wins the deal")

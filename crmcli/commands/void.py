@@ -1,0 +1,29 @@
+"""`crmcli void`: take back a sale or an activity that was a mistake."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crmcli.commands.params import Form
+from crmcli.commands.showing import show_records
+from crmcli.model.selling import void as void_rule
+from crmcli.storage.finding import sale_or_activity
+
+
+def void(
+    ctx: typer.Context,
+    record: Annotated[str, typer.Argument(metavar="ID", help="the sale or activity")],
+    form: Form = "table",
+) -> None:
+    """Take a sale or an activity out of every figure because it was a mistake. It stays in the history.
+
+    Goods that came back are no mistake: that is a refund, log-sale --refund-of.
+    """
+    crm = ctx.obj
+    with crm.writing() as store:
+        found = sale_or_activity(store, record)
+        voided = void_rule(found, store.of_client("sales", found.client_id))
+        store.put(voided)
+    show_records(crm, [voided], form)

@@ -1,0 +1,51 @@
+"""Rules that touch a deal and more: moving it, winning it with its sale, losing it with the date to come back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmcli.model import pipeline
+from crmcli.model.reminding import remind
+from crmcli.model.selling import Item, sell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from crmcli.model.acting import Acting
+    from crmcli.model.process import Process
+    from crmcli.model.records import Deal, Product, Record, Reminder
+
+
+def move(acting: Acting, process: Process, deal: Deal, to: str | None) -> list[Record]:
+    """Return the deal at its next stage or at `to`, and the entry in its history."""
+    return list(pipeline.advance(acting, process.pipeline(deal.pipeline), deal, to))
+
+
+def win_with_sale(
+    acting: Acting,
+    deal: Deal,
+    amount: Decimal,
+    items: Sequence[Item] = (),
+    products: Iterable[Product] = (),
+) -> list[Record]:
+    """Return the deal won, the entry in its history, and the sale that it was, linked to it."""
+    sale = sell(acting, deal.client_id, amount, items, products, deal.deal_id)
+    return [*pipeline.win(acting, deal, amount), *sale]
+
+
+def lose_until(
+    acting: Acting,
+    process: Process,
+    deal: Deal,
+    reason: str,
+    back: tuple[date, datetime] | None,
+    known: Iterable[Reminder],
+) -> list[Record]:
+    """Return the deal lost for a listed reason, and the reminder of the local day and instant to come back."""
+    return_on, due_at = back or (None, None)
+    records: list[Record] = [*pipeline.lose(acting, deal, process.lost_reason(reason), return_on)]
+    if due_at is not None:
+        records += remind(acting, deal.client_id, "return", due_at, deal_id=deal.deal_id, known=known)
+    return records

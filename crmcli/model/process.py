@@ -1,0 +1,241 @@
+"""The prescribed sales process: pipelines, their stages in order, and the lists that values come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from crmcli.errors import InputError, RuleError
+from crmcli.model.records import LOST, WON
+
+_MOST_LETTERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step of a pipeline; `id` is what records hold and never changes, `name` is what people read."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Stages in the order in which a deal goes through them."""
+
+    id: str
+    name: str
+    stages: tuple[Stage, ...]
+
+    def position(self, stage: str) -> int:
+        """Return the place of a stage, from 1. Raises: RuleError if the pipeline has no such stage."""
+        for place, known in enumerate(self.stages, 1):
+            if known.id == stage:
+                return place
+        raise RuleError(f"the process has no stage {stage!r} any more")
+
+    def stage(self, text: str) -> Stage:
+        """Return the stage of that id or name, in any letter case. Raises: InputError naming the near ones."""
+        for known in self.stages:
+            if text.casefold() in (known.id.casefold(), known.name.casefold()):
+                return known
+        raise _unknown("stage", text, [stage.id for stage in self.stages])
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProduct:
+    """A product as the process file lists it; `price` is decimal text."""
+
+    name: str
+    category: str | None = None
+    price: str | None = None
+    use_up_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What all managers of the company share: pipelines, lost reasons, sources, segments, products."""
+
+    pipelines: tuple[Pipeline, ...]
+    lost_reasons: tuple[str, ...]
+    sources: tuple[str, ...]
+    segments: tuple[str, ...]
+    products: tuple[ListedProduct, ...] = ()
+
+    def pipeline(self, name: str | None = None) -> Pipeline:
+        """Return the pipeline of that id or name; the first one is the default. Raises: InputError."""
+        if name is None:
+            return self.pipelines[0]
+        for pipeline in self.pipelines:
+            if name.casefold() in (pipeline.id.casefold(), pipeline.name.casefold()):
+                return pipeline
+        raise _unknown("pipeline", name, [pipeline.id for pipeline in self.pipelines])
+
+    def source(self, text: str) -> str:
+        """Return the source as the list writes it. Raises: InputError."""
+        return _listed("source", text, self.sources)
+
+    def segment(self, text: str) -> str:
+        """Return the segment as the list writes it. Raises: InputError."""
+        return _listed("segment", text, self.segments)
+
+    def lost_reason(self, text: str) -> str:
+        """Return the reason as the list writes it. Raises: InputError."""
+        return _listed("lost reason", text, self.lost_reasons)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the process as the plain values that `from_plain` and a process file hold."""
+        return {
+            "pipelines": [
+                {
+                    "id": pipeline.id,
+                    "name": pipeline.name,
+                    "stages": [{"id": stage.id, "name": stage.name} for stage in pipeline.stages],
+                }
+                for pipeline in self.pipelines
+            ],
+            "lost_reasons": list(self.lost_reasons),
+            "sources": list(self.sources),
+            "segments": list(self.segments),
+            "products": [
+                {name: value for name, value in product_cells(product).items() if value is not None}
+                for product in self.products
+            ],
+        }
+
+    @classmethod
+    def from_plain(cls, document: dict[str, Any]) -> Process:
+        """Return the process in plain values, as TOML or JSON give them. Raises: InputError naming the key."""
+        _only(document, "the process", {"pipelines", "lost_reasons", "sources", "segments", "products"})
+        pipelines = document.get("pipelines")
+        if not isinstance(pipelines, list) or not pipelines:
+            raise InputError("the process has no [[pipelines]]")
+        parsed = tuple(_pipeline(pipeline) for pipeline in pipelines)
+        _distinct("pipeline", [pipeline.id for pipeline in parsed])
+        products = document.get("products", [])
+        if not isinstance(products, list):
+            raise InputError("products: must be a list of tables")
+        listed = tuple(_product(product) for product in products)
+        _distinct("product", [product.name for product in listed])
+        return cls(
+            parsed,
+            _texts(document, "lost_reasons"),
+            _texts(document, "sources"),
+            _texts(document, "segments"),
+            listed,
+        )
+
+
+def product_cells(product: ListedProduct) -> dict[str, Any]:
+    """Return the cells of a listed product by name."""
+    return {name: getattr(product, name) for name in ListedProduct.__slots__}
+
+
+def _pipeline(document: Any) -> Pipeline:
+    if not isinstance(document, dict):
+        raise InputError("pipelines: must be a list of tables")
+    _only(document, "a pipeline", {"id", "name", "stages"})
+    name = _name(document.get("id"), "the id of a pipeline")
+    stages = document.get("stages")
+    if not isinstance(stages, list) or not stages:
+        raise InputError(f"pipeline {name!r} has no stages")
+    parsed = []
+    for stage in stages:
+        cells = {"id": stage} if isinstance(stage, str) else stage
+        if not isinstance(cells, dict):
+            raise InputError(f"pipeline {name!r}: a stage is a name or a table")
+        _only(cells, "a stage", {"id", "name"})
+        stage_id = _name(cells.get("id"), "the id of a stage")
+        if stage_id.casefold() in (WON, LOST):
+            raise InputError(f"pipeline {name!r}: {stage_id!r} is how a deal ends, not a stage")
+        parsed.append(Stage(stage_id, _name(cells.get("name", stage_id), "the name of a stage")))
+    _distinct("stage", [stage.id for stage in parsed])
+    return Pipeline(name, _name(document.get("name", name), "the name of a pipeline"), tuple(parsed))
+
+
+def _product(document: Any) -> ListedProduct:
+    if not isinstance(document, dict):
+        raise InputError("products: must be a list of tables")
+    _only(document, "a product", set(ListedProduct.__slots__))
+    name = _name(document.get("name"), "the name of a product")
+    category = document.get("category")
+    price, days = document.get("price"), document.get("use_up_days")
+    if price is not None and (isinstance(price, bool) or not isinstance(price, (int, str, float))):
+        raise InputError(f"product {name!r}: price must be a number")
+    if days is not None and (type(days) is not int or days < 1):
+        raise InputError(f"product {name!r}: use_up_days must be a whole number from 1 on")
+    return ListedProduct(
+        name,
+        None if category is None else _name(category, "the category of a product"),
+        None if price is None else str(price),
+        days,
+    )
+
+
+def _texts(document: dict[str, Any], key: str) -> tuple[str, ...]:
+    values = document.get(key, [])
+    if not isinstance(values, list):
+        raise InputError(f"{key}: must be a list of texts")
+    texts = tuple(_name(value, key) for value in values)
+    _distinct(key, list(texts))
+    return texts
+
+
+def _name(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{what} must be a text")
+    text = value.strip()
+    if len(text) > _MOST_LETTERS or not text.isprintable():
+        raise InputError(f"{what} must be printable and at most {_MOST_LETTERS} letters long")
+    return text
+
+
+def _only(document: dict[str, Any], what: str, known: set[str]) -> None:
+    for key in document:
+        if key not in known:
+            raise InputError(f"{what} has no key {key!r}", _near(key, sorted(known)))
+
+
+def _distinct(what: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            raise InputError(f"{what} {name!r} is there twice")
+        seen.add(name.casefold())
+
+
+def _listed(what: str, text: str, known: tuple[str, ...]) -> str:
+    for value in known:
+        if value.casefold() == text.strip().casefold():
+            return value
+    raise _unknown(what, text, list(known))
+
+
+def _unknown(what: str, text: str, known: list[str]) -> InputError:
+    shown = text if len(text) <= _MOST_LETTERS else text[:_MOST_LETTERS] + "…"
+    return InputError(f"the process has no {what} {shown!r}", _near(text, known))
+
+
+def _near(text: str, known: list[str]) -> str | None:
+    from difflib import get_close_matches
+
+    near = get_close_matches(text.casefold(), [value.casefold() for value in known], n=3, cutoff=0.5)
+    shown = [value for value in known if value.casefold() in near] or known
+    return f"there is {', '.join(shown[:12])}" if shown else "the list is empty: crmcli process apply fills it"
+
+
+DEFAULT = Process(
+    pipelines=(
+        Pipeline(
+            "new",
+            "New clients",
+            tuple(
+                Stage(name, name.capitalize())
+                for name in ("call", "discovery", "proposal", "meeting", "revision", "closing")
+            ),
+        ),
+    ),
+    lost_reasons=("price", "competitor", "no need", "no budget", "timing", "no answer", "other"),
+    sources=("web", "phone", "email", "referral", "walk-in", "advertising", "exhibition", "social", "partner", "other"),
+    segments=("private", "business"),
+)

@@ -1,0 +1,53 @@
+"""The company's settings: its name, currency, time zone and the region that phone numbers without a code belong to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from crmcli.errors import InputError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `init` asks for; `currency` is an ISO 4217 code, `timezone` an IANA name, `region` an ISO 3166 code."""
+
+    company: str
+    currency: str = "RUB"
+    timezone: str = "Europe/Moscow"
+    region: str = "RU"
+
+    def check(self) -> None:
+        """Raise InputError for what is no currency, time zone or region."""
+        if not self.company.strip() or len(self.company) > 200:  # noqa: PLR2004
+            raise InputError("the company needs a name of at most 200 characters")
+        if not re.fullmatch(r"[A-Z]{3}", self.currency):
+            raise InputError("a currency is three letters, such as RUB")
+        if not re.fullmatch(r"[A-Z]{2}", self.region):
+            raise InputError("a region is two letters, such as RU")
+        _ = self.zone
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone. Raises: InputError if there is none of that name."""
+        from zoneinfo import ZoneInfo
+
+        try:
+            return ZoneInfo(self.timezone)
+        except (ValueError, OSError, LookupError) as error:
+            raise InputError(
+                f"there is no time zone {self.timezone[:40]!r}", "an IANA name, such as Europe/Moscow"
+            ) from error
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the settings as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, document: dict[str, Any]) -> Settings:
+        """Return the settings in plain values; unknown ones are of a newer program and left alone."""
+        return cls(**{name: document[name] for name in cls.__slots__ if name in document})

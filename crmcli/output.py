@@ -1,0 +1,443 @@
+"""The only module that writes to stdout or stderr, and the only place where text is made safe for a terminal.
+
+stdout is data: rows, lines and sheets. stderr is talk: notes, errors, questions and the progress bar.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Literal, TextIO, TypeVar
+
+from crmcli.errors import CrmError, InputError, NoKeyError
+
+_T = TypeVar("_T")
+Format = Literal["table", "json", "jsonl", "csv", "tsv", "ids"]
+
+# What moves the cursor, turns the direction of reading or cannot be seen: controls, soft hyphen, joiners and fillers,
+# bidi marks, line and paragraph separators, lone surrogates, shorthand and musical controls, tags. Variation
+# selectors stay, for they only choose between two pictures of the same character.
+_HIDDEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    r"\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+)
+# What of that Python calls printable.
+_FILLERS = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]")
+# Outside these ranges a character may be two columns wide, or none.
+_UNEVEN = re.compile(r"[^\x20-\u02ff\u0370-\u0482\u048a-\u058f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf]")
+_QUOTED = re.compile(r'[",\r\n]')
+_TSV = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_GAP = "  "
+_NARROWEST = 6
+_BAR = 20
+_REDRAW_SECONDS = 0.1
+_YES = {"y", "yes", "д", "да"}
+
+
+def sanitise(text: str) -> str:
+    r"""Return the text with each control, bidi or invisible character as an escape such as `\n`, `\x1b` or `\u202e`."""
+    return text if _is_plain(text) else _HIDDEN.sub(_visible, text)
+
+
+def _is_plain(text: str) -> bool:
+    # Ten times faster than a search for all that is hidden, and almost always enough.
+    return text.isprintable() and (text.isascii() or not _FILLERS.search(text))
+
+
+def _visible(match: re.Match[str]) -> str:
+    char = match[0]
+    if char in _NAMED:
+        return _NAMED[char]
+    code = ord(char)
+    return f"\\x{code:02x}" if char <= "\xff" else f"\\u{code:04x}" if char <= "\uffff" else f"\\U{code:08x}"
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    # Json spells characters beyond the basic plane as two halves.
+    digits = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{digits[start : start + 4]}" for start in range(0, len(digits), 4))
+
+
+def cell(value: object, *, exact: bool = False) -> str:
+    """Return the text of one cell, the same in every format but for two types.
+
+    A truth value is `yes` in a table and `true` when exact, a time `2026-03-15 10:00` and `2026-03-15T10:00:00+03:00`.
+    None and what is not a number are empty; decimals keep their digits; a list is joined by `; `.
+    """
+    if value is None:
+        return ""
+    if type(value) is str:
+        return value
+    match value:
+        case str():
+            text = str.__str__(value)
+        case bool():
+            text = str(value).lower() if exact else "yes" if value else "no"
+        case int():
+            text = int.__repr__(value)
+        case Decimal():
+            text = format(value, "f") if value.is_finite() else ""
+        case float():
+            # An exponent is spelt out, as it is for a decimal.
+            text = repr(value)
+            text = text if not text.strip("-.0123456789") else cell(Decimal(text))
+        case datetime():
+            text = value.isoformat(timespec="seconds") if exact else f"{value:%Y-%m-%d %H:%M}"
+        case list() | tuple():
+            text = "; ".join(cell(item, exact=exact) for item in value)
+        case _:
+            text = str(value)
+    return text
+
+
+def display_width(text: str) -> int:
+    """Return the columns that the text takes on a terminal: two for wide characters, none for combining ones."""
+    if text.isascii() or not _UNEVEN.search(text):
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    def columns(char: str) -> int:
+        if category(char) in {"Mn", "Me"} or "\u1160" <= char <= "\u11ff":
+            return 0
+        return 2 if east_asian_width(char) in {"W", "F"} else 1
+
+    return sum(map(columns, text))
+
+
+def _cut(text: str, width: int, dots: str) -> str:
+    if len(text) * 2 <= width or display_width(text) <= width:
+        return text
+    room = width - len(dots)
+    kept: list[str] = []
+    for char in text:
+        room -= display_width(char)
+        if room < 0:
+            break
+        kept.append(char)
+    return "".join(kept) + dots
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _can_show(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    # A closed stream raises ValueError.
+    with suppress(ValueError):
+        return stream.isatty()
+    return False
+
+
+def _prepared(stream: TextIO | None) -> TextIO:
+    """Return a stream that survives any text; where the process was started without one, what is written is lost."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace", newline="\n")
+    return stream if stream is not None else io.StringIO()
+
+
+class Output:
+    """Where one run of the program writes: `stdout` for data, `stderr` for talk; answers come from `stdin`.
+
+    `tty`: stdout is a terminal; `color`: and one that wants colours; `width`: its columns.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is found out unless given
+        self,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        stdin: TextIO | None = None,
+        *,
+        tty: bool | None = None,
+        color: bool | None = None,
+        width: int | None = None,
+    ) -> None:
+        """Find out about the process whatever is not given."""
+        self.stdout = _prepared(stdout or sys.stdout)
+        self.stderr = _prepared(stderr or sys.stderr)
+        self.stdin = stdin or sys.stdin
+        self.tty = _is_terminal(self.stdout) if tty is None else tty
+        smart = os.environ.get("TERM") != "dumb"
+        self.color = (self.tty and smart and not os.environ.get("NO_COLOR")) if color is None else color
+        self.width = width or _columns(self.stdout)
+        self._draws = smart and _is_terminal(self.stderr)
+        self._bar_is_up = False
+
+    def rows(  # noqa: PLR0913 - one call says all about a listing
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        form: Format = "table",
+        limit: int = 50,
+        total: int | None = None,
+        id_column: str | None = None,
+        mark: Mapping[int, str] | None = None,
+    ) -> None:
+        """Write rows, each as long as `columns`, in the format asked for.
+
+        Only a table obeys `limit` (0: all), says on stderr how many rows of `total` (counted if not given) it left
+        out, and shows `mark`: a word after the row of that index, from 0. `id_column` is what `ids` prints and what a
+        table never shortens. On a terminal csv and tsv are made safe too; in a pipe they are exact.
+        Raises: InputError where `ids` has no column to print.
+        """
+        match form:
+            case "table":
+                self._table(columns, rows, limit, total, id_column, mark or {})
+            case "json" | "jsonl":
+                self._json(columns, rows, lines=form == "jsonl")
+            case "csv" | "tsv":
+                self._separated(columns, rows, form)
+            case "ids":
+                if id_column not in columns:
+                    raise InputError("these rows have no id to print", "choose another --format")
+                place = columns.index(id_column)
+                for row in rows:
+                    self.line(cell(row[place], exact=True))
+
+    def line(self, text: str) -> None:
+        """Write one line of data."""
+        self.stdout.write(sanitise(text) + "\n")
+
+    def heading(self, text: str) -> None:
+        """Write a line that names what follows it."""
+        self.stdout.write(self._styled(sanitise(text), "1") + "\n")
+
+    def pairs(self, items: Iterable[tuple[str, object]]) -> None:
+        """Write a sheet: one name and value per line, the values below one another."""
+        sheet = [(sanitise(name), sanitise(cell(value))) for name, value in items]
+        widest = max((display_width(name) for name, _ in sheet), default=0)
+        for name, value in sheet:
+            pad = " " * (widest - display_width(name))
+            self.stdout.write(f"{self._styled(name, '1')}{pad}{_GAP}{value}".rstrip(" ") + "\n")
+
+    def note(self, text: str) -> None:
+        """Write one line of talk."""
+        # What was said before in data has to stand before it where both streams are one.
+        self.stdout.flush()
+        self._talk(sanitise(text) + "\n")
+
+    def error(self, err: CrmError) -> None:
+        """Write the line of an error and the line of its hint, if any; a closed pipe is no reason to fail again."""
+        self.flush()
+        lines = f"crmcli: error: {sanitise(err.message)}\n"
+        if err.hint:
+            lines += f"crmcli: hint: {sanitise(err.hint)}\n"
+        with suppress(BrokenPipeError, ValueError):
+            self._talk(lines)
+        self.flush()
+
+    @contextmanager
+    def progress(self, total: int | None, label: str) -> Iterator[Callable[[int], None]]:
+        """Give a function that takes how many more of `total` are done; a bar is drawn only on a terminal."""
+        if not self._draws:
+            yield lambda _: None
+            return
+        from time import monotonic
+
+        done, drawn_at, width = 0, -1.0, _columns(self.stderr) - 1
+
+        def advance(count: int) -> None:
+            nonlocal done, drawn_at
+            done += count
+            now = monotonic()
+            if now - drawn_at < _REDRAW_SECONDS:
+                return
+            drawn_at = now
+            text = f"{sanitise(label)}{_GAP}{done:,}"
+            if total:
+                share = min(done / total, 1.0)
+                filled = int(share * _BAR)
+                text += f" of {total:,}{_GAP}[{'#' * filled}{'.' * (_BAR - filled)}] {share:.0%}"
+            self._talk("\r" + _cut(text, width, "...") + "\x1b[K")
+            self._bar_is_up = True
+
+        try:
+            yield advance
+        finally:
+            self._talk("")
+
+    def confirm(self, question: str) -> bool:
+        """Ask for a yes on the terminal; without a terminal the answer is no, and nothing is asked."""
+        if self.stdin is None or not (_is_terminal(self.stdin) and _is_terminal(self.stderr)):
+            return False
+        self.stdout.flush()
+        self._talk(f"{sanitise(question)} [y/N] ")
+        return self.stdin.readline().strip().lower() in _YES
+
+    def secret(self, prompt: str) -> str:
+        """Ask for a secret on the terminal, without showing what is typed.
+
+        Raises: NoKeyError where there is no terminal to ask on.
+        """
+        import warnings
+        from getpass import GetPassWarning, getpass
+
+        # getpass talks to the terminal of the process even where stdin is a file; where there is none it would read
+        # stdin and show what is typed, with a mere warning.
+        self.flush()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", GetPassWarning)
+                return getpass(f"{sanitise(prompt)}: ")
+        except (GetPassWarning, EOFError, OSError) as err:
+            raise NoKeyError(
+                "no terminal to ask for the passphrase on",
+                "set CRMCLI_PASSPHRASE_COMMAND or CRMCLI_PASSPHRASE_FILE",
+            ) from err
+
+    def flush(self) -> None:
+        """Write out what waits. A reader that has gone is no error, now or at exit; a full disk is (OSError)."""
+        for stream in (self.stdout, self.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                _silence(stream)
+            except ValueError:
+                # Closed already.
+                continue
+
+    def _talk(self, text: str) -> None:
+        if self._bar_is_up and not text.startswith("\r"):
+            text = "\r\x1b[K" + text
+            self._bar_is_up = False
+        self.stderr.write(text)
+        self.stderr.flush()
+
+    def _styled(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text else text
+
+    def _table(  # noqa: PLR0913, PLR0917 - what `rows` was given
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        limit: int,
+        total: int | None,
+        id_column: str | None,
+        mark: Mapping[int, str],
+    ) -> None:
+        rest = iter(rows)
+        shown = list(islice(rest, limit or None))
+        table = [[sanitise(cell(value)) for value in row] for row in shown]
+        rights = [any(map(_is_number, c)) and all(v is None or _is_number(v) for v in c) for c in _turned(shown)]
+        rights += [False] * (len(columns) + 1 - len(rights))
+        header = [sanitise(name) for name in columns]
+        fixed = [right or name == id_column for right, name in zip(rights, columns, strict=False)]
+        if mark:
+            header.append("")
+            fixed.append(True)
+            for index, row in enumerate(table):
+                row.append(sanitise(mark.get(index, "")))
+        bodies = [max(map(display_width, column), default=0) for column in _turned(table)] or [0] * len(header)
+        widths = [max(body, display_width(name)) for body, name in zip(bodies, header, strict=True)]
+        room = 0
+        if self.tty:
+            room = self.width
+            widths = _fitted(widths, bodies, fixed, room - len(_GAP) * (len(widths) - 1))
+        dots = "…" if _can_show(self.stdout, "…") else "..."
+
+        def line(cells: list[str]) -> str:
+            parts: list[str] = []
+            for text, width, right in zip(cells, widths, rights, strict=False):
+                short = _cut(text, width, dots) if room else text
+                pad = " " * (width - display_width(short))
+                parts.append(pad + short if right else short + pad)
+            whole = _GAP.join(parts).rstrip(" ")
+            return _cut(whole, room, dots) if room else whole
+
+        self.stdout.write(self._styled(line(header), "1") + "\n")
+        for index, row in enumerate(table):
+            self.stdout.write(self._styled(line(row), "33" if index in mark else "") + "\n")
+        more = total - len(shown) if total is not None else sum(1 for _ in rest)
+        if more > 0:
+            dots = "…" if _can_show(self.stderr, "…") else "..."
+            self.note(f"{dots} and {more} more (--limit 0 shows all)")
+
+    def _json(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, lines: bool) -> None:
+        from json import JSONEncoder
+
+        encode = JSONEncoder(ensure_ascii=not _can_show(self.stdout, "\U0001f600")).encode
+
+        def quoted(text: str) -> str:
+            return encode(text) if _is_plain(text) else _HIDDEN.sub(_json_escape, encode(text))
+
+        def value_of(value: object) -> str:
+            if isinstance(value, bool):
+                return "true" if value else "false"
+            if value is None or _is_number(value):
+                # Written by hand so that 1054.00 keeps its digits; what is not a number is unknown.
+                return cell(value, exact=True) or "null"
+            return quoted(cell(value, exact=True))
+
+        keys = [quoted(name) + ": " for name in columns]
+        objects = (
+            "{" + ", ".join([key + value_of(value) for key, value in zip(keys, row, strict=True)]) + "}" for row in rows
+        )
+        if lines:
+            self.stdout.writelines(text + "\n" for text in objects)
+            return
+        between = "[\n"
+        for text in objects:
+            self.stdout.write(between + text)
+            between = ",\n"
+        self.stdout.write("[]\n" if between == "[\n" else "\n]\n")
+
+    def _separated(self, columns: Sequence[str], rows: Iterable[Sequence[object]], form: Literal["csv", "tsv"]) -> None:
+        # The csv module of Python 3.11 and 3.12 leaves a lone \r unquoted, which no reader takes back.
+        def quoted(text: str) -> str:
+            return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+
+        def escaped(text: str) -> str:
+            return text.translate(_TSV)
+
+        write, between = (quoted, ",") if form == "csv" else (escaped, "\t")
+        for row in chain([columns], rows):
+            texts = [cell(value, exact=True) for value in row]
+            line = between.join([write(sanitise(text) if self.tty else text) for text in texts])
+            # A line of one empty cell would be a blank line, which readers skip.
+            self.stdout.write((line or '""' if form == "csv" else line) + "\n")
+
+
+def _turned(rows: Sequence[Sequence[_T]]) -> list[tuple[_T, ...]]:
+    return list(zip(*rows, strict=True))
+
+
+def _fitted(widths: list[int], bodies: list[int], fixed: list[bool], room: int) -> list[int]:
+    """Return widths that sum up to `room` if they can: the widest columns shrink first, numbers and ids never do."""
+    floors = [body if keep else _NARROWEST for body, keep in zip(bodies, fixed, strict=True)]
+    fitted = widths
+    for cap in range(min(max(widths, default=0), room), _NARROWEST - 1, -1):
+        if sum(fitted) <= room:
+            break
+        fitted = [min(width, max(floor, cap)) for width, floor in zip(widths, floors, strict=True)]
+    return fitted
+
+
+def _columns(stream: TextIO) -> int:
+    with suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    return 80
+
+
+def _silence(stream: TextIO) -> None:
+    """Lead a stream whose reader has gone to nowhere, so that the interpreter's last flush does not complain."""
+    with suppress(OSError, ValueError):
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, stream.fileno())
+        os.close(sink)

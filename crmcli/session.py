@@ -1,0 +1,301 @@
+"""One run of crmcli: which store, which identity, what time it is, where ids come from; replaceable in tests."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crmcli.errors import InputError, NoKeyError, RepeatedError
+from crmcli.model.acting import Acting
+from crmcli.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from crmcli.model.dates import Moment
+    from crmcli.model.process import Process
+    from crmcli.model.settings import Settings
+    from crmcli.storage import Store
+    from crmcli.storage.identity import Identity
+    from crmcli.storage.view import Draft, View
+
+APP = "crmcli"
+_PASSPHRASE_LIMIT = 4096
+
+
+@dataclass
+class Session:
+    """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`."""
+
+    store_path: Path
+    identity_path: Path
+    cache: Path
+    pins: Path
+    now: datetime
+    output: Output = field(default_factory=Output)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    seed: str | None = None
+    op_id: str | None = None
+    attempt: int = 0
+    _store: Store | None = None
+    _said: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of_process(cls, store: str | None = None, identity: str | None = None, op_id: str | None = None) -> Session:
+        """Return the session that the options and the environment of this process describe. Raises: InputError."""
+        environ = os.environ
+        return cls(
+            store_path=_store_path(store or environ.get("CRMCLI_STORE")),
+            identity_path=Path(identity or environ.get("CRMCLI_IDENTITY") or _platform("config") / "identity.json"),
+            cache=_platform("cache"),
+            pins=_platform("state"),
+            now=_clock(environ.get("CRMCLI_NOW")),
+            environ=environ,
+            seed=environ.get("CRMCLI_SEED"),
+            op_id=_checked_op_id(op_id),
+        )
+
+    # Opening the store.
+
+    def passphrase(self) -> str:
+        """Return the passphrase from the environment's command or file, else from the terminal. Raises: NoKeyError."""
+        command, file = (self.environ.get(f"CRMCLI_PASSPHRASE_{name}") for name in ("COMMAND", "FILE"))
+        if command:
+            return _first_line(_output_of(command))
+        if file:
+            try:
+                return _first_line(Path(file).read_bytes()[:_PASSPHRASE_LIMIT])
+            except OSError as error:
+                raise NoKeyError("the file in CRMCLI_PASSPHRASE_FILE cannot be read") from error
+        return self.output.secret("passphrase")
+
+    def _chosen_passphrase(self, *, new: bool) -> str:
+        """Return the passphrase to seal an identity with, asked for twice on a terminal when it is a new one."""
+        passphrase = self.passphrase()
+        from_environment = any(self.environ.get(f"CRMCLI_PASSPHRASE_{name}") for name in ("COMMAND", "FILE"))
+        if new and not from_environment and self.output.secret("passphrase again") != passphrase:
+            raise InputError("the passphrases differ")
+        if not passphrase:
+            raise InputError("the passphrase is empty", "--no-passphrase leaves the identity file open")
+        return passphrase
+
+    def identity(self) -> Identity:
+        """Return the identity of this run. Raises: NoKeyError, DamagedError."""
+        from crmcli.storage.identity import load_identity
+
+        return load_identity(self.identity_path, self.passphrase)
+
+    def store(self) -> Store:
+        """Return the store of this run, opened and checked when it is first needed."""
+        if self._store is None:
+            from crmcli.storage import Store
+            from crmcli.storage.store import read_genesis
+
+            read_genesis(self.store_path)
+            self._store = Store.open(self.store_path, self.identity(), self.cache, self.pins)
+        return self._store
+
+    @contextmanager
+    def reading(self) -> Iterator[View]:
+        """Give the store as it is now, to be read."""
+        from crmcli.storage.view import View
+
+        yield View(self.store())
+
+    @contextmanager
+    def writing(self) -> Iterator[Draft]:
+        """Give the store to be read and added to; the end of the block is one commit, or none if it raised.
+
+        A command whose reading was overtaken by somebody else's commit is run again from its start, then with the
+        lock held from before it reads.
+        """
+        from crmcli.storage.view import Draft
+
+        store = self.store()
+        self._refuse_repetition(store)
+        if self.attempt:
+            with store.lock():
+                store.refresh()
+                draft = Draft(store)
+                yield draft
+                self._commit(store, draft)
+        else:
+            draft = Draft(store)
+            yield draft
+            self._commit(store, draft)
+
+    def _commit(self, store: Store, draft: Draft) -> None:
+        pending = draft.finish()
+        if pending:
+            store.commit(pending, draft.base, self.op_id or new_op_id(), self.now)
+
+    def _refuse_repetition(self, store: Store) -> None:
+        if self.op_id is None:
+            return
+        seq = store.find_operation(self.op_id)
+        if seq is not None:
+            raise RepeatedError(f"nothing to do: it was saved before, in commit {seq}")
+
+    def close(self, *, succeeded: bool) -> None:
+        """Keep what was verified; after a success also do what is due of compaction and packing."""
+        if self._store is None:
+            return
+        store, self._store = self._store, None
+        if succeeded:
+            from crmcli.storage import upkeep
+
+            upkeep.run(store, new_op_id, self.now)
+        store.close()
+
+    def found(
+        self, settings: Settings, process: Process, admin: str | None, group: str | None, *, with_passphrase: bool
+    ) -> str:
+        """Create the store of this run and return its recovery key as text.
+
+        The identity is the one that is there, or a new one. Raises: ConflictError if the folder is not empty.
+        """
+        import getpass
+
+        from crmcli.storage.founding import found_store
+        from crmcli.storage.identity import Identity, load_identity, recovery_text, save_identity
+        from crmcli.storage.keys import random_bytes
+
+        known = self.identity_path.exists()
+        passphrase = self._chosen_passphrase(new=not known) if with_passphrase else None
+        founder = load_identity(self.identity_path, lambda: passphrase or self.passphrase()) if known else Identity.new(admin or getpass.getuser())
+        seed = random_bytes(32)
+        found_store(
+            self.store_path,
+            founder,
+            seed,
+            settings,
+            process,
+            self.now,
+            lambda identity: save_identity(self.identity_path, identity, passphrase, replacing=known),
+            (self.cache, self.pins),
+            group,
+        )
+        return recovery_text(seed)
+
+    # What rules are given.
+
+    def acting(self, view: View, when: str | None = None) -> Acting:
+        """Return who acts in this run, now or at the time that was typed."""
+        acting = Acting(view.store.member_number, self.now, self.now, self._ids(view))
+        if when is None:
+            return acting
+        return acting.when(self.moment(view, when, "when", past=True).at)
+
+    def _ids(self, view: View) -> Callable[[], int]:
+        if self.seed is None:
+            return random_id
+        from random import Random
+
+        # A fixed seed is for documentation that shows ids; it never reaches a key or a file id.
+        numbers = Random(f"{self.seed}/{view.store.state.seq}")  # noqa: S311
+        return lambda: numbers.getrandbits(60) or 1
+
+    def moment(self, view: View, text: str, label: str, *, past: bool = False) -> Moment:
+        """Return the moment that was typed, and say on stderr how it was understood."""
+        from crmcli.model.dates import echo_moment, parse_moment
+
+        zone = view.settings.zone
+        moment = parse_moment(text, now=self.now, zone=zone, past=past)
+        self.say(f"{label}: {echo_moment(moment, zone)}")
+        return moment
+
+    def day(self, view: View, text: str | None, label: str) -> tuple[date, datetime] | None:
+        """Return the local day that was typed and the instant at which to be reminded of it, or None for nothing."""
+        from crmcli.model.dates import local_day
+
+        if text is None:
+            return None
+        moment = self.moment(view, text, label)
+        return local_day(moment.at, view.settings.zone), moment.at
+
+    def due(self, view: View, text: str | None) -> tuple[datetime, bool] | None:
+        """Return the instant that was typed and whether it has a time of day, or None for nothing."""
+        if text is None:
+            return None
+        moment = self.moment(view, text, "due")
+        return moment.at, moment.has_time
+
+    def say(self, text: str) -> None:
+        """Talk on stderr, once a run for the same text, for a command may have to be run again."""
+        if text not in self._said:
+            self._said.add(text)
+            self.output.note(text)
+
+    @cached_property
+    def is_interactive(self) -> bool:
+        """Whether somebody can be asked."""
+        return self.output.stdin is not None and self.output.stdin.isatty()
+
+
+def random_id() -> int:
+    """Return a fresh record id: 60 random bits, never 0."""
+    return int.from_bytes(os.urandom(8), "big") >> 4 or 1
+
+
+def new_op_id() -> str:
+    """Return the name of a new operation: 32 hex digits."""
+    return os.urandom(16).hex()
+
+
+def _checked_op_id(op_id: str | None) -> str | None:
+    if op_id is not None and not (len(op_id) == 32 and set(op_id) <= set("0123456789abcdef")):  # noqa: PLR2004
+        raise InputError("an op_id is 32 hex digits, as the failed command printed it")
+    return op_id
+
+
+def _store_path(given: str | None) -> Path:
+    """Return the folder of the store: as given, `data/` here, or the platform's data folder if a store is there."""
+    if given:
+        return Path(given)
+    here = Path("data")
+    if (here / "genesis.json").exists():
+        return here
+    there = _platform("data") / "store"
+    return there if (there / "genesis.json").exists() else here
+
+
+def _platform(kind: str) -> Path:
+    import platformdirs
+
+    return Path(getattr(platformdirs, f"user_{kind}_dir")(APP, appauthor=False))
+
+
+def _clock(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise InputError("CRMCLI_NOW is not an ISO instant") from error
+
+
+def _output_of(command: str) -> bytes:
+    import shlex
+    import subprocess
+
+    try:
+        return subprocess.run(shlex.split(command), stdout=subprocess.PIPE, check=True).stdout  # noqa: S603
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise NoKeyError("the command in CRMCLI_PASSPHRASE_COMMAND failed") from error
+
+
+def _first_line(raw: bytes) -> str:
+    try:
+        line = raw.split(b"\n")[0].rstrip(b"\r").decode()
+    except UnicodeDecodeError as error:
+        raise NoKeyError("the passphrase is not valid UTF-8") from error
+    if not line:
+        raise NoKeyError("the passphrase is empty")
+    return line
+
+

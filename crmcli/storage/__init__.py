@@ -1,0 +1,19 @@
+"""The store: a folder of signed commits and encrypted Parquet files. `Store` is its whole public face."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crmcli.storage.store import Store
+
+__all__ = ["Store"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the engines only for who opens a store, not for who asks for help."""
+    if name != "Store":
+        raise AttributeError(name)
+    from crmcli.storage.store import Store
+
+    return Store

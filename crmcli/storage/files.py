@@ -1,0 +1,135 @@
+"""Durable files: write, sync, publish, read and lock, each with its errors mapped once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from crmcli.errors import CrmError, DamagedError, LockedError, NoSpaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def mapped(action: str) -> Iterator[None]:
+    """Turn an OSError inside the block into a CrmError that says what could not be done.
+
+    Raises: NoSpaceError for a full disk or quota, CrmError for the rest.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        if error.errno in _FULL:
+            raise NoSpaceError(f"cannot {action}: {reason}", "free some space and run it again") from error
+        raise CrmError(f"cannot {action}: {reason}") from error
+
+
+def modes(root: Path) -> tuple[int, int]:
+    """Return the modes of new files and folders: private, or the group's where the store's folder is."""
+    shared = root.stat().st_mode & stat.S_IWGRP
+    return (0o660, 0o2770) if shared else (0o600, 0o700)
+
+
+def make_folder(path: Path, mode: int) -> None:
+    """Create a folder with exactly that mode, whatever the umask."""
+    path.mkdir()
+    path.chmod(mode)
+
+
+def write_new(path: Path, content: bytes | memoryview, mode: int) -> None:
+    """Create `path`, which must not exist, with `content` on the disk; what fails is removed again."""
+    handle = os.open(path, _CREATE, mode)
+    try:
+        os.fchmod(handle, mode)
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    except BaseException:
+        os.close(handle)
+        path.unlink(missing_ok=True)
+        raise
+    os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put `content` in place of a file that is private to this machine: cache, pin or identity."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    write_new(fresh, content, mode)
+    fresh.replace(path)
+
+
+def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of a regular file and its status, following no link and waiting for no pipe.
+
+    Raises: FileNotFoundError; DamagedError if it is something else than a file or longer than `limit`.
+    """
+    try:
+        handle = os.open(path, _READ)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise DamagedError(f"{path.name} is not a regular file") from error
+        raise
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedError(f"{path.name} is not a regular file")
+        if status.st_size > limit:
+            raise DamagedError(f"{path.name} is {status.st_size} bytes long, more than it can be")
+        chunks = []
+        while chunk := os.read(handle, 1 << 20):
+            chunks.append(chunk)
+        return b"".join(chunks), status
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(path: Path, timeout: float) -> Iterator[None]:
+    """Hold the exclusive lock of a store; it ends with the process, so none is ever stale.
+
+    Raises: LockedError after `timeout` seconds.
+    """
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + timeout
+        pause = 0.001
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
+                    raise CrmError(
+                        "cannot lock the store: this file system has no flock",
+                        "keep the store on a local disk or a file system with flock",
+                    ) from error
+            if time.monotonic() > deadline:
+                raise LockedError(f"the store has been locked for {timeout:.0f} s", "wait for the other command to end")
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,103 @@
+"""Finding what a command is about: the client or a new one, the deal meant, the sale meant, and who is known already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmcli.errors import ConflictError, InputError, NotFoundError
+from crmcli.model.acting import clean_name
+from crmcli.model.capture import Introduction, interest, introduce
+from crmcli.model.phones import looks_like_phone
+from crmcli.model.records import LOST, OPEN, Activity, Client, Contact, Deal, Record, Sale
+
+if TYPE_CHECKING:
+    from crmcli.model.acting import Acting
+    from crmcli.storage.view import Draft, View
+
+
+def refuse_known(draft: Draft, contact: Contact) -> None:
+    """Raise ConflictError, with who it is, if somebody has a phone, e-mail, tax id or external id of the contact."""
+    draft.depends_on("contacts")
+    known = draft.known_as(contact)
+    if known:
+        raise ConflictError("you know this client already", f"see crmcli show: {draft.named(known)}")
+
+
+def client_or_new(draft: Draft, acting: Acting, who: str, name: str | None) -> tuple[Client, list[Record]]:
+    """Return the client meant, or a new one of that name who called from the phone `who`, with the records to put."""
+    try:
+        return draft.client(who), []
+    except NotFoundError:
+        if not looks_like_phone(who):
+            raise
+        if name is None:
+            raise NotFoundError(
+                "nobody among yours has that phone", "--new NAME records the caller as a new client"
+            ) from None
+    person = Introduction(clean_name(name, "the name") or "", [who])
+    client, contact = introduce(acting, draft.process, person, draft.settings.region)
+    refuse_known(draft, contact)
+    return client, [client, contact, *interest(acting, draft.process, client)]
+
+
+def deal_touched(view: View, client: Client, named: str | None) -> int | None:
+    """Return the id of the deal that a touch belongs to: the one named, or the only open one."""
+    if named is not None:
+        return deal_named(view, client, named).deal_id
+    deals = open_deals(view, client)
+    return deals[0].deal_id if len(deals) == 1 else None
+
+
+def deal_named(view: View, client: Client, named: str) -> Deal:
+    """Return the client's deal of that id. Raises: NotFoundError, InputError if it is another client's."""
+    deal: Deal = view.one("deals", named)
+    if deal.client_id != client.client_id:
+        raise InputError("that deal is another client's")
+    return deal
+
+
+def deal_to_move(view: View, client: Client, named: str | None, *, reopening: bool = False) -> Deal:
+    """Return the deal named, the only open one or, to be reopened, the one lost last.
+
+    Raises: NotFoundError, ConflictError if several are open.
+    """
+    if named is not None:
+        return deal_named(view, client, named)
+    deals: list[Deal] = view.of_client("deals", client.client_id)
+    open_ones = [deal for deal in deals if deal.status == OPEN]
+    if len(open_ones) > 1:
+        shorts = view.short("deals", [deal.deal_id for deal in open_ones])
+        listed = ", ".join(f"{shorts[deal.deal_id]} at {deal.stage}" for deal in open_ones)
+        raise ConflictError(f"the client has {len(open_ones)} open deals", f"name one with --deal: {listed}")
+    lost = [deal for deal in deals if deal.status == LOST and deal.closed_at is not None] if reopening else []
+    if not open_ones and not lost:
+        raise NotFoundError("the client has no open deal", "--to STAGE reopens a lost one")
+    return open_ones[0] if open_ones else max(lost, key=lambda deal: (deal.closed_at is not None, deal.closed_at))
+
+
+def open_deals(view: View, client: Client) -> list[Deal]:
+    """Return the client's open deals."""
+    return [deal for deal in view.of_client("deals", client.client_id) if deal.status == OPEN]
+
+
+def sale_named(view: View, client: Client, named: str) -> Sale:
+    """Return the client's sale of that id. Raises: NotFoundError, InputError if it is another client's."""
+    sale: Sale = view.one("sales", named)
+    if sale.client_id != client.client_id:
+        raise InputError("that sale is another client's")
+    return sale
+
+
+def sale_or_activity(view: View, named: str) -> Sale | Activity:
+    """Return the sale or the activity of that id. Raises: NotFoundError, ConflictError."""
+    found: list[Sale | Activity] = []
+    for table in ("sales", "activities"):
+        try:
+            found.append(view.one(table, named))
+        except NotFoundError:
+            continue
+    if not found:
+        raise NotFoundError("no such sale or activity among yours", "crmcli show CLIENT and crmcli list sales show ids")
+    if len(found) > 1:
+        raise ConflictError("a sale and an activity begin like that", "give more of the id")
+    return found[0]

@@ -1,0 +1,152 @@
+"""The identity file: a member's key pair and the stores it belongs to, behind a passphrase or not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from crmcli.errors import ConflictError, DamagedError, InputError, NoKeyError
+from crmcli.model.ids import ALPHABET, BITS, encode_id
+from crmcli.storage import files, log
+from crmcli.storage.genesis import b64, unb64
+from crmcli.storage.keys import KEY_SIZE, SEED_SIZE, KeyPair, derive, open_under, random_bytes, seal_under
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FORMAT = "crmcli-identity/1"
+LABEL = "crmcli/identity/v1"
+_LIMIT = 1 << 20
+# RFC 9106, section 4, second recommended option: 64 MiB, 3 passes, 4 lanes.
+_ARGON = {"memory_kib": 1 << 16, "passes": 3, "lanes": 4}
+_MOST = {"memory_kib": 1 << 20, "passes": 16, "lanes": 16}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A member's id, name and key pair, and the hashes of the geneses that it belongs to."""
+
+    member: str
+    name: str
+    keys: KeyPair
+    stores: tuple[str, ...] = ()
+
+    @classmethod
+    def new(cls, name: str) -> Identity:
+        """Return a new identity with a random id."""
+        return cls(new_member_id(), name, KeyPair.generate())
+
+    @classmethod
+    def recover(cls, seed: bytes) -> Identity:
+        """Return the identity of the recovery admin from the 32 bytes on paper."""
+        keys = KeyPair.recover(seed)
+        number = int.from_bytes(derive(seed, "crmcli/recovery-id/v1")[:8], "big") >> 64 - BITS
+        return cls(encode_id(number), "recovery", keys)
+
+    def belonging_to(self, genesis: str) -> Identity:
+        """Return the identity with one more store."""
+        return replace(self, stores=tuple(dict.fromkeys((*self.stores, genesis))))
+
+
+def new_member_id() -> str:
+    """Return a random id for a member or a book, never zero."""
+    return encode_id((int.from_bytes(random_bytes(8), "big") >> 64 - BITS) or 1)
+
+
+def save_identity(path: Path, identity: Identity, passphrase: str | None, *, replacing: bool = False) -> None:
+    """Write an identity file, 0600. Raises: ConflictError if there is one and it is not to be replaced."""
+    secret = json.dumps({"name": identity.name, "seed": b64(identity.keys.seed), "stores": identity.stores}).encode()
+    document: dict[str, Any] = {"format": FORMAT, "member": identity.member, "argon2id": None, "secret": b64(secret)}
+    if passphrase is not None:
+        salt = random_bytes(16)
+        document["argon2id"] = {"salt": b64(salt), **_ARGON}
+        document["secret"] = b64(seal_under(_stretch(passphrase, salt, **_ARGON), LABEL, identity.member, secret))
+    content = (json.dumps(document, indent=1) + "\n").encode()
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, mode=0o700)
+    if replacing:
+        files.replace_atomically(path, content)
+        return
+    try:
+        files.write_new(path, content, 0o600)
+    except FileExistsError as error:
+        raise ConflictError(f"there is an identity in {path} already") from error
+
+
+def load_identity(path: Path, ask_passphrase: Callable[[], str]) -> Identity:
+    """Read an identity file, asking for the passphrase only if it has one.
+
+    Raises: NoKeyError if there is none or the passphrase is wrong; DamagedError if it is no identity file.
+    """
+    try:
+        raw, _ = files.read_regular(path, _LIMIT)
+    except FileNotFoundError as error:
+        raise NoKeyError(
+            f"no identity in {path}", "crmcli init makes one; CRMCLI_IDENTITY names one that lies elsewhere"
+        ) from error
+    try:
+        document = log.parse_json(raw)
+        if document["format"] != FORMAT or not log.matches(log.ID, document["member"]):
+            raise ValueError("not an identity")
+        member, secret, argon = document["member"], unb64(document["secret"]), document["argon2id"]
+        if argon is not None:
+            salt = unb64(argon["salt"])
+            cost = {name: argon[name] for name in _ARGON}
+            if not all(log.is_count(cost[name]) and 0 < cost[name] <= most for name, most in _MOST.items()):
+                raise ValueError("an unreasonable cost")
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamagedError(f"{path.name} is no identity file") from error
+    if argon is not None:
+        try:
+            secret = open_under(_stretch(ask_passphrase(), salt, **cost), LABEL, member, secret)
+        except NoKeyError as error:
+            raise NoKeyError("the passphrase is wrong", "or the identity file was changed") from error
+    try:
+        inner = log.parse_json(secret)
+        seed = unb64(inner["seed"])
+        if len(seed) != SEED_SIZE:
+            raise ValueError("a seed of another size")
+        return Identity(member, str(inner["name"]), KeyPair(seed), tuple(map(str, inner["stores"])))
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamagedError(f"{path.name} is no identity file") from error
+
+
+def _stretch(passphrase: str, salt: bytes, memory_kib: int, passes: int, lanes: int) -> bytes:
+    """Return the key that Argon2id makes of a passphrase: 64 MiB and 3 passes for those written now."""
+    return Argon2id(salt=salt, length=KEY_SIZE, iterations=passes, lanes=lanes, memory_cost=memory_kib).derive(
+        passphrase.encode()
+    )
+
+
+def recovery_text(seed: bytes) -> str:
+    """Return the 32 bytes of a recovery key for paper: 14 groups of 4 letters, the last ones a check."""
+    number = int.from_bytes(seed + _check(seed), "big")
+    letters = "".join(ALPHABET[number >> shift & 31] for shift in range(275, -1, -5))
+    return "-".join(letters[at : at + 4] for at in range(0, 56, 4))
+
+
+def recovery_seed(text: str) -> bytes:
+    """Return the 32 bytes behind `recovery_text`, in any case and spacing.
+
+    Raises: InputError if a letter was misread.
+    """
+    letters = text.upper().replace("-", "").replace(" ", "").replace("O", "0").replace("I", "1").replace("L", "1")
+    if len(letters) != 56 or not set(letters) <= set(ALPHABET):
+        raise InputError("a recovery key has 14 groups of 4 letters and digits")
+    number = 0
+    for letter in letters:
+        number = number << 5 | ALPHABET.index(letter)
+    content = number.to_bytes(35, "big")
+    seed, check = content[:KEY_SIZE], content[KEY_SIZE:]
+    if check != _check(seed):
+        raise InputError("the recovery key has a misread letter", "compare it with the paper, group by group")
+    return seed
+
+
+def _check(seed: bytes) -> bytes:
+    return hashlib.sha256(b"crmcli/recovery-check/v1" + seed).digest()[:3]

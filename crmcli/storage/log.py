@@ -1,0 +1,280 @@
+"""The log: one signed, chained commit a file, older ones packed into segments; parsing that trusts nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from crmcli.errors import DamagedError
+from crmcli.storage import files
+from crmcli.storage.tables import GROUPS
+from crmcli.storage.upgrade import check_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crmcli.storage.keys import KeyPair
+
+COMMIT_LABEL = "crmcli/commit/v1"
+GENESIS_LABEL = "crmcli/genesis/v1"
+MAX_COMMIT = 1 << 20
+MAX_SEGMENT = 1 << 30
+MAX_INT = 1 << 53
+LOOSE = 1000
+SEGMENT = 1000
+
+KINDS = ("insert", "upsert", "delete", "history")
+BODIES = {
+    "data": (),
+    "compact": (),
+    "members": ("members",),
+    "keys": ("books",),
+    "grant": ("grant",),
+    "grant-use": ("use",),
+    "transfer": ("transfer",),
+    "erase": ("erase",),
+    "restore": ("restore",),
+}
+_COMMON = ("store", "seq", "prev", "op_id", "author", "at", "type", "schema", "add", "drop")
+_ENTRY = ("file_id", "book", "table", "group", "epoch", "kind", "rows", "bytes", "sha256", "min", "max")
+
+HEX32, HEX64 = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
+ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{12}")
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+WORD = re.compile(r"[a-z][a-z_-]{0,31}")
+_SIGNATURE = re.compile(rb"[0-9a-f]{128}")
+_NAME = re.compile(r"(\d{20})(?:\.json|-(\d{20})\.jsonl)")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One encrypted Parquet file as its commit describes it; `low`, `high`: bounds of its time column, or None."""
+
+    file_id: str
+    book: str
+    table: str
+    group: str
+    epoch: int
+    kind: str
+    rows: int
+    bytes: int
+    sha256: str
+    low: str | None
+    high: str | None
+    seq: int = 0
+    schema: int = 0
+
+    @classmethod
+    def parse(cls, entry: Any, seq: int, schema: int) -> FileEntry:
+        """Return the entry of a parsed commit, every field checked. Raises: ValueError."""
+        _require(isinstance(entry, dict) and tuple(entry) == _ENTRY, "the fields of a file entry")
+        file_id, book, table, group, epoch, kind, rows, size, sha256, low, high = entry.values()
+        _require(matches(HEX32, file_id) and matches(HEX64, sha256) and matches(ID, book), "the ids of a file entry")
+        _require(matches(WORD, table) and group in GROUPS and kind in KINDS, "the kind of a file entry")
+        _require(all(is_count(number) for number in (epoch, rows, size)) and epoch > 0, "the counts of a file entry")
+        _require(all(end is None or matches(STAMP, end) for end in (low, high)), "the times of a file entry")
+        return cls(*entry.values(), seq=seq, schema=schema)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as a commit holds it."""
+        cells = (getattr(self, name) for name in (*FileEntry.__slots__[:9], "low", "high"))
+        return dict(zip(_ENTRY, cells, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One change of the store; `body` holds what its type adds to the common fields."""
+
+    store: str
+    seq: int
+    prev: str
+    op_id: str
+    author: str
+    at: str
+    type: str
+    schema: int
+    add: tuple[FileEntry, ...] = ()
+    drop: tuple[str, ...] = ()
+    body: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, line: bytes) -> Commit:
+        """Return the commit on one line of JSON. Raises: ValueError saying what is wrong with it."""
+        document = parse_json(line)
+        _require(isinstance(document, dict), "a commit")
+        check_schema(document.get("schema"))
+        kind = document.get("type")
+        _require(isinstance(kind, str) and kind in BODIES, "the commit's type")
+        _require(tuple(document) == (*_COMMON, *BODIES[kind]), "the commit's fields")
+        store, seq, prev, op_id, author, at, _, schema, add, drop = (document[name] for name in _COMMON)
+        _require(matches(HEX32, store) and matches(HEX64, prev) and matches(HEX32, op_id), "the commit's ids")
+        _require(matches(ID, author) and matches(STAMP, at), "the commit's author or time")
+        _require(is_count(seq) and seq > 0 and is_count(schema) and schema > 0, "the commit's numbers")
+        _require(isinstance(add, list) and isinstance(drop, list), "the commit's files")
+        _require(all(matches(HEX32, file_id) for file_id in drop), "the commit's dropped files")
+        entries = tuple(FileEntry.parse(entry, seq, schema) for entry in add)
+        body = {name: document[name] for name in BODIES[kind]}
+        return cls(store, seq, prev, op_id, author, at, kind, schema, entries, tuple(drop), body)
+
+    def sealed(self, author: KeyPair) -> bytes:
+        """Return the bytes to be written: the line of JSON, the line of signature."""
+        cells = {name: getattr(self, name) for name in _COMMON}
+        cells["add"] = [entry.as_json() for entry in self.add]
+        cells["drop"] = list(self.drop)
+        return signed_lines(cells | self.body, (author,), COMMIT_LABEL)
+
+
+def signed_lines(document: dict[str, Any], signers: tuple[KeyPair, ...], label: str) -> bytes:
+    """Return a document as one line of JSON followed by a line of signature, in hex, by each signer."""
+    line = json.dumps(document, separators=(",", ":")).encode()
+    signatures = [signer.sign(label, line).hex().encode() for signer in signers]
+    return b"\n".join((line, *signatures, b""))
+
+
+def split_lines(raw: bytes, signers: int) -> tuple[bytes, list[bytes]]:
+    """Return the line of JSON and the signatures of what `signed_lines` wrote. Raises: ValueError."""
+    line, *rest = raw.split(b"\n")
+    _require(len(rest) == signers + 1 and rest[-1] == b"", "its lines")
+    _require(all(_SIGNATURE.fullmatch(text) for text in rest[:-1]), "its signature line")
+    return line, [bytes.fromhex(text.decode()) for text in rest[:-1]]
+
+
+def parse_json(line: bytes) -> Any:
+    """Parse JSON without duplicate keys, floats or integers of 2**53 and more. Raises: ValueError."""
+    try:
+        return json.loads(
+            line.decode("utf-8", "strict"),
+            object_pairs_hook=_unique,
+            parse_float=_refuse,
+            parse_int=_small,
+            parse_constant=_refuse,
+        )
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    _require(len(document) == len(pairs), "a key that stands twice")
+    return document
+
+
+def _refuse(text: str) -> None:
+    raise ValueError(f"a number that is no integer, of {len(text)} characters")
+
+
+def _small(text: str) -> int:
+    _require(len(text) <= 17 and abs(int(text)) < MAX_INT, "an integer of 2**53 or more")
+    return int(text)
+
+
+def _require(condition: object, what: str) -> None:
+    if not condition:
+        raise ValueError(f"{what} is not of the form it must have")
+
+
+def matches(pattern: re.Pattern[str], value: object) -> bool:
+    """Say whether a parsed value is a text of that form."""
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def is_count(value: object) -> bool:
+    """Say whether a parsed value is an integer from 0 on (and no boolean)."""
+    return type(value) is int and value >= 0
+
+
+def digest(raw: bytes) -> str:
+    """Return the hash by which the next commit names this one: SHA-256 of its raw bytes, signature included."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def loose_name(seq: int) -> str:
+    """Return the file name of a commit that stands alone."""
+    return f"{seq:020}.json"
+
+
+def segment_name(first: int, last: int) -> str:
+    """Return the file name of the commits first .. last together."""
+    return f"{first:020}-{last:020}.jsonl"
+
+
+def listing(folder: Path) -> tuple[list[int], list[tuple[int, int]]]:
+    """Return the numbers of the loose commits and the ranges of the segments, both in order."""
+    loose, segments = [], []
+    for name in sorted(path.name for path in folder.iterdir()):
+        match = _NAME.fullmatch(name)
+        if match and match[2]:
+            segments.append((int(match[1]), int(match[2])))
+        elif match:
+            loose.append(int(match[1]))
+    return loose, segments
+
+
+def read_from(folder: Path, first: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (seq, raw bytes) of every commit from `first` to the head.
+
+    Packing may move a commit from a loose file to a segment meanwhile: what has just gone is looked for again.
+    Raises: DamagedError if a commit between is missing.
+    """
+    seq = first
+    stuck = 0
+    while True:
+        loose, segments = listing(folder)
+        present = set(loose)
+        start = seq
+        for low, high in segments:
+            if low <= seq <= high:
+                for raw in _segment(folder, low, high)[seq - low :]:
+                    yield seq, raw
+                    seq += 1
+        while seq in present:
+            try:
+                raw, _ = files.read_regular(folder / loose_name(seq), MAX_COMMIT)
+            except FileNotFoundError:
+                break
+            yield seq, raw
+            seq += 1
+        last = max([*loose[-1:], *(high for _, high in segments)], default=0)
+        if seq > last:
+            return
+        stuck = stuck + 1 if seq == start else 0
+        if stuck > 1:
+            raise DamagedError(f"commit {seq} is missing from the log", "put the folder back from a backup")
+
+
+def _segment(folder: Path, first: int, last: int) -> list[bytes]:
+    name = segment_name(first, last)
+    raw, _ = files.read_regular(folder / name, MAX_SEGMENT)
+    lines = raw.split(b"\n")
+    if lines[-1] != b"" or len(lines) != 2 * (last - first + 1) + 1:
+        raise DamagedError(f"log/{name} does not hold commits {first} to {last}", "put it back from a backup")
+    return [b"%b\n%b\n" % pair for pair in zip(lines[:-1:2], lines[1::2], strict=True)]
+
+
+def pack(folder: Path, mode: int) -> int:
+    """Pack the oldest loose commits into segments, keeping the last 1,000 loose; return how many were packed.
+
+    A segment is on the disk before the first of its loose files goes. Call it under the lock.
+    """
+    packed = 0
+    while True:
+        loose, segments = listing(folder)
+        done = max((high for _, high in segments), default=0)
+        for seq in loose:
+            if seq <= done:
+                (folder / loose_name(seq)).unlink()
+        loose = [seq for seq in loose if seq > done]
+        if len(loose) < LOOSE + SEGMENT:
+            return packed
+        first, last = loose[0], loose[SEGMENT - 1]
+        raws = [files.read_regular(folder / loose_name(seq), MAX_COMMIT)[0] for seq in loose[:SEGMENT]]
+        fresh = folder.parent / "tmp" / segment_name(first, last)
+        fresh.unlink(missing_ok=True)
+        files.write_new(fresh, b"".join(raws), mode)
+        fresh.rename(folder / fresh.name)
+        files.sync_folder(folder)
+        packed += last - first + 1

@@ -1,0 +1,95 @@
+"""Lookup: from what people type (an id, a phone, an e-mail, part of a name) to the ids of clients and records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crmcli.model.ids import prefix_bounds, short_id
+from crmcli.storage.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from crmcli.storage.reading import Reader
+
+
+def ids_with_prefix(reader: Reader, table: str, prefix: str) -> list[int]:
+    """Return the keys of a table whose id begins with the text, in any letter case."""
+    bounds = prefix_bounds(prefix)
+    if bounds is None:
+        return []
+    low, high = bounds
+    exact = [low] if low == high else None
+    key = TABLES[table].key
+    ids = reader.merged(table, [key], (key, exact) if exact else None).column(key)
+    return ids.filter(pc.and_(pc.greater_equal(ids, low), pc.less_equal(ids, high))).to_pylist()
+
+
+def short_ids(reader: Reader, table: str, ids: Sequence[int]) -> dict[int, str]:
+    """Return for each id the shortest prefix, from 6 characters, that no other id in the table shares."""
+    if not ids:
+        return {}
+    key = TABLES[table].key
+    known = reader.merged(table, [key]).column(key)
+    wanted = pa.array(sorted({number >> 30 for number in ids}), pa.int64())
+    near = known.filter(pc.is_in(pc.shift_right(known, 30), wanted)).to_pylist()
+    shorts = {}
+    for number in ids:
+        shorts[number] = short_id(number, *(other for other in near if other >> 30 == number >> 30))
+    return shorts
+
+
+def clients_with(reader: Reader, column: str, texts: Iterable[str]) -> list[int]:
+    """Return the clients one of whose phones, emails, external_ids or tax_id is one of the texts, whole."""
+    wanted = pa.array(sorted(set(texts)), pa.string())
+    if not len(wanted):
+        return []
+    rows = reader.merged("contacts", ["client_id", column])
+    return _having(rows, column, lambda values: pc.is_in(values, wanted))
+
+
+def clients_named(reader: Reader, text: str) -> list[int]:
+    """Return the clients whose name or company has the text in it, in any letter case; those so named in full first."""
+    rows = reader.merged("contacts", ["client_id", "name", "company"])
+    found: list[int] = []
+    for column in ("name", "company"):
+        values = pc.utf8_lower(rows.column(column))
+        exact = pc.equal(values, text.lower())
+        found += rows.filter(exact).column("client_id").to_pylist()
+    if found:
+        return list(dict.fromkeys(found))
+    for column in ("name", "company"):
+        found += rows.filter(_contains(rows.column(column), text)).column("client_id").to_pylist()
+    return list(dict.fromkeys(found))
+
+
+def clients_matching(reader: Reader, text: str) -> list[int]:
+    """Return the clients that have the text anywhere: names, phones, e-mails, tax ids, external ids or notes."""
+    columns = ["name", "company", "phones", "emails", "tax_id", "address", "external_ids", "raw_phones"]
+    rows = reader.merged("contacts", ["client_id", *columns])
+    found: list[int] = []
+    for column in columns:
+        found += _having(rows, column, lambda values: _contains(values, text))
+    notes = reader.merged("notes", ["client_id", "text"])
+    found += notes.filter(_contains(notes.column("text"), text)).column("client_id").to_pylist()
+    return list(dict.fromkeys(found))
+
+
+def _contains(values: pa.ChunkedArray, text: str) -> pa.ChunkedArray:
+    return pc.fill_null(pc.match_substring(pc.utf8_lower(values), text.lower()), False)  # noqa: FBT003
+
+
+def _having(rows: pa.Table, column: str, test: object) -> list[int]:
+    """Return the client ids of rows where the column, or one of the values in its list, passes a test."""
+    found: list[int] = []
+    for batch in rows.select(["client_id", column]).to_batches():
+        values = batch.column(column)
+        ids = batch.column("client_id")
+        if pa.types.is_list(values.type):
+            ids = ids.take(pc.list_parent_indices(values))
+            values = pc.list_flatten(values)
+        found += ids.filter(pc.fill_null(test(values), False)).to_pylist()  # type: ignore[operator]  # noqa: FBT003
+    return found

@@ -1,0 +1,101 @@
+"""What this machine remembers of a store: the verified state and files (cache), and the newest head seen (pin).
+
+Both are authenticated under a key derived from the identity, so that a forged one is as good as none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+from crmcli.errors import DamagedError
+from crmcli.storage import files
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+_LIMIT = 1 << 28
+_FORMAT = 1
+
+
+class Memory:
+    """The cache and the pin of one store for one member.
+
+    The cache may be deleted at any time; the pin is what tells an older copy of the store from the store.
+    """
+
+    def __init__(self, cache: Path, pins: Path, genesis: str, member: str, key: bytes) -> None:
+        name = f"{genesis[:32]}-{member}"
+        self._cache = cache / f"{name}.json"
+        self._pin = pins / f"{name}.pin"
+        self._key = key
+        self.checked: dict[str, list[int]] = {}
+        self.changed = False
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the state saved last, if it is genuine, and take up the list of checked files."""
+        document = self._read(self._cache, "cache")
+        if document is None or document.get("format") != _FORMAT:
+            return None
+        self.checked = document["checked"]
+        state: dict[str, Any] = document["state"]
+        return state
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a state that was verified, and which files were."""
+        live = {row[0] for row in state["live"]}
+        self.checked = {file_id: seen for file_id, seen in self.checked.items() if file_id in live}
+        self._write(self._cache, "cache", {"format": _FORMAT, "state": state, "checked": self.checked})
+        self.changed = False
+
+    def pin(self) -> tuple[int, str] | None:
+        """Return (seq, hash) of the newest head seen. Raises: DamagedError if the pin is not genuine."""
+        if not self._pin.exists():
+            return None
+        document = self._read(self._pin, "pin")
+        if document is None:
+            raise DamagedError(
+                "the pin of this store on this machine is damaged",
+                f"if you trust the store as it is, remove {self._pin}",
+            )
+        return document["seq"], document["hash"]
+
+    def set_pin(self, seq: int, head: str) -> None:
+        """Remember a head that is durable and passed every check."""
+        self._write(self._pin, "pin", {"seq": seq, "hash": head})
+
+    def is_checked(self, file_id: str, status: os.stat_result) -> bool:
+        """Say whether the file's hash was checked here and the file has not been touched since."""
+        return self.checked.get(file_id) == _fingerprint(status)
+
+    def mark_checked(self, file_id: str, status: os.stat_result) -> None:
+        """Remember that the file's hash is right."""
+        self.checked[file_id] = _fingerprint(status)
+        self.changed = True
+
+    def _read(self, path: Path, kind: str) -> dict[str, Any] | None:
+        try:
+            raw, _ = files.read_regular(path, _LIMIT)
+        except (OSError, DamagedError):
+            return None
+        tag, _, content = raw.partition(b"\n")
+        if not hmac.compare_digest(tag, self._tag(kind, content)):
+            return None
+        document: dict[str, Any] = json.loads(content)
+        return document
+
+    def _write(self, path: Path, kind: str, document: dict[str, Any]) -> None:
+        content = json.dumps(document, separators=(",", ":")).encode()
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, mode=0o700)
+        files.replace_atomically(path, self._tag(kind, content) + b"\n" + content)
+
+    def _tag(self, kind: str, content: bytes) -> bytes:
+        return hmac.digest(self._key, kind.encode() + b"\n" + content, hashlib.sha256).hex().encode()
+
+
+def _fingerprint(status: os.stat_result) -> list[int]:
+    return [status.st_ino, status.st_size, status.st_ctime_ns]

@@ -1,0 +1,135 @@
+"""Queries: the .sql files of `sql/`, run by a DuckDB that sees registered tables and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from crmcli.storage import upgrade
+from crmcli.storage.reading import SMALL
+from crmcli.storage.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import duckdb
+
+    from crmcli.storage.log import FileEntry
+    from crmcli.storage.reading import Reader
+    from crmcli.storage.tables import Table
+
+_FOLDER = Path(__file__).with_name("sql")
+_SEAL = (
+    "SET temp_directory=''",
+    "SET TimeZone='UTC'",
+    "SET autoinstall_known_extensions=false",
+    "SET autoload_known_extensions=false",
+    "SET python_enable_replacements=false",
+    "SET enable_external_access=false",
+    "SET lock_configuration=true",
+)
+
+
+def sealed() -> duckdb.DuckDBPyConnection:
+    """Return a connection that opens no file, loads no extension, spills nothing and cannot be told otherwise."""
+    import duckdb
+
+    connection = duckdb.connect()
+    for statement in _SEAL:
+        connection.execute(statement)
+    return connection
+
+
+def run(
+    reader: Reader,
+    name: str,
+    tables: Mapping[str, Sequence[str]],
+    parameters: Mapping[str, object],
+    extra: Mapping[str, pa.Table] | None = None,
+) -> pa.Table:
+    """Return the result of `sql/<name>.sql` over the columns of tables that it reads and over `extra` tables."""
+    statement = (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    # Importing the engine takes as long as decoding a table: do both at once.
+    warm = threading.Thread(target=__import__, args=("duckdb",))
+    warm.start()
+    views = {table: _View(reader, TABLES[table], columns) for table, columns in tables.items()}
+    warm.join()
+    connection = sealed()
+    try:
+        for table, view in views.items():
+            view.register(connection, table)
+        for table, rows in (extra or {}).items():
+            connection.register(table, rows)
+        return connection.execute(statement, dict(parameters) or None).to_arrow_table()
+    finally:
+        connection.close()
+
+
+class _View:
+    """Some columns of a table: large insert files streamed where they lie, the rest in memory."""
+
+    def __init__(self, reader: Reader, table: Table, columns: Sequence[str]) -> None:
+        self.table = table
+        self.columns = list(columns)
+        needed = list(dict.fromkeys((*columns, table.key)))
+        self.schema = pa.schema(
+            [
+                pa.field(name, pa.dictionary(pa.int32(), pa.string()) if name in table.values else table.schema.field(name).type)
+                for name in needed
+            ]
+        )
+        self.streams: list[Any] = []
+        self.hidden: list[pa.Array] = []
+        pieces = [self.schema.empty_table()]
+        for entries in reader.parts(table).values():
+            large = [entry for entry in entries if entry.kind == "insert" and _streams(entry)]
+            small = [entry for entry in entries if entry not in large]
+            base, overlay = reader.layers(table, small, needed, None)
+            pieces += [piece.select(needed).cast(self.schema) for piece in (*base, overlay) if piece.num_rows]
+            changed = [entry for entry in entries if entry.kind != "insert"]
+            if large and changed:
+                keys = [reader.read(entry, [table.key]).column(table.key) for entry in changed]
+                self.hidden += [chunk for column in keys for chunk in column.chunks]
+            self.streams += [_dataset(reader, entry, self.schema, table) for entry in large]
+        self.memory = pa.concat_tables(pieces).unify_dictionaries()
+
+    def register(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Make the rows a view of that name."""
+        names = ", ".join(self.columns)
+        if not self.streams:
+            connection.register(name, self.memory.select(self.columns))
+            return
+        import pyarrow.dataset as ds
+
+        connection.register(f"_{name}_memory", self.memory)
+        connection.register(f"_{name}_streams", ds.dataset(self.streams, schema=self.schema))
+        shown = f"SELECT {names} FROM _{name}_streams"
+        if self.hidden:
+            connection.register(
+                f"_{name}_hidden", pa.table({"hidden_id": pa.chunked_array(self.hidden, pa.int64())})
+            )
+            shown += f" WHERE {self.table.key} NOT IN (SELECT hidden_id FROM _{name}_hidden)"
+        if self.memory.num_rows:
+            shown += f" UNION ALL SELECT {names} FROM _{name}_memory"
+        connection.execute(f"CREATE TEMP VIEW {name} AS {shown}")
+
+
+def _streams(entry: FileEntry) -> bool:
+    return entry.bytes > SMALL and entry.schema == upgrade.SCHEMA
+
+
+def _dataset(reader: Reader, entry: FileEntry, schema: pa.Schema, table: Table) -> Any:
+    import pyarrow.dataset as ds
+    import pyarrow.parquet.encryption as pe
+
+    reader.open(entry)
+    key, aad = reader.keyring.file_keys(entry)
+    scan = ds.ParquetFragmentScanOptions(
+        decryption_properties=pe.create_decryption_properties(key, aad_prefix=aad), pre_buffer=False
+    )
+    columns = [name for name in schema.names if name in table.values]
+    layout = ds.ParquetFileFormat(default_fragment_scan_options=scan, dictionary_columns=columns)
+    return ds.dataset(str(reader.path(entry.file_id)), format=layout, schema=schema)

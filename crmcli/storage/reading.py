@@ -1,0 +1,176 @@
+"""Reading: a table is the union of its live files in the books at hand, the newest version of every row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crmcli.errors import DamagedError
+from crmcli.storage import files, parquet, upgrade
+from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import pyarrow.parquet as pq
+
+    from crmcli.storage.keyring import Keyring
+    from crmcli.storage.log import FileEntry
+    from crmcli.storage.memory import Memory
+    from crmcli.storage.state import State
+
+MAX_FILE = 1 << 34
+SMALL = 1 << 20
+
+
+class Reader:
+    """Reads tables of a store folder in a given state with the keys at hand."""
+
+    def __init__(self, root: Path, state: State, keyring: Keyring, memory: Memory) -> None:
+        self._root = root
+        self._state = state
+        self.keyring = keyring
+        self._memory = memory
+
+    def path(self, file_id: str) -> Path:
+        """Return where a file lies."""
+        return self._root / file_path(file_id)
+
+    def parts(self, table: Table) -> dict[str, list[FileEntry]]:
+        """Return the live files of a table that the keys at hand open, by book; history is not among them."""
+        parts = defaultdict(list)
+        for entry in self._state.entries(table.name):
+            if entry.kind != "history" and self.keyring.opens(entry):
+                parts[entry.book].append(entry)
+        return parts
+
+    def open(self, entry: FileEntry, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+        """Open a file whose hash is, or was before it was last touched, the one in the log. Raises: DamagedError."""
+        name = file_path(entry.file_id)
+        path = self._root / name
+        source: Path | bytes = path
+        try:
+            status = path.lstat()
+            if entry.bytes <= SMALL or not self._memory.is_checked(entry.file_id, status):
+                raw, status = files.read_regular(path, MAX_FILE)
+                if not self._memory.is_checked(entry.file_id, status):
+                    check_hash(entry, raw)
+                    self._memory.mark_checked(entry.file_id, status)
+                source = raw
+        except FileNotFoundError as error:
+            raise DamagedError(f"{name} is missing", "restore it from a backup") from error
+        key, aad = self.keyring.file_keys(entry)
+        return parquet.open_file(source, key, aad, name=name, dictionaries=dictionaries)
+
+    def read(
+        self, entry: FileEntry, columns: Sequence[str] | None = None, where: tuple[str, Sequence[int]] | None = None
+    ) -> pa.Table:
+        """Return columns of one file (all if None) with `_seq`, the commit that each row came with."""
+        table, name = TABLES[entry.table], file_path(entry.file_id)
+        file = self.open(entry)
+        present = file.schema_arrow.names
+        schema = parquet.file_schema(table, entry.kind, present)
+        wanted = present
+        if columns is not None and entry.schema == upgrade.SCHEMA:
+            wanted = [column for column in present if column in columns or column in (SEQ, DELETED)]
+        rows = parquet.read(file, wanted, name=name, rows=entry.rows, where=where)
+        try:
+            rows = rows.select(wanted).cast(pa.schema([schema.field(column) for column in wanted]))
+        except (pa.ArrowException, ValueError) as error:
+            raise parquet.unreadable(name) from error
+        if entry.kind != "delete":
+            rows = upgrade.upgrade(table, rows, entry.schema) if entry.schema != upgrade.SCHEMA else rows
+        if SEQ not in rows.column_names:
+            rows = rows.append_column(SEQ, pa.repeat(pa.scalar(entry.seq, pa.int64()), rows.num_rows))
+        return _filter(rows, where)
+
+    def merged(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        where: tuple[str, Sequence[int]] | None = None,
+        books: Iterable[str] | None = None,
+    ) -> pa.Table:
+        """Return the columns of a table over the books at hand, or over `books`.
+
+        `where` is (column, ids), a column that never changes after a row is first written.
+        """
+        table = TABLES[name]
+        columns = list(columns) if columns is not None else table.schema.names
+        needed = list(dict.fromkeys((*columns, table.key, *(where or ())[:1])))
+        pieces = []
+        for book, entries in self.parts(table).items():
+            if books is None or book in books:
+                base, overlay = self.layers(table, entries, needed, where)
+                pieces += [piece.select(columns) for piece in (*base, overlay) if piece.num_rows]
+        if not pieces:
+            return pa.schema([table.schema.field(column) for column in columns]).empty_table()
+        return pa.concat_tables(pieces)
+
+    def layers(
+        self, table: Table, entries: list[FileEntry], columns: Sequence[str], where: tuple[str, Sequence[int]] | None
+    ) -> tuple[list[pa.Table], pa.Table]:
+        """Return the rows of insert files that nothing hides, and the newest versions of all other rows."""
+        base = [self.read(entry, columns, where) for entry in entries if entry.kind == "insert"]
+        changes = self.changes(table, [entry for entry in entries if entry.kind != "insert"], columns, where)
+        newest = newest_versions(table.key, changes)
+        if changes.num_rows:
+            hidden = changes.column(table.key).combine_chunks()
+            base = [rows.filter(pc.invert(pc.is_in(rows.column(table.key), hidden))) for rows in base]
+        return base, newest.filter(pc.invert(newest.column(DELETED))).select([*columns, SEQ])
+
+    def changes(
+        self,
+        table: Table,
+        entries: Iterable[FileEntry],
+        columns: Sequence[str],
+        where: tuple[str, Sequence[int]] | None = None,
+    ) -> pa.Table:
+        """Return every version in upsert and delete files, with `_seq` and `_deleted`."""
+        names = [*columns, SEQ, DELETED]
+        schema = pa.schema([*(table.schema.field(column) for column in columns), (SEQ, pa.int64()), (DELETED, pa.bool_())])
+        pieces = [schema.empty_table()]
+        for entry in entries:
+            # A deletion names the row by its key alone, so a filter on another column must not lose it.
+            usable = where if entry.kind != "delete" or (where and where[0] == table.key) else None
+            rows = self.read(entry, columns, usable)
+            if DELETED not in rows.column_names:
+                rows = rows.append_column(DELETED, pa.repeat(entry.kind == "delete", rows.num_rows))
+            for field in schema:
+                if field.name not in rows.column_names:
+                    rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+            pieces.append(rows.select(names))
+        return pa.concat_tables(pieces)
+
+
+def newest_versions(key: str, changes: pa.Table) -> pa.Table:
+    """Return, of rows that share a key, the one of the highest `_seq`."""
+    if changes.num_rows < 2:
+        return changes
+    ordered = changes.sort_by([(key, "ascending"), (SEQ, "ascending")]).combine_chunks()
+    keys = ordered.column(key)
+    is_last = pc.not_equal(keys.slice(0, len(keys) - 1), keys.slice(1))
+    return ordered.filter(pa.chunked_array([*is_last.chunks, pa.array([True])]))
+
+
+def _filter(rows: pa.Table, where: tuple[str, Sequence[int]] | None) -> pa.Table:
+    if where is None:
+        return rows
+    column, ids = where
+    return rows.filter(pc.is_in(rows.column(column), pa.array(ids, pa.int64())))
+
+
+def check_hash(entry: FileEntry, raw: bytes) -> None:
+    """Raise DamagedError unless the bytes are those that were signed."""
+    if len(raw) != entry.bytes or hashlib.sha256(raw).hexdigest() != entry.sha256:
+        raise parquet.unreadable(file_path(entry.file_id))
+
+
+def file_path(file_id: str) -> str:
+    """Return the path of a file inside the store."""
+    return f"files/{file_id[:2]}/{file_id}.parquet"

@@ -1,0 +1,450 @@
+"""The state of a store: what the commits so far add up to, and whether the next one's author had the right to it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
+from typing import Any
+
+from crmcli.errors import DamagedError, NotPermittedError
+from crmcli.storage import log
+from crmcli.storage.genesis import Genesis, member_json, member_of, unb64
+from crmcli.storage.keys import PublicKeys
+from crmcli.storage.log import Commit, FileEntry
+from crmcli.storage.tables import COMPANY, FACTS, PERSONAL, TABLES
+
+ADMIN, MANAGER, LEAD, ANALYST, SERVICE = "admin", "manager", "lead", "analyst", "service"
+ROLES = (ADMIN, MANAGER, LEAD, ANALYST, SERVICE)
+PROOF_LABEL = "crmcli/member/v1"
+# What a member who is no admin may add to the company book.
+COMPANY_TABLES = {MANAGER: "products", LEAD: "products", SERVICE: "norms"}
+GROUPS_OF = {"member": (FACTS, PERSONAL), "inbox": (FACTS, PERSONAL), "company": (COMPANY,)}
+RIGHTS = ("export", "erase")
+_ENTRY_CELLS = attrgetter(*FileEntry.__slots__)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member: public keys in the log's form, role, and what an admin allowed beyond the role."""
+
+    member: str
+    keys: dict[str, str]
+    role: str
+    active: bool = True
+    recovery: bool = False
+    dispatcher: bool = False
+    read: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+
+    @property
+    def public(self) -> PublicKeys:
+        """The member's public keys."""
+        return member_of(self.keys)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrap:
+    """One key of a book: its name, who holds it, and my own copy of it, sealed, if I do."""
+
+    key_id: str
+    holders: tuple[str, ...]
+    mine: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A book: its kind (member, inbox, company), owner, epoch, keys by group and epoch, drop keys by epoch."""
+
+    book: str
+    kind: str
+    owner: str | None
+    epoch: int
+    wraps: dict[str, Wrap]
+    drops: dict[str, dict[str, str]]
+
+    def wrap(self, group: str, epoch: int) -> Wrap | None:
+        """Return the wrapped key of a group at an epoch."""
+        return self.wraps.get(f"{group}/{epoch}")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A right given by an admin to a member until a time; `used` counts its uses."""
+
+    grant: str
+    to: str
+    right: str
+    books: tuple[str, ...] | None
+    columns: tuple[str, ...] | None
+    max_rows: int | None
+    expires: str
+    once: bool
+    used: int = 0
+    revoked: bool = False
+
+
+class State:
+    """What the log adds up to at commit `seq`, whose hash is `hash`; seen by the member `me`, or by nobody."""
+
+    def __init__(self, genesis: Genesis, me: str | None) -> None:
+        self.store = genesis.store
+        self.me = me
+        self.seq = 0
+        self.hash = genesis.hash
+        self.at = genesis.created_at
+        self.members = {
+            member: Member(member, member_json(member, keys), ADMIN, recovery=recovery)
+            for member, keys, recovery in (
+                (genesis.founder, genesis.founder_keys, False),
+                (genesis.recovery, genesis.recovery_keys, True),
+            )
+        }
+        self.books: dict[str, Book] = {}
+        self.live: dict[str, FileEntry] = {}
+        self.grants: dict[str, Grant] = {}
+        self.erased: set[str] = set()
+        self.restores: list[tuple[int, str]] = []
+
+    # What follows is the fold: one method per type of commit, each of which either changes the state or raises.
+
+    def apply(self, raw: bytes, *, trusted: bool = False) -> Commit:
+        """Fold the next commit in; `trusted` skips the signature of bytes that this machine has verified before.
+
+        Raises: DamagedError naming the seq, with the state as it was.
+        """
+        seq = self.seq + 1
+        try:
+            line, (signature,) = log.split_lines(raw, 1)
+            commit = Commit.parse(line)
+            if (commit.store, commit.seq, commit.prev) != (self.store, seq, self.hash):
+                raise ValueError("it does not continue the chain")
+            author = self.members.get(commit.author)
+            if author is None or not author.active:
+                raise ValueError("its author is no member")
+            if not trusted and not author.public.verify(log.COMMIT_LABEL, line, signature):
+                raise ValueError("its signature is wrong")
+            self.admit(commit)
+        except (ValueError, TypeError, KeyError, NotPermittedError) as error:
+            raise DamagedError(
+                f"commit {seq} cannot be trusted: {error}", "crmcli verify shows more; nothing after it is used"
+            ) from error
+        self._fold(commit)
+        self.seq, self.hash, self.at = seq, log.digest(raw), commit.at
+        return commit
+
+    def admit(self, commit: Commit) -> None:
+        """Check that the author has the right to this commit now. Raises: ValueError, NotPermittedError."""
+        author = self.members[commit.author]
+        if not author.active:
+            raise NotPermittedError("its author is no member any more")
+        if commit.at < self.at:
+            raise ValueError("its time is before that of the commit before it")
+        if commit.type in ("data", "compact"):
+            check = self._admit_data if commit.type == "data" else self._admit_compact
+            check(author, commit)
+        elif commit.type != "grant-use" and author.role != ADMIN:
+            raise NotPermittedError(f"a {author.role} may not commit a change of type {commit.type}")
+        _distinct([entry.file_id for entry in commit.add])
+        _distinct(commit.drop)
+        for entry in commit.add:
+            self._admit_entry(entry)
+        if not all(file_id in self.live for file_id in commit.drop):
+            raise ValueError("it drops a file that is not there")
+        getattr(self, f"_check_{commit.type.replace('-', '_')}", lambda _: None)(commit)
+
+    def _admit_entry(self, entry: FileEntry) -> None:
+        book, table = self.books.get(entry.book), TABLES.get(entry.table)
+        if book is None or table is None or table.group != entry.group:
+            raise ValueError("a file belongs to no table of a book")
+        if entry.group not in GROUPS_OF[book.kind] or entry.epoch != book.epoch:
+            raise ValueError("a file is under a key that its book does not use now")
+        if entry.file_id in self.live or entry.rows == 0:
+            raise ValueError("a file is there already, or has no rows")
+
+    def _admit_data(self, author: Member, commit: Commit) -> None:
+        if commit.drop or any(entry.kind == "history" for entry in commit.add):
+            raise ValueError("a data commit only adds")
+        for entry in commit.add:
+            if not self.may_write(author, entry.book, entry.table):
+                raise NotPermittedError(f"a {author.role} may not write {entry.table} into that book")
+
+    def _admit_compact(self, author: Member, commit: Commit) -> None:
+        places = {(entry.book, entry.table) for entry in commit.add}
+        places |= {(old.book, old.table) for old in (self.live[file_id] for file_id in commit.drop)}
+        if len(places) != 1 or not commit.drop:
+            raise ValueError("a compaction replaces files of one table of one book")
+        (book, _), *_ = places
+        if author.role != ADMIN and self.books[book].owner != author.member:
+            raise NotPermittedError(f"a {author.role} may not compact that book")
+
+    def may_write(self, member: Member, book: str, table: str) -> bool:
+        """Say whether a member may add rows of a table to a book."""
+        if member.role == ADMIN:
+            return True
+        if member.role == ANALYST or book not in self.books:
+            return False
+        if self.books[book].kind == "company":
+            return COMPANY_TABLES.get(member.role) == table
+        return self.books[book].owner == member.member
+
+    def entitled(self, member: Member, book: Book, group: str) -> bool:
+        """Say whether a member is one of those who hold a key of a book, by role and by what an admin allowed."""
+        if member.role == ADMIN or book.kind == "company" or book.owner == member.member:
+            return True
+        if book.kind == "inbox":
+            return member.role == SERVICE or member.dispatcher
+        if group == FACTS and member.role in (ANALYST, SERVICE):
+            return True
+        return (member.role == LEAD and book.book in member.read) or (
+            member.role == SERVICE and book.book in member.personal
+        )
+
+    def _check_members(self, commit: Commit) -> None:
+        changed = dict(self.members)
+        for change in _rows(commit.body["members"]):
+            changed[change["member"]] = self._changed_member(changed, change)
+        if not any(m.active and m.role == ADMIN and not m.recovery for m in changed.values()):
+            raise ValueError("it leaves no admin")
+
+    def _changed_member(self, members: dict[str, Member], change: dict[str, Any]) -> Member:
+        action, name = change["action"], change["member"]
+        if action == "add":
+            _fields(change, "action", "member", "role", "keys", "proof")
+            member, keys = member_of(change["keys"])
+            proof = bytes.fromhex(change["proof"])
+            if member != name or name in members or change["role"] not in ROLES:
+                raise ValueError("a new member is malformed or there already")
+            if not keys.verify(PROOF_LABEL, f"{self.store}|{name}|{keys.sign.hex()}".encode(), proof):
+                raise ValueError("a new member's proof of possession is wrong")
+            return Member(name, change["keys"], change["role"])
+        member_now = members[name]
+        if action == "role":
+            _fields(change, "action", "member", "role")
+            if change["role"] not in ROLES:
+                raise ValueError("there is no such role")
+            return replace(member_now, role=change["role"])
+        if action == "allow":
+            _fields(change, "action", "member", "read", "personal", "dispatcher")
+            read, personal = (tuple(self.books[book].book for book in change[key]) for key in ("read", "personal"))
+            if type(change["dispatcher"]) is not bool:
+                raise TypeError("a member is a dispatcher or not")
+            return replace(member_now, read=read, personal=personal, dispatcher=change["dispatcher"])
+        if action == "remove":
+            _fields(change, "action", "member")
+            return replace(member_now, active=False)
+        raise ValueError("there is no such change of a member")
+
+    def _check_keys(self, commit: Commit) -> None:
+        _distinct([change["book"] for change in _rows(commit.body["books"])])
+        for change in commit.body["books"]:
+            self._changed_book(change)
+
+    def _changed_book(self, change: dict[str, Any]) -> Book:
+        _fields(change, "book", "kind", "owner", "epoch", "keys", "drop")
+        name, epoch = change["book"], change["epoch"]
+        book = self.books.get(name) or self._new_book(change)
+        if (book.kind, book.owner) != (change["kind"], change["owner"]) or not log.is_count(epoch):
+            raise ValueError("a book changes what it is")
+        if not 1 <= epoch <= book.epoch + 1:
+            raise ValueError("a book leaves out an epoch")
+        groups = [key["group"] for key in _rows(change["keys"])]
+        _distinct(groups)
+        if epoch == book.epoch + 1 and set(groups) != set(GROUPS_OF[book.kind]):
+            raise ValueError("a new epoch lacks a key")
+        wraps, drops = dict(book.wraps), dict(book.drops)
+        for key in change["keys"]:
+            wraps[f"{key['group']}/{epoch}"] = self._changed_wrap(book, key, epoch)
+        if change["drop"] is not None:
+            _fields(change["drop"], "mlkem", "x25519", "sealed")
+            unb64(change["drop"]["sealed"])
+            drops[str(epoch)] = change["drop"]
+        return replace(book, epoch=max(epoch, book.epoch), wraps=wraps, drops=drops)
+
+    def _new_book(self, change: dict[str, Any]) -> Book:
+        name, kind, owner = change["book"], change["kind"], change["owner"]
+        if not log.matches(log.ID, name) or kind not in GROUPS_OF or (kind == "member") != (owner is not None):
+            raise ValueError("a new book is malformed")
+        if kind == "member" and (owner not in self.members or self.own_book(owner)):
+            raise ValueError("a new book's owner is no member or has one")
+        if kind != "member" and any(book.kind == kind for book in self.books.values()):
+            raise ValueError(f"there is a book of kind {kind} already")
+        return Book(name, kind, owner, 0, {}, {})
+
+    def _changed_wrap(self, book: Book, key: dict[str, Any], epoch: int) -> Wrap:
+        _fields(key, "group", "key_id", "wraps")
+        group, wraps = key["group"], _rows(key["wraps"])
+        before = book.wrap(group, epoch)
+        if group not in GROUPS_OF[book.kind] or not log.matches(log.HEX32, key["key_id"]):
+            raise ValueError("a key is malformed")
+        if before is not None and before.key_id != key["key_id"]:
+            raise ValueError("a key of an epoch changes")
+        mine = before.mine if before else None
+        holders = list(before.holders if before else ())
+        for wrap in wraps:
+            _fields(wrap, "member", "wrap")
+            unb64(wrap["wrap"])
+            holder = self.members[wrap["member"]]
+            if not holder.active or not self.entitled(holder, book, group):
+                raise ValueError("a key is given to somebody who is not entitled to it")
+            holders.append(holder.member)
+            mine = wrap["wrap"] if holder.member == self.me else mine
+        return Wrap(key["key_id"], tuple(dict.fromkeys(holders)), mine)
+
+    def _check_grant(self, commit: Commit) -> None:
+        self._changed_grant(commit.body["grant"])
+
+    def _changed_grant(self, change: dict[str, Any]) -> Grant:
+        if change["action"] == "revoke":
+            _fields(change, "action", "grant")
+            return replace(self.grants[change["grant"]], revoked=True)
+        _fields(change, "action", "grant", "to", "right", "books", "columns", "max_rows", "expires", "once")
+        books, columns, rows = change["books"], change["columns"], change["max_rows"]
+        if change["action"] != "give" or change["grant"] in self.grants or change["to"] not in self.members:
+            raise ValueError("a grant is malformed")
+        if not log.matches(log.ID, change["grant"]) or change["right"] not in RIGHTS or type(change["once"]) is not bool:
+            raise ValueError("a grant is malformed")
+        if not all(log.matches(log.WORD, column) for column in columns or ()):
+            raise ValueError("a grant is malformed")
+        if not (rows is None or log.is_count(rows)) or not log.matches(log.STAMP, change["expires"]):
+            raise ValueError("a grant is malformed")
+        return Grant(
+            change["grant"],
+            change["to"],
+            change["right"],
+            None if books is None else tuple(self.books[book].book for book in books),
+            None if columns is None else tuple(columns),
+            rows,
+            change["expires"],
+            change["once"],
+        )
+
+    def _check_grant_use(self, commit: Commit) -> None:
+        use = commit.body["use"]
+        _fields(use, "grant", "right", "books", "rows", "sha256")
+        if not log.is_count(use["rows"]) or not log.matches(log.HEX64, use["sha256"]) or use["right"] not in RIGHTS:
+            raise ValueError("the use of a grant is malformed")
+        if not all(book in self.books for book in use["books"]) or commit.add or commit.drop:
+            raise ValueError("the use of a grant is malformed")
+        if use["grant"] is None:
+            if self.members[commit.author].role != ADMIN:
+                raise NotPermittedError("only an admin acts without a grant")
+            return
+        grant = self.grants[use["grant"]]
+        valid = (
+            grant.to == commit.author
+            and grant.right == use["right"]
+            and not grant.revoked
+            and commit.at < grant.expires
+            and not (grant.once and grant.used)
+            and (grant.max_rows is None or use["rows"] <= grant.max_rows)
+            and (grant.books is None or set(use["books"]) <= set(grant.books))
+        )
+        if not valid:
+            raise NotPermittedError("the grant does not cover this")
+
+    def _check_transfer(self, commit: Commit) -> None:
+        transfer = commit.body["transfer"]
+        _fields(transfer, "from", "to", "clients")
+        books = {transfer["from"], transfer["to"]}
+        if not books <= set(self.books) or not _ids(transfer["clients"]):
+            raise ValueError("a transfer is malformed")
+        if any(entry.book not in books for entry in (*commit.add, *(self.live[name] for name in commit.drop))):
+            raise ValueError("a transfer touches another book")
+
+    def _check_erase(self, commit: Commit) -> None:
+        erase = commit.body["erase"]
+        _fields(erase, "clients", "files")
+        if not _ids(erase["clients"]) or not all(log.matches(log.HEX32, name) for name in erase["files"]):
+            raise ValueError("an erasure is malformed")
+
+    def _check_restore(self, commit: Commit) -> None:
+        restore = commit.body["restore"]
+        _fields(restore, "seq", "hash")
+        if (restore["seq"], restore["hash"]) != (self.seq, self.hash):
+            raise ValueError("a restore does not continue the head that it names")
+
+    def _fold(self, commit: Commit) -> None:
+        for file_id in commit.drop:
+            del self.live[file_id]
+        self.live.update((entry.file_id, entry) for entry in commit.add)
+        for change in commit.body.get("members", ()):
+            self.members[change["member"]] = self._changed_member(self.members, change)
+        for change in commit.body.get("books", ()):
+            self.books[change["book"]] = self._changed_book(change)
+        if commit.type == "grant":
+            grant = self._changed_grant(commit.body["grant"])
+            self.grants[grant.grant] = grant
+        elif commit.type == "grant-use" and commit.body["use"]["grant"]:
+            grant = self.grants[commit.body["use"]["grant"]]
+            self.grants[grant.grant] = replace(grant, used=grant.used + 1)
+        elif commit.type == "erase":
+            self.erased.update(commit.body["erase"]["clients"])
+        elif commit.type == "restore":
+            self.restores.append((self.seq, self.hash))
+
+    # What follows answers questions about the state, and carries it to the next run.
+
+    def own_book(self, member: str | None) -> str | None:
+        """Return the book that a member owns."""
+        return next((book.book for book in self.books.values() if book.owner == member and member), None)
+
+    def book_of_kind(self, kind: str) -> str:
+        """Return the only book of a kind, company or inbox."""
+        return next(book.book for book in self.books.values() if book.kind == kind)
+
+    def entries(self, table: str) -> list[FileEntry]:
+        """Return the live files of a table, oldest first."""
+        return sorted((e for e in self.live.values() if e.table == table), key=lambda e: (e.seq, e.file_id))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as plain values, for this machine's memory."""
+        return {
+            "seq": self.seq,
+            "hash": self.hash,
+            "at": self.at,
+            "members": [asdict(member) for member in self.members.values()],
+            "books": [asdict(book) for book in self.books.values()],
+            "live": [_ENTRY_CELLS(entry) for entry in self.live.values()],
+            "grants": [asdict(grant) for grant in self.grants.values()],
+            "erased": sorted(self.erased),
+            "restores": self.restores,
+        }
+
+    def load_json(self, document: dict[str, Any]) -> None:
+        """Take up the state that `to_json` of the same program version gave."""
+        self.seq, self.hash, self.at = document["seq"], document["hash"], document["at"]
+        self.members = {row["member"]: Member(**_tuples(row)) for row in document["members"]}
+        self.books = {
+            row["book"]: Book(
+                **row | {"wraps": {name: Wrap(**_tuples(wrap)) for name, wrap in row["wraps"].items()}},
+            )
+            for row in document["books"]
+        }
+        self.live = {row[0]: FileEntry(*row) for row in document["live"]}
+        self.grants = {row["grant"]: Grant(**_tuples(row)) for row in document["grants"]}
+        self.erased = set(document["erased"])
+        self.restores = [(seq, head) for seq, head in document["restores"]]
+
+
+def _tuples(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
+
+
+def _fields(document: dict[str, Any], *names: str) -> None:
+    if tuple(document) != names:
+        raise ValueError(f"it has other fields than {', '.join(names)}")
+
+
+def _rows(document: Any) -> list[dict[str, Any]]:
+    if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
+        raise TypeError("it has no list where one must be")
+    return document
+
+
+def _ids(document: Any) -> bool:
+    return isinstance(document, list) and all(log.matches(log.ID, name) for name in document)
+
+
+def _distinct(names: list[Any] | tuple[Any, ...]) -> None:
+    if len(set(names)) != len(names):
+        raise ValueError("it names something twice")

@@ -1,0 +1,212 @@
+"""The store: one folder, opened by one identity, read at one commit and changed by the next."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from crmcli.errors import (
+    CrmError,
+    DamagedError,
+    NoStoreError,
+    NotPermittedError,
+    RolledBackError,
+)
+from crmcli.model.ids import decode_id
+from crmcli.storage import files, log, writing
+from crmcli.storage.genesis import MAX_GENESIS, Genesis, found
+from crmcli.storage.identity import Identity, new_member_id
+from crmcli.storage.keyring import Keyring, new_epoch
+from crmcli.storage.keys import random_bytes
+from crmcli.storage.log import Commit, FileEntry
+from crmcli.storage.memory import Memory
+from crmcli.storage.reading import Reader
+from crmcli.storage.state import Book, State
+from crmcli.storage.tables import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+FOLDERS = ("log", "files", "inbox", "tmp")
+
+
+class Store:
+    """A store at the newest commit that this run has seen.
+
+    `state` is what the log adds up to, `reader` reads tables, `commit` makes the next commit.
+    """
+
+    def __init__(self, root: Path, genesis: Genesis, identity: Identity, memory: Memory) -> None:
+        self.root = root
+        self.genesis = genesis
+        self.identity = identity
+        self.memory = memory
+        self.state = State(genesis, identity.member)
+        self.keyring = Keyring(identity, self.state)
+        self.reader = Reader(root, self.state, self.keyring, memory)
+        self.file_mode = files.modes(root)[0]
+        self._recent: list[Commit] = []
+        self._held = False
+
+    @classmethod
+    def create(cls, root: Path, identity: Identity, recovery_seed: bytes, at: datetime) -> Genesis:
+        """Lay out the folders and the genesis of a new store in an empty folder; it has no keys yet."""
+        recovery = Identity.recover(recovery_seed)
+        file_mode, folder_mode = files.modes(root)
+        for name in FOLDERS:
+            files.make_folder(root / name, folder_mode)
+        for shard in range(256):
+            files.make_folder(root / "files" / f"{shard:02x}", folder_mode)
+        files.write_new(root / "lock", b"", file_mode)
+        founder = (identity.member, identity.keys)
+        raw = found(random_bytes(16).hex(), stamp(at), founder, (recovery.member, recovery.keys))
+        files.write_new(root / "genesis.json", raw, file_mode)
+        for folder in ("files", "."):
+            files.sync_folder(root / folder)
+        return Genesis.parse(raw)
+
+    @classmethod
+    def open(cls, root: Path, identity: Identity, cache: Path, pins: Path) -> Store:
+        """Open a store and check every commit that this machine has not seen yet.
+
+        Raises: NoStoreError, DamagedError, RolledBackError, NoKeyError, NotPermittedError.
+        """
+        genesis = read_genesis(root)
+        if genesis.hash not in identity.stores:
+            raise RolledBackError(
+                "this identity does not belong to this store", "CRMCLI_IDENTITY and CRMCLI_STORE must fit together"
+            )
+        memory = Memory(cache, pins, genesis.hash, identity.member, identity.keys.memory_key())
+        store = cls(root, genesis, identity, memory)
+        remembered = memory.load()
+        if remembered is not None:
+            store.state.load_json(remembered)
+            store._check_remembered()
+        store.refresh()
+        member = store.state.members.get(identity.member)
+        if member is None or not member.active:
+            raise NotPermittedError("you are no member of this store any more")
+        return store
+
+    def close(self) -> None:
+        """Keep what was verified for the next run."""
+        if self.memory.changed:
+            self.memory.save(self.state.to_json())
+
+    def _check_remembered(self) -> None:
+        """Check that the log still holds, under its number, the commit remembered as the head."""
+        seq, head = self.state.seq, self.state.hash
+        if seq == 0:
+            return
+        with files.mapped("read the log"):
+            _, raw = next(log.read_from(self.root / "log", seq), (0, b""))
+        if log.digest(raw) != head:
+            raise _rolled_back(seq)
+
+    def refresh(self) -> None:
+        """Fold in the commits made since, check them against the pin, and make durable what is newly pinned.
+
+        Raises: DamagedError, RolledBackError.
+        """
+        pin = self.memory.pin()
+        start = self.state.seq
+        with files.mapped("read the log"):
+            for seq, raw in log.read_from(self.root / "log", start + 1):
+                self._recent.append(self.state.apply(raw))
+                if pin is not None and pin[0] == seq and pin[1] != self.state.hash:
+                    raise _rolled_back(seq)
+            if pin is not None and pin[0] > self.state.seq:
+                raise _rolled_back(pin[0])
+            if self.state.seq > start:
+                # A reader may see a commit before its writer has synced it; a pin must not run ahead of the disk.
+                files.sync_folder(self.root / "log")
+                self._remember()
+
+    def accept(self, raw: bytes) -> None:
+        """Fold in a commit of our own that is durable."""
+        self._recent.append(self.state.apply(raw, trusted=True))
+        self._remember()
+
+    def _remember(self) -> None:
+        self.memory.set_pin(self.state.seq, self.state.hash)
+        self.memory.changed = True
+
+    def seen_since(self, base: int) -> list[Commit]:
+        """Return the commits after `base` that this run has folded in."""
+        return [commit for commit in self._recent if commit.seq > base]
+
+    @contextmanager
+    def lock(self, timeout: float = writing.LOCK_TIMEOUT) -> Iterator[None]:
+        """Hold the store's lock; inside a block that holds it, it is free. Raises: LockedError."""
+        if self._held:
+            yield
+            return
+        with files.locked(self.root / "lock", timeout):
+            self._held = True
+            try:
+                yield
+            finally:
+                self._held = False
+
+    def commit(self, pending: writing.Pending, base: int, op_id: str, at: datetime) -> Commit:
+        """Make a pending change the next commit; see `writing.commit`."""
+        return writing.commit(self, pending, base, op_id, at)
+
+    def find_operation(self, op_id: str) -> int | None:
+        """Return the seq of the commit with that op_id, searching the whole log."""
+        needle = f'"op_id":"{op_id}"'.encode()
+        with files.mapped("read the log"):
+            for seq, raw in log.read_from(self.root / "log", 1):
+                if needle in raw:
+                    return seq
+        return None
+
+    @property
+    def own_book(self) -> str:
+        """The book of the member. Raises: NotPermittedError if the role has none."""
+        book = self.state.own_book(self.identity.member)
+        if book is None:
+            raise NotPermittedError("your role has no clients of its own")
+        return book
+
+    @property
+    def member_number(self) -> int:
+        """The member's id as records hold it: a member acts as the member of staff of the same id."""
+        number = decode_id(self.identity.member)
+        if number is None:
+            raise CrmError("the identity has a malformed id")
+        return number
+
+    def entries(self) -> list[FileEntry]:
+        """Return all live files."""
+        return list(self.state.live.values())
+
+
+def first_keys(store: Store) -> dict[str, Any]:
+    """Return the body of the first commit: the company book, the inbox and the founder's own book."""
+    members = list(store.state.members.values())
+    kinds = (("company", None), ("inbox", None), ("member", store.genesis.founder))
+    books = [Book(new_member_id(), kind, owner, 0, {}, {}) for kind, owner in kinds]
+    return {"books": [new_epoch(store.state, book, members) for book in books]}
+
+
+def read_genesis(root: Path) -> Genesis:
+    """Return the genesis of the store in a folder. Raises: NoStoreError, DamagedError."""
+    try:
+        raw, _ = files.read_regular(root / "genesis.json", MAX_GENESIS)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NoStoreError(
+            f"no store in {root}", "crmcli init makes one; CRMCLI_STORE or --store names one that lies elsewhere"
+        ) from error
+    except OSError as error:
+        raise DamagedError(f"the store in {root} cannot be read: {error.strerror}") from error
+    return Genesis.parse(raw)
+
+
+def _rolled_back(seq: int) -> RolledBackError:
+    return RolledBackError(
+        f"the store is older than, or differs from, what this machine saw at commit {seq}",
+        "somebody put an old copy back or forked it; get the newest one",
+    )

@@ -1,0 +1,39 @@
+"""Steps by which rows written under an older schema become rows of today's; one small function a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import pyarrow as pa
+
+from crmcli.errors import NoStoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from crmcli.storage.tables import Table
+
+SCHEMA = 1
+Step: TypeAlias = "Callable[[str, pa.Table], pa.Table]"
+# STEPS[n] takes (table name, all its rows under schema n) to rows under schema n + 1; a step that only adds columns
+# needs no entry, for a missing column is read as nulls.
+STEPS: Mapping[int, Step] = {}
+
+
+def check_schema(schema: object, newest: int = SCHEMA) -> None:
+    """Raise NoStoreError for a schema of a later program."""
+    if isinstance(schema, int) and schema > newest:
+        raise NoStoreError("the store was written by a newer crmcli", "upgrade the program")
+
+
+def upgrade(
+    table: Table, rows: pa.Table, schema: int, newest: int = SCHEMA, steps: Mapping[int, Step] = STEPS
+) -> pa.Table:
+    """Return rows written under `schema` as rows under `newest`, missing columns filled with nulls."""
+    for version in range(schema, newest):
+        if version in steps:
+            rows = steps[version](table.name, rows)
+    for field in table.schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows

@@ -1,0 +1,173 @@
+"""Upkeep: small files become large ones, loose commits become segments, and what nobody reads any more is removed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crmcli.errors import OvertakenError
+from crmcli.storage import files, log
+from crmcli.storage.log import Commit
+from crmcli.storage.reading import newest_versions
+from crmcli.storage.state import ADMIN
+from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
+from crmcli.storage.writing import Pending, entries_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from crmcli.storage.log import FileEntry
+    from crmcli.storage.reading import Reader
+    from crmcli.storage.store import Store
+
+MANY = 64
+KEEP = timedelta(days=7)
+# Files of up to this many rows are rewritten at every compaction; larger ones only when that at least doubles them.
+SMALL_ROWS = 1024
+
+
+def crowded(store: Store) -> list[list[FileEntry]]:
+    """Return, for each table of a book with too many files, those that a compaction would now replace."""
+    member = store.state.members[store.identity.member]
+    chosen = []
+    for (book, _), entries in entries_of(store.state.live.values()).items():
+        may = member.role == ADMIN or store.state.books[book].owner == member.member
+        if not may or not all(store.keyring.opens(entry) for entry in entries):
+            continue
+        for group in (
+            [entry for entry in entries if entry.kind != "history"],
+            [entry for entry in entries if entry.kind == "history"],
+        ):
+            if len(group) > MANY:
+                chosen.append(tier(group))
+    return chosen
+
+
+def tier(entries: Sequence[FileEntry]) -> list[FileEntry]:
+    """Return the smallest files up to the first that is larger than all before it together.
+
+    So every row is rewritten about once each time the table doubles: logarithmic in its size.
+    """
+    ordered = sorted(entries, key=lambda entry: (entry.rows, entry.seq))
+    total = 0
+    for index, entry in enumerate(ordered):
+        if index > 1 and entry.rows > max(total, SMALL_ROWS):
+            return ordered[:index]
+        total += entry.rows
+    return ordered
+
+
+def compact(store: Store, entries: Sequence[FileEntry], op_id: str, at: datetime) -> Commit | None:
+    """Replace files of one table of one book by one of each kind needed; None if somebody else was faster."""
+    book, table = entries[0].book, TABLES[entries[0].table]
+    pending = Pending(type="compact", drop=[entry.file_id for entry in entries])
+    everything = {e.file_id for e in store.state.entries(table.name) if e.book == book and e.kind != "history"}
+    whole = everything <= set(pending.drop)
+    for kind, rows in merge(store.reader, table, entries, whole=whole).items():
+        if rows.num_rows:
+            pending.rows[book, table.name, kind].append(rows)
+    try:
+        return store.commit(pending, store.state.seq, op_id, at)
+    except OvertakenError:
+        return None
+
+
+def merge(reader: Reader, table: Table, entries: Sequence[FileEntry], *, whole: bool) -> dict[str, pa.Table]:
+    """Return the rows of the files that replace `entries`, by kind; `whole` if no other file can hold older versions.
+
+    Rows that a newer version hides, and deletions that have nothing left to hide, become history.
+    """
+    columns = table.schema.names
+    if entries[0].kind == "history":
+        return {"history": _versions(reader, table, entries)}
+    base = _stack([reader.read(entry) for entry in entries if entry.kind == "insert"], table)
+    changes = reader.changes(table, [entry for entry in entries if entry.kind != "insert"], columns)
+    newest = newest_versions(table.key, changes)
+    hidden = pc.is_in(base.column(table.key), changes.column(table.key).combine_chunks())
+    deleted = newest.column(DELETED)
+    kept, gone = newest.filter(pc.invert(deleted)), newest.filter(deleted)
+    older = _as_history(base.filter(hidden))
+    superseded = changes.filter(pc.invert(_is_among(changes, newest, table.key)))
+    base = base.filter(pc.invert(hidden))
+    if whole:
+        return {
+            "insert": pa.concat_tables([base, kept.select(base.column_names)]),
+            "history": pa.concat_tables([older, superseded, gone]),
+        }
+    return {
+        "insert": base,
+        "upsert": kept.select([*columns, SEQ]),
+        "delete": gone.select([table.key, SEQ]),
+        "history": pa.concat_tables([older, superseded]),
+    }
+
+
+def _stack(pieces: list[pa.Table], table: Table) -> pa.Table:
+    schema = pa.schema([*table.schema, (SEQ, pa.int64())])
+    return pa.concat_tables([schema.empty_table(), *(piece.select(schema.names) for piece in pieces)])
+
+
+def _versions(reader: Reader, table: Table, entries: Sequence[FileEntry]) -> pa.Table:
+    names = [*table.schema.names, SEQ, DELETED]
+    return pa.concat_tables([reader.read(entry).select(names) for entry in entries])
+
+
+def _as_history(rows: pa.Table) -> pa.Table:
+    return rows.append_column(DELETED, pa.repeat(False, rows.num_rows))  # noqa: FBT003
+
+
+def _is_among(changes: pa.Table, newest: pa.Table, key: str) -> pa.ChunkedArray:
+    """Say of each version whether it is the newest of its key."""
+    positions = pc.index_in(changes.column(key), newest.column(key).combine_chunks())
+    return pc.equal(changes.column(SEQ), newest.column(SEQ).take(positions))
+
+
+def run(store: Store, op_id: Callable[[], str], at: datetime) -> None:
+    """Do what is due of compaction and packing."""
+    for entries in crowded(store):
+        compact(store, entries, op_id(), at)
+    loose = sum(1 for _ in (store.root / "log").iterdir())
+    if loose >= log.LOOSE + log.SEGMENT:
+        with store.lock():
+            log.pack(store.root / "log", store.file_mode)
+
+
+def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
+    """Remove files that left the store more than `keep` ago, and orphans as old; return how many.
+
+    The age of a dropped file is told by the log; a clock that runs ahead of the log's head counts for no more than
+    the file system's own time of what is removed.
+    """
+    with files.mapped("remove old files"), store.lock():
+        store.refresh()
+        stale = {path.stem: path for path in (store.root / "files").glob("??/*") if path.stem not in store.state.live}
+        dropped = _dropped_at(store, set(stale)) if stale else {}
+        removed = 0
+        for file_id, path in stale.items():
+            since = dropped.get(file_id) or _modified(path)
+            if now - max(since, _modified(path)) > keep:
+                path.unlink(missing_ok=True)
+                removed += 1
+        for path in (store.root / "tmp").iterdir():
+            if now - _modified(path) > keep:
+                path.unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def _dropped_at(store: Store, file_ids: set[str]) -> dict[str, datetime]:
+    dropped = {}
+    for _, raw in log.read_from(store.root / "log", 1):
+        if b'"drop":[]' not in raw:
+            commit = Commit.parse(raw.partition(b"\n")[0])
+            at = datetime.fromisoformat(commit.at)
+            dropped.update((file_id, at) for file_id in commit.drop if file_id in file_ids)
+    return dropped
+
+
+def _modified(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.lstat().st_mtime, UTC)

@@ -1,0 +1,252 @@
+"""What a command sees of the store, as records; and what it puts there, as one commit."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from crmcli.errors import ConflictError, InputError, NotFoundError, NotPermittedError
+from crmcli.model.emails import normalise_email
+from crmcli.model.ids import SHORTEST, decode_id, encode_id
+from crmcli.model.phones import looks_like_phone, normalise_phone
+from crmcli.model.process import Process
+from crmcli.model.records import Client, Contact, Document, Product, Record, Staff
+from crmcli.model.settings import Settings
+from crmcli.storage import lookup
+from crmcli.storage.tables import COMPANY, TABLE_OF, TABLES, Table
+from crmcli.storage.writing import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from crmcli.storage.store import Store
+
+_CANDIDATES = 10
+
+
+class View:
+    """The store as it is at one commit, as far as the keys at hand open it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.reader = store.reader
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The company's settings."""
+        return Settings.from_plain(self._document("settings"))
+
+    @cached_property
+    def process(self) -> Process:
+        """The prescribed process, in its newest version."""
+        return Process.from_plain(self._document("process"))
+
+    @cached_property
+    def staff(self) -> dict[int, str]:
+        """Everybody who ever acted: id -> name."""
+        return {person.staff_id: person.name for person in self.records("staff")}
+
+    @cached_property
+    def products(self) -> list[Product]:
+        """The products of the company."""
+        return self.records("products")
+
+    def _document(self, table: str) -> dict[str, Any]:
+        return json.loads(self.newest(table).text)  # type: ignore[no-any-return]
+
+    def newest(self, table: str) -> Document:
+        """Return the newest version of the process, the settings or the norms. Raises: NotFoundError."""
+        versions: list[Document] = self.records(table)
+        if not versions:
+            raise NotFoundError(f"the company has no {table} yet")
+        return max(versions, key=lambda document: document.version)
+
+    def records(self, table: str, column: str | None = None, ids: Iterable[int] = ()) -> list[Any]:
+        """Return the records of a table, or those whose `column` is one of `ids`.
+
+        The column must be one that never changes: the key, client_id, deal_id of a stage change, about_id of a note.
+        """
+        where = (column, list(ids)) if column else None
+        return TABLES[table].to_records(self.reader.merged(table, None, where))
+
+    def of_client(self, table: str, client_id: int) -> list[Any]:
+        """Return a client's records in a table, in order of time where it has one."""
+        found = self.records(table, "client_id", [client_id])
+        time = TABLES[table].time
+        return sorted(found, key=lambda r: (getattr(r, time) is not None, getattr(r, time))) if time else found
+
+    def contact(self, client_id: int) -> Contact:
+        """Return the contact of a client; an analyst sees none."""
+        found: list[Contact] = self.records("contacts", "client_id", [client_id])
+        return found[0] if found else Contact(client_id, "")
+
+    def texts(self, about_ids: Iterable[int], fields: Sequence[str]) -> dict[int, str]:
+        """Return the newest text of one of the fields about each record."""
+        notes = self.records("notes", "about_id", about_ids)
+        notes.sort(key=lambda note: note.noted_at)
+        return {note.about_id: note.text for note in notes if note.field in fields}
+
+    def client(self, who: str) -> Client:
+        """Return the client of that id, id prefix, phone, e-mail, external id or part of a name.
+
+        Raises: NotFoundError; ConflictError if several fit.
+        """
+        found = self._clients(who.strip())
+        if not found:
+            raise NotFoundError("no such client among yours", "crmcli find TEXT looks in every field")
+        if len(found) > 1:
+            raise ConflictError(f"{len(found)} clients fit", "name one by its id: " + self.named(found))
+        clients: list[Client] = self.records("clients", "client_id", found)
+        if not clients:
+            raise NotFoundError("no such client among yours")
+        return clients[0]
+
+    def _clients(self, who: str) -> list[int]:
+        if not who:
+            raise InputError("which client?", "an id, a phone, an e-mail or part of a name")
+        found = lookup.ids_with_prefix(self.reader, "clients", who) if len(who) >= SHORTEST else []
+        if not found and looks_like_phone(who):
+            found = lookup.clients_with(self.reader, "phones", [normalise_phone(who, self.settings.region)])
+        if not found and "@" in who:
+            found = lookup.clients_with(self.reader, "emails", [normalise_email(who)])
+        if not found and ":" in who:
+            found = lookup.clients_with(self.reader, "external_ids", [who])
+        return found or lookup.clients_named(self.reader, who)
+
+    def named(self, client_ids: Sequence[int]) -> str:
+        """Return ids and names of the first few clients, for a choice."""
+        names = {c.client_id: c.name for c in self.records("contacts", "client_id", client_ids[:_CANDIDATES])}
+        shorts = self.short("clients", client_ids[:_CANDIDATES])
+        listed = ", ".join(f"{shorts[number]} {names.get(number, '')}".strip() for number in client_ids[:_CANDIDATES])
+        return listed + (", …" if len(client_ids) > _CANDIDATES else "")
+
+    def known_as(self, contact: Contact) -> list[int]:
+        """Return the other clients that have a phone, e-mail, tax id or external id of this contact."""
+        found = lookup.clients_with(self.reader, "phones", contact.phones)
+        found += lookup.clients_with(self.reader, "emails", contact.emails)
+        found += lookup.clients_with(self.reader, "tax_id", [contact.tax_id] if contact.tax_id else [])
+        found += lookup.clients_with(self.reader, "external_ids", contact.external_ids)
+        return [number for number in dict.fromkeys(found) if number != contact.client_id]
+
+    def matching(self, text: str) -> list[int]:
+        """Return the clients that have the text, or the phone that it is, anywhere."""
+        if looks_like_phone(text):
+            found = lookup.clients_with(self.reader, "phones", [normalise_phone(text, self.settings.region)])
+            if found:
+                return found
+        return lookup.clients_matching(self.reader, text)
+
+    def one(self, table: str, prefix: str) -> Any:
+        """Return the record of a table with that id or unique id prefix. Raises: NotFoundError, ConflictError."""
+        found = lookup.ids_with_prefix(self.reader, table, prefix) if len(prefix) >= SHORTEST else []
+        noun = table.removesuffix("s").replace("activitie", "activity").replace("_", " ")
+        if not found:
+            raise NotFoundError(f"no such {noun} among yours", f"an id has at least {SHORTEST} characters")
+        if len(found) > 1:
+            raise ConflictError(f"{len(found)} ids begin like that", "give more of it")
+        return self.records(table, TABLES[table].key, found)[0]
+
+    def short(self, table: str, ids: Sequence[int]) -> dict[int, str]:
+        """Return the short ids of records of one table."""
+        return lookup.short_ids(self.reader, table, ids)
+
+
+class Draft(View):
+    """A view that a command adds to; what was put becomes one commit when the command is through."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.base = store.state.seq
+        self.pending = Pending()
+        self._loaded: set[tuple[str, int]] = set()
+        self._books: dict[int, str] = {}
+        self._puts: dict[tuple[str, str, str], dict[int, Any]] = {}
+
+    def depends_on(self, *tables: str) -> None:
+        """Say that the command's answer would be another if somebody adds to these tables meanwhile."""
+        self.pending.depends_on.update(tables)
+
+    def records(self, table: str, column: str | None = None, ids: Iterable[int] = ()) -> list[Any]:
+        """Return records as a view does, and remember that putting one of them changes it."""
+        found = super().records(table, column, ids)
+        key = TABLES[table].key
+        self._loaded.update((table, getattr(record, key)) for record in found)
+        return found
+
+    def put(self, *records: Record) -> None:
+        """Add new records, and replace those that were read from the store."""
+        for record in records:
+            self.put_into(TABLE_OF[type(record)], [record])
+
+    def put_document(self, table: str, document: Document) -> None:
+        """Add a version of the process, the settings or the norms."""
+        self.put_into(TABLES[table], [document])
+
+    def put_into(self, table: Table, records: Iterable[Any]) -> None:
+        """Add records of one table."""
+        for record in records:
+            number = getattr(record, table.key)
+            kind = "upsert" if (table.name, number) in self._loaded else "insert"
+            self._puts.setdefault((self._book(table, record), table.name, kind), {})[number] = record
+
+    def _book(self, table: Table, record: Any) -> str:
+        """Return the book a record belongs to: that of its client, or the member's own for a new one."""
+        if table.group == COMPANY:
+            return self.store.state.book_of_kind("company")
+        client_id = record.client_id
+        if client_id not in self._books:
+            self._books[client_id] = self._client_book(client_id) or self.store.own_book
+        return self._books[client_id]
+
+    def remember_books(self, client_ids: Iterable[int]) -> None:
+        """Look up the books of many clients at once, before many records of theirs are put."""
+        wanted = list(client_ids)
+        for book in self._member_books():
+            found = self.reader.merged("clients", ["client_id"], ("client_id", wanted), [book])
+            self._books.update(dict.fromkeys(found.column("client_id").to_pylist(), book))
+        own = self.store.own_book
+        for client_id in wanted:
+            self._books.setdefault(client_id, own)
+
+    def _member_books(self) -> list[str]:
+        return list(self.reader.parts(TABLES["clients"]))
+
+    def _client_book(self, client_id: int) -> str | None:
+        books = self._member_books()
+        if not books:
+            return None
+        for book in books:
+            if self.reader.merged("clients", ["client_id"], ("client_id", [client_id]), [book]).num_rows:
+                return book
+        return None
+
+    def finish(self) -> Pending:
+        """Return what was put, as rows by book, table and kind. Raises: NotPermittedError."""
+        member = self.store.state.members[self.store.identity.member]
+        for (book, table, kind), rows in self._puts.items():
+            if not self.store.state.may_write(member, book, table):
+                raise NotPermittedError(f"a {member.role} may not write {table} there")
+            self.pending.rows[book, table, kind].append(TABLES[table].to_arrow(rows.values()))
+        return self.pending
+
+
+def staff_named(view: View, name: str) -> Staff | None:
+    """Return the member of staff of that name, in any letter case."""
+    for staff_id, known in view.staff.items():
+        if known.casefold() == name.casefold():
+            return Staff(staff_id, known)
+    return None
+
+
+def whole_id(number: int | None) -> str | None:
+    """Return the whole id, or nothing for nothing."""
+    return None if number is None else encode_id(number)
+
+
+def number_of(text: str) -> int:
+    """Return the number behind a whole id. Raises: InputError."""
+    number = decode_id(text)
+    if number is None:
+        raise InputError("not an id")
+    return number

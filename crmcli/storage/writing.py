@@ -1,0 +1,202 @@
+"""Writing: rows gathered by one command become files and one commit, all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crmcli.errors import CrmError, DamagedError, NoSpaceError, OutcomeUnknownError, OvertakenError, RepeatedError
+from crmcli.storage import files, log, parquet
+from crmcli.storage.keys import random_bytes
+from crmcli.storage.log import Commit, FileEntry
+from crmcli.storage.reading import file_path
+from crmcli.storage.tables import TABLES, Table, stamp
+from crmcli.storage.upgrade import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from crmcli.storage.store import Store
+
+FILE_ROWS = 1 << 20
+LOCK_TIMEOUT = 30.0
+
+
+@dataclass
+class Pending:
+    """What a commit will hold: rows by (book, table, kind), files to drop, and the body of its type."""
+
+    type: str = "data"
+    rows: dict[tuple[str, str, str], list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
+    drop: list[str] = field(default_factory=list)
+    body: dict[str, Any] = field(default_factory=dict)
+    depends_on: set[str] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        """Say whether there is anything to commit."""
+        return bool(self.rows or self.drop or self.body)
+
+
+def commit(store: Store, pending: Pending, base: int, op_id: str, at: datetime) -> Commit:
+    """Write the files of a pending change, then link its commit; on return it is durable.
+
+    `base` is the commit that the caller's reading stood on.
+    Raises: OvertakenError if what it depends on has changed since, RepeatedError if `op_id` is in the log since `base`,
+    NotPermittedError, NoSpaceError, LockedError; OutcomeUnknownError if the disk failed after the commit point.
+    """
+    entries: list[FileEntry] = []
+    with files.mapped("write to the store"):
+        try:
+            entries = _write_files(store, pending)
+            with store.lock(LOCK_TIMEOUT):
+                store.refresh()
+                _check_still_true(store, pending, entries, base, op_id)
+                made = Commit(
+                    store=store.state.store,
+                    seq=store.state.seq + 1,
+                    prev=store.state.hash,
+                    op_id=op_id,
+                    author=store.identity.member,
+                    at=max(stamp(at), store.state.at),
+                    type=pending.type,
+                    schema=SCHEMA,
+                    add=tuple(replace(entry, seq=store.state.seq + 1, schema=SCHEMA) for entry in entries),
+                    drop=tuple(pending.drop),
+                    body=pending.body,
+                )
+                _admit(store, made)
+                _link(store, made)
+        except OutcomeUnknownError:
+            raise
+        except BaseException:
+            for entry in entries:
+                (store.root / file_path(entry.file_id)).unlink(missing_ok=True)
+            raise
+    return made
+
+
+def _admit(store: Store, made: Commit) -> None:
+    try:
+        store.state.admit(made)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CrmError(f"the change is malformed: {error}") from error
+
+
+def _check_still_true(store: Store, pending: Pending, entries: list[FileEntry], base: int, op_id: str) -> None:
+    changed = {(entry.book, entry.table) for entry in entries if entry.kind != "insert"}
+    for since in store.seen_since(base):
+        if since.op_id == op_id:
+            raise RepeatedError(f"already done in commit {since.seq}")
+        if since.type == "compact":
+            continue
+        for entry in since.add:
+            if entry.table in pending.depends_on:
+                raise OvertakenError(f"{entry.table} changed meanwhile")
+            if entry.kind != "insert" and (entry.book, entry.table) in changed:
+                raise OvertakenError(f"{entry.table} changed meanwhile")
+    if any(entry.epoch != store.state.books[entry.book].epoch for entry in entries):
+        raise OvertakenError("a book has a new key")
+    if any(file_id not in store.state.live for file_id in pending.drop):
+        raise OvertakenError("files were replaced meanwhile")
+
+
+def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
+    """Write, sync and publish the data files; they count for nothing until a commit names them."""
+    # One folder for the files of one commit, so that one sync makes all their names durable.
+    shard = random_bytes(1).hex()
+    entries: list[FileEntry] = []
+    published = []
+    try:
+        for (book, name, kind), pieces in pending.rows.items():
+            for rows in _sized(pa.concat_tables(pieces)):
+                entry, content = seal(store, book, TABLES[name], kind, rows, shard + random_bytes(15).hex())
+                fresh = store.root / "tmp" / entry.file_id
+                files.write_new(fresh, content, store.file_mode)
+                published.append(fresh)
+                fresh.rename(store.root / file_path(entry.file_id))
+                published[-1] = store.root / file_path(entry.file_id)
+                entries.append(entry)
+        if entries:
+            files.sync_folder(store.root / "files" / shard)
+    except BaseException:
+        for path in published:
+            path.unlink(missing_ok=True)
+        raise
+    return entries
+
+
+def _sized(rows: pa.Table) -> Iterator[pa.Table]:
+    for start in range(0, rows.num_rows, FILE_ROWS):
+        yield rows.slice(start, FILE_ROWS)
+
+
+def seal(store: Store, book: str, table: Table, kind: str, rows: pa.Table, file_id: str) -> tuple[FileEntry, bytes]:
+    """Return the entry and the encrypted bytes of a new file under the book's current key."""
+    epoch = store.state.books[book].epoch
+    address = store.keyring.address(book, table.name, table.group, epoch, file_id)
+    key = address.key(store.keyring.book_key(book, table.group, epoch))
+    content = parquet.encode(table, rows, key, address.aad())
+    low, high = _bounds(table, rows)
+    entry = FileEntry(
+        file_id,
+        book,
+        table.name,
+        table.group,
+        epoch,
+        kind,
+        rows.num_rows,
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        low,
+        high,
+    )
+    return entry, content
+
+
+def _bounds(table: Table, rows: pa.Table) -> tuple[str | None, str | None]:
+    """Return the first and the last time in the rows, or None twice if a row has none."""
+    if table.time is None or table.time not in rows.column_names or rows.column(table.time).null_count:
+        return None, None
+    ends = pc.min_max(rows.column(table.time)).as_py()
+    low, high = (end.isoformat(timespec="microseconds") + "Z" for end in (ends["min"], ends["max"]))
+    return low, high
+
+
+def _link(store: Store, made: Commit) -> None:
+    """Make a commit the head: the link is the commit, before it nothing happened."""
+    raw = made.sealed(store.identity.keys)
+    if len(raw) > log.MAX_COMMIT:
+        raise CrmError("the change is too large for one commit", "split it into smaller ones")
+    folder = store.root / "log"
+    fresh = store.root / "tmp" / f"{made.seq}.{os.getpid()}.{random_bytes(4).hex()}"
+    files.write_new(fresh, raw, store.file_mode)
+    try:
+        try:
+            os.link(fresh, folder / log.loose_name(made.seq))
+        except FileExistsError as error:
+            raise OvertakenError("another commit came first") from error
+        try:
+            files.sync_folder(folder)
+            store.accept(raw)
+        except (OSError, NoSpaceError, DamagedError) as error:
+            raise OutcomeUnknownError(
+                f"the disk failed while saving: the outcome of {made.op_id} is unknown",
+                f"run it again with --op-id {made.op_id}: if it was saved, nothing changes",
+            ) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def entries_of(rows: Iterable[FileEntry]) -> dict[tuple[str, str], list[FileEntry]]:
+    """Return files by (book, table)."""
+    places = defaultdict(list)
+    for entry in rows:
+        places[entry.book, entry.table].append(entry)
+    return places

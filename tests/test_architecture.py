@@ -1,0 +1,97 @@
+"""The promises that the code makes about its own shape: layers, start-up, help, documentation, exit codes, sizes."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import crmcli
+from crmcli.cli import COMMANDS
+from crmcli.errors import CrmError
+from tests.replay import parse
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+SOURCES = sorted((ROOT / "crmcli").rglob("*.py"))
+MAX_LINES = 400
+SLOW_TO_IMPORT = {"duckdb", "pyarrow", "cryptography", "phonenumbers"}
+
+
+def source_name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def run_crmcli(*arguments: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *python, "-m", "crmcli", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def error_classes(base: type[CrmError] = CrmError) -> list[type[CrmError]]:
+    return [base, *(found for child in base.__subclasses__() for found in error_classes(child))]
+
+
+def mentions(text: str, command: str) -> bool:
+    """Whether the text has `crmcli COMMAND`, perhaps with global options between the two."""
+    return re.search(rf"\bcrmcli (-[^|;&\n]* )?{re.escape(command)}(?![\w-])", text) is not None
+
+
+@pytest.fixture(scope="module")
+def shown_commands() -> str:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests" / "transcripts").rglob("*.md")]
+    steps = [step for page in pages for step in parse(page.read_text(encoding="utf-8"))]
+    return "\n".join(step.command for step in steps if step.is_shown)
+
+
+def test_import_contracts_hold() -> None:
+    result = subprocess.run([BIN / "lint-imports", "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
+def test_help_works_and_loads_no_engine(arguments: list[str]) -> None:
+    result = run_crmcli(*arguments, python=("-X", "importtime"))
+    loaded = {line.split("|")[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
+    assert "typer" in loaded
+    assert not loaded & SLOW_TO_IMPORT
+
+
+def test_help_lists_every_command_with_its_line() -> None:
+    listed = " ".join(run_crmcli("--help").stdout.split())
+    assert [name for name, (_, line) in COMMANDS.items() if not line or f"{name} {line}"[:60] not in listed] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_has_an_example_that_runs(name: str, shown_commands: str) -> None:
+    assert mentions(shown_commands, name)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_is_in_the_reference(name: str) -> None:
+    assert mentions((ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8"), name)
+
+
+def test_every_error_class_owns_one_documented_exit_code() -> None:
+    for module in pkgutil.walk_packages(crmcli.__path__, "crmcli."):
+        importlib.import_module(module.name)
+    codes = [error.__dict__.get("exit_code") for error in error_classes()]
+    page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text(encoding="utf-8")
+    documented = [int(code) for code in re.findall(r"^\| *`?(\d+)`? *\|", page, re.MULTILINE)]
+    assert None not in codes
+    assert len(codes) == len(set(codes))
+    assert documented == sorted({0, *(code for code in codes if code is not None)})
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=source_name)
+def test_source_file_is_short_and_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= MAX_LINES
+    assert ast.get_docstring(ast.parse(text))
