@@ -14,11 +14,11 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain, islice
-from typing import Literal, TextIO, TypeVar
+from time import monotonic
+from typing import Literal, TextIO
 
 from crmcli.errors import CrmError, InputError, NoKeyError
 
-_T = TypeVar("_T")
 Format = Literal["table", "json", "jsonl", "csv", "tsv", "ids"]
 
 # What moves the cursor, turns the direction of reading or cannot be seen: controls, soft hyphen, joiners and fillers,
@@ -34,8 +34,8 @@ _FILLERS = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]")
 # Outside these ranges a character may be two columns wide, or none.
 _UNEVEN = re.compile(r"[^\x20-\u02ff\u0370-\u0482\u048a-\u058f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf]")
 _QUOTED = re.compile(r'[",\r\n]')
-_TSV = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_TSV = str.maketrans(_NAMED | {"\\": r"\\"})
 _GAP = "  "
 _NARROWEST = 6
 _BAR = 20
@@ -55,10 +55,9 @@ def _is_plain(text: str) -> bool:
 
 def _visible(match: re.Match[str]) -> str:
     char = match[0]
-    if char in _NAMED:
-        return _NAMED[char]
-    code = ord(char)
-    return f"\\x{code:02x}" if char <= "\xff" else f"\\u{code:04x}" if char <= "\uffff" else f"\\U{code:08x}"
+    if char <= "\xff":
+        return _NAMED.get(char) or f"\\x{ord(char):02x}"
+    return f"\\u{ord(char):04x}" if char <= "\uffff" else f"\\U{ord(char):08x}"
 
 
 def _json_escape(match: re.Match[str]) -> str:
@@ -105,44 +104,33 @@ def display_width(text: str) -> int:
         return len(text)
     from unicodedata import category, east_asian_width
 
-    def columns(char: str) -> int:
-        if category(char) in {"Mn", "Me"} or "\u1160" <= char <= "\u11ff":
-            return 0
-        return 2 if east_asian_width(char) in {"W", "F"} else 1
-
-    return sum(map(columns, text))
+    return sum(
+        0 if category(char) in {"Mn", "Me"} or "\u1160" <= char <= "\u11ff" else 1 + (east_asian_width(char) in "WF")
+        for char in text
+    )
 
 
 def _cut(text: str, width: int, dots: str) -> str:
     if len(text) * 2 <= width or display_width(text) <= width:
         return text
     room = width - len(dots)
-    kept: list[str] = []
-    for char in text:
+    for end, char in enumerate(text):
         room -= display_width(char)
         if room < 0:
-            break
-        kept.append(char)
-    return "".join(kept) + dots
+            return text[:end] + dots
+    return text
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
-def _can_show(stream: TextIO, text: str) -> bool:
-    try:
-        text.encode(stream.encoding or "utf-8")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+def _takes_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().startswith("utf")
 
 
 def _is_terminal(stream: TextIO) -> bool:
-    # A closed stream raises ValueError.
-    with suppress(ValueError):
-        return stream.isatty()
-    return False
+    return not stream.closed and stream.isatty()
 
 
 def _prepared(stream: TextIO | None) -> TextIO:
@@ -178,6 +166,7 @@ class Output:
         self.width = width or _columns(self.stdout)
         self._draws = smart and _is_terminal(self.stderr)
         self._bar_is_up = False
+        self._dots = "…" if _takes_unicode(self.stdout) and _takes_unicode(self.stderr) else "..."
 
     def rows(  # noqa: PLR0913 - one call says all about a listing
         self,
@@ -199,7 +188,12 @@ class Output:
         """
         match form:
             case "table":
-                self._table(columns, rows, limit, total, id_column, mark or {})
+                rest = iter(rows)
+                shown = list(islice(rest, limit or None))
+                self._table(columns, shown, id_column, mark)
+                more = sum(1 for _ in rest) if total is None else total - len(shown)
+                if more > 0:
+                    self.note(f"{self._dots} and {more} more (--limit 0 shows all)")
             case "json" | "jsonl":
                 self._json(columns, rows, lines=form == "jsonl")
             case "csv" | "tsv":
@@ -234,32 +228,31 @@ class Output:
         self._talk(sanitise(text) + "\n")
 
     def error(self, err: CrmError) -> None:
-        """Write the line of an error and the line of its hint, if any; a closed pipe is no reason to fail again."""
-        self.flush()
+        """Write the line of an error and the line of its hint, if any; nothing that stands in the way is raised."""
+        try:
+            self.flush()
+        except OSError:
+            # What could not be written must not hide why.
+            _silence(self.stdout)
         lines = f"crmcli: error: {sanitise(err.message)}\n"
         if err.hint:
             lines += f"crmcli: hint: {sanitise(err.hint)}\n"
-        with suppress(BrokenPipeError, ValueError):
+        try:
             self._talk(lines)
-        self.flush()
+        except (OSError, ValueError):
+            _silence(self.stderr)
 
     @contextmanager
     def progress(self, total: int | None, label: str) -> Iterator[Callable[[int], None]]:
         """Give a function that takes how many more of `total` are done; a bar is drawn only on a terminal."""
-        if not self._draws:
-            yield lambda _: None
-            return
-        from time import monotonic
-
         done, drawn_at, width = 0, -1.0, _columns(self.stderr) - 1
 
         def advance(count: int) -> None:
             nonlocal done, drawn_at
             done += count
-            now = monotonic()
-            if now - drawn_at < _REDRAW_SECONDS:
+            if not self._draws or monotonic() - drawn_at < _REDRAW_SECONDS:
                 return
-            drawn_at = now
+            drawn_at = monotonic()
             text = f"{sanitise(label)}{_GAP}{done:,}"
             if total:
                 share = min(done / total, 1.0)
@@ -289,29 +282,24 @@ class Output:
         import warnings
         from getpass import GetPassWarning, getpass
 
-        # getpass talks to the terminal of the process even where stdin is a file; where there is none it would read
-        # stdin and show what is typed, with a mere warning.
+        # Where there is no terminal getpass would read stdin and show what is typed, with a mere warning.
         self.flush()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", GetPassWarning)
                 return getpass(f"{sanitise(prompt)}: ")
         except (GetPassWarning, EOFError, OSError) as err:
-            raise NoKeyError(
-                "no terminal to ask for the passphrase on",
-                "set CRMCLI_PASSPHRASE_COMMAND or CRMCLI_PASSPHRASE_FILE",
-            ) from err
+            hint = "set CRMCLI_PASSPHRASE_COMMAND or CRMCLI_PASSPHRASE_FILE"
+            raise NoKeyError("no terminal to ask for the passphrase on", hint) from err
 
     def flush(self) -> None:
         """Write out what waits. A reader that has gone is no error, now or at exit; a full disk is (OSError)."""
         for stream in (self.stdout, self.stderr):
             try:
-                stream.flush()
+                if not stream.closed:
+                    stream.flush()
             except BrokenPipeError:
                 _silence(stream)
-            except ValueError:
-                # Closed already.
-                continue
 
     def _talk(self, text: str) -> None:
         if self._bar_is_up and not text.startswith("\r"):
@@ -323,67 +311,55 @@ class Output:
     def _styled(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text else text
 
-    def _table(  # noqa: PLR0913, PLR0917 - what `rows` was given
+    def _table(
         self,
         columns: Sequence[str],
-        rows: Iterable[Sequence[object]],
-        limit: int,
-        total: int | None,
+        shown: list[Sequence[object]],
         id_column: str | None,
-        mark: Mapping[int, str],
+        mark: Mapping[int, str] | None,
     ) -> None:
-        rest = iter(rows)
-        shown = list(islice(rest, limit or None))
-        table = [[sanitise(cell(value)) for value in row] for row in shown]
-        rights = [any(map(_is_number, c)) and all(v is None or _is_number(v) for v in c) for c in _turned(shown)]
-        rights += [False] * (len(columns) + 1 - len(rights))
-        header = [sanitise(name) for name in columns]
-        fixed = [right or name == id_column for right, name in zip(rights, columns, strict=False)]
+        mark = mark or {}
         if mark:
-            header.append("")
-            fixed.append(True)
-            for index, row in enumerate(table):
-                row.append(sanitise(mark.get(index, "")))
-        bodies = [max(map(display_width, column), default=0) for column in _turned(table)] or [0] * len(header)
+            columns = [*columns, ""]
+            shown = [(*row, mark.get(index)) for index, row in enumerate(shown)]
+        table = [[sanitise(cell(value)) for value in row] for row in shown]
+        turned = zip(*shown, strict=True)
+        rights = [any(map(_is_number, c)) and all(v is None or _is_number(v) for v in c) for c in turned]
+        rights = rights or [False] * len(columns)
+        header = [sanitise(name) for name in columns]
+        fixed = [right or name in {id_column, ""} for right, name in zip(rights, columns, strict=True)]
+        bodies = [max(map(display_width, column), default=0) for column in zip(*table, strict=True)] or [0] * len(
+            header
+        )
         widths = [max(body, display_width(name)) for body, name in zip(bodies, header, strict=True)]
-        room = 0
-        if self.tty:
-            room = self.width
-            widths = _fitted(widths, bodies, fixed, room - len(_GAP) * (len(widths) - 1))
-        dots = "…" if _can_show(self.stdout, "…") else "..."
+        room = self.width if self.tty else 0
+        widths = _fitted(widths, bodies, fixed, room - len(_GAP) * (len(widths) - 1)) if room else widths
 
         def line(cells: list[str]) -> str:
             parts: list[str] = []
-            for text, width, right in zip(cells, widths, rights, strict=False):
-                short = _cut(text, width, dots) if room else text
+            for text, width, right in zip(cells, widths, rights, strict=True):
+                short = _cut(text, width, self._dots) if room else text
                 pad = " " * (width - display_width(short))
                 parts.append(pad + short if right else short + pad)
             whole = _GAP.join(parts).rstrip(" ")
-            return _cut(whole, room, dots) if room else whole
+            return _cut(whole, room, self._dots) if room else whole
 
         self.stdout.write(self._styled(line(header), "1") + "\n")
         for index, row in enumerate(table):
             self.stdout.write(self._styled(line(row), "33" if index in mark else "") + "\n")
-        more = total - len(shown) if total is not None else sum(1 for _ in rest)
-        if more > 0:
-            dots = "…" if _can_show(self.stderr, "…") else "..."
-            self.note(f"{dots} and {more} more (--limit 0 shows all)")
 
     def _json(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, lines: bool) -> None:
         from json import JSONEncoder
 
-        encode = JSONEncoder(ensure_ascii=not _can_show(self.stdout, "\U0001f600")).encode
+        encode = JSONEncoder(ensure_ascii=not _takes_unicode(self.stdout)).encode
 
         def quoted(text: str) -> str:
             return encode(text) if _is_plain(text) else _HIDDEN.sub(_json_escape, encode(text))
 
         def value_of(value: object) -> str:
-            if isinstance(value, bool):
-                return "true" if value else "false"
-            if value is None or _is_number(value):
-                # Written by hand so that 1054.00 keeps its digits; what is not a number is unknown.
-                return cell(value, exact=True) or "null"
-            return quoted(cell(value, exact=True))
+            text = cell(value, exact=True)
+            # Written by hand so that 1054.00 keeps its digits; what is not a number is unknown.
+            return text or "null" if value is None or isinstance(value, int | float | Decimal) else quoted(text)
 
         keys = [quoted(name) + ": " for name in columns]
         objects = (
@@ -399,23 +375,18 @@ class Output:
         self.stdout.write("[]\n" if between == "[\n" else "\n]\n")
 
     def _separated(self, columns: Sequence[str], rows: Iterable[Sequence[object]], form: Literal["csv", "tsv"]) -> None:
-        # The csv module of Python 3.11 and 3.12 leaves a lone \r unquoted, which no reader takes back.
-        def quoted(text: str) -> str:
+        def written(text: str) -> str:
+            if form == "tsv":
+                return text.translate(_TSV)
+            # The csv module of Python 3.11 and 3.12 leaves a lone \r unquoted, which no reader takes back.
             return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
-        def escaped(text: str) -> str:
-            return text.translate(_TSV)
-
-        write, between = (quoted, ",") if form == "csv" else (escaped, "\t")
+        between = "," if form == "csv" else "\t"
         for row in chain([columns], rows):
             texts = [cell(value, exact=True) for value in row]
-            line = between.join([write(sanitise(text) if self.tty else text) for text in texts])
+            line = between.join([written(sanitise(text) if self.tty else text) for text in texts])
             # A line of one empty cell would be a blank line, which readers skip.
             self.stdout.write((line or '""' if form == "csv" else line) + "\n")
-
-
-def _turned(rows: Sequence[Sequence[_T]]) -> list[tuple[_T, ...]]:
-    return list(zip(*rows, strict=True))
 
 
 def _fitted(widths: list[int], bodies: list[int], fixed: list[bool], room: int) -> list[int]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from crmcli.model.dates import Moment
+    from crmcli.model.periods import Period
     from crmcli.model.process import Process
     from crmcli.model.settings import Settings
     from crmcli.storage import Store
@@ -182,6 +183,13 @@ class Session:
         )
         return recovery_text(seed)
 
+    def upkeep(self, view: View) -> int:
+        """Compact, pack and remove what is due; return how many files were removed."""
+        from crmcli.storage import upkeep
+
+        upkeep.run(view.store, new_op_id, self.now)
+        return upkeep.collect(view.store, self.now)
+
     # What rules are given.
 
     def acting(self, view: View, when: str | None = None) -> Acting:
@@ -209,12 +217,12 @@ class Session:
         self.say(f"{label}: {echo_moment(moment, zone)}")
         return moment
 
-    def day(self, view: View, text: str | None, label: str) -> tuple[date, datetime] | None:
-        """Return the local day that was typed and the instant at which to be reminded of it, or None for nothing."""
+    def day(self, view: View, text: str | None, label: str) -> tuple[date | None, datetime | None]:
+        """Return the local day that was typed and the instant at which to be reminded of it, or None twice."""
         from crmcli.model.dates import local_day
 
         if text is None:
-            return None
+            return None, None
         moment = self.moment(view, text, label)
         return local_day(moment.at, view.settings.zone), moment.at
 
@@ -224,6 +232,27 @@ class Session:
             return None
         moment = self.moment(view, text, "due")
         return moment.at, moment.has_time
+
+    def period(self, view: View, text: str | None, start: str | None, end: str | None) -> Period | None:
+        """Return the period that was typed, as a whole or by its ends, or None for all time. Raises: InputError."""
+        from crmcli.model.periods import parse_period, span
+
+        if text is not None and (start is not None or end is not None):
+            raise InputError("--period and --from/--to exclude one another")
+        zone = view.settings.zone
+        if text is not None:
+            return parse_period(text, now=self.now, zone=zone)
+        return span(start, end, now=self.now, zone=zone) if start is not None or end is not None else None
+
+    def as_of(self, view: View, text: str | None) -> datetime:
+        """Return the instant whose state is asked for: now, that time, or the end of that day."""
+        if text is None:
+            return self.now
+        from crmcli.model.dates import day_end, local_day
+
+        moment = self.moment(view, text, "as of", past=True)
+        zone = view.settings.zone
+        return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone)
 
     def say(self, text: str) -> None:
         """Talk on stderr, once a run for the same text, for a command may have to be run again."""

@@ -36,11 +36,11 @@ def add_client(
     person = Introduction(name, phone or (), email or (), company, tax_id, None, source, segment)
     with crm.writing() as store:
         acting = crm.acting(store, when)
-        client, contact = introduce(acting, store.process, person, store.settings.region)
+        buy_on, remind_at = crm.day(store, buy_by, "buy by")
+        client, contact = introduce(acting, store.process, person, store.settings.region, buy_on)
         refuse_known(store, contact)
-        due = crm.day(store, buy_by, "buy by")
         records = interest(
-            acting, store.process, client, wants=interest_in, note=note, buy_by=due, with_deal=not no_deal
+            acting, store.process, client, wants=interest_in, note=note, remind_at=remind_at, with_deal=not no_deal
         )
         store.put(client, contact, *records)
     show_records(crm, [contact, *records], form)

@@ -45,10 +45,10 @@ def log_sale(
                 if deal is None
                 else win_with_sale(acting, deal_named(store, known, deal), sold, lines, store.products)
             )
-        due = crm.day(store, next_on, "next purchase")
-        if due is not None:
+        _, next_at = crm.day(store, next_on, "next purchase")
+        if next_at is not None:
             reminders = store.of_client("reminders", known.client_id)
-            records += remind(acting, known.client_id, "next_purchase", due[1], known=reminders)
+            records += remind(acting, known.client_id, "next_purchase", next_at, known=reminders)
         left_open = [] if deal or refund_of else open_deals(store, known)
         store.put(*records)
     show_records(crm, records, form)

@@ -60,8 +60,7 @@ def _what(store: View, record: Any, moves: dict[int, r.StageChange]) -> str:
             money = f"{abs(record.amount)} {store.settings.currency}"
             return f"{kind} of {money} on {day(record.sold_at)}" + (", voided" if record.voided else "")
         case _:
-            due = format_moment(Moment(record.due_at, record.has_time), store.settings.zone)
-            return f"{record.cause.replace('_', ' ')}, due {due}"
+            return f"{record.cause.replace('_', ' ')}, due {_due(store, record)}"
 
 
 def _moved(change: r.StageChange) -> str:
@@ -69,3 +68,78 @@ def _moved(change: r.StageChange) -> str:
         return f"opened at {change.to_stage}"
     flag = f" ({change.move})" if change.move in ("skip", "back", "reopen") else ""
     return f"{change.from_stage} -> {change.to_stage}{flag}"
+
+
+def show_to_do(crm: Session, store: View, client: r.Client) -> None:
+    """Show what is still to do about a client, promises first."""
+    from crmcli.storage.history import open_reminders
+
+    reminders = open_reminders(store, client)
+    if not reminders:
+        return
+    shorts = store.short("reminders", [reminder.reminder_id for reminder, _ in reminders])
+    crm.output.heading("to do")
+    rows = [
+        (_due(store, reminder), reminder.cause.replace("_", " "), text, shorts[reminder.reminder_id])
+        for reminder, text in reminders
+    ]
+    late = {at: "overdue" for at, (reminder, _) in enumerate(reminders) if reminder.due_at < crm.now}
+    crm.output.rows(("due", "cause", "about", "reminder_id"), rows, limit=0, mark=late)
+    crm.output.line("")
+
+
+def show_sheet(crm: Session, store: View, client: r.Client) -> None:
+    """Show who a client is and how to reach them."""
+    contact = store.contact(client.client_id)
+    sheet = [
+        ("client", encode_id(client.client_id)),
+        ("name", contact.name),
+        ("company", contact.company),
+        ("phones", contact.phones),
+        ("e-mails", contact.emails),
+        ("tax id", contact.tax_id),
+        ("address", contact.address),
+        ("segment", client.segment),
+        ("source", client.source),
+        ("owner", store.staff.get(client.owner_id)),
+        ("buys by", client.buy_by),
+        ("since", format_moment(client.created_at, store.settings.zone)),
+    ]
+    crm.output.pairs([(name, value) for name, value in sheet if value])
+
+
+def show_deals(crm: Session, store: View, client: r.Client) -> None:
+    """Show the deals of a client and where they stand."""
+    from crmcli.commands.listing import readable
+
+    deals = store.of_client("deals", client.client_id)
+    if not deals:
+        return
+    columns = ("deal_id", "stage", "status", "amount", "opened_at", "entered_at", "closed_at", "lost_reason")
+    crm.output.line("")
+    crm.output.heading("deals")
+    rows = [tuple(getattr(deal, column) for column in columns) for deal in reversed(deals)]
+    crm.output.rows(columns, readable(store, columns, rows, short=True), limit=0)
+
+
+def show_story(crm: Session, store: View, client: r.Client, form: Format, limit: int) -> None:
+    """Show everything that happened with a client, newest first."""
+    from crmcli.storage.history import STORY, story
+
+    happened = story(store, client)
+    zone = store.settings.zone
+    rows = []
+    for at, what, named, text, by in happened:
+        shown = None
+        if named is not None:
+            table, number = named
+            shown = store.short(table, [number])[number] if form == "table" else encode_id(number)
+        rows.append((at and at.astimezone(zone), what, shown, text or None, store.staff.get(by)))
+    if form == "table":
+        crm.output.line("")
+        crm.output.heading("story")
+    crm.output.rows(STORY, rows, form=form, limit=limit, id_column="id")
+
+
+def _due(store: View, reminder: r.Reminder) -> str:
+    return format_moment(Moment(reminder.due_at, reminder.has_time), store.settings.zone)

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -17,8 +18,8 @@ _LARGEST_FILE = 2 << 30
 _LONGEST_CELL = 100_000
 # A record may span lines, inside quotes; beyond this a quote was surely left open.
 _LONGEST_RECORD = 4 << 20
-# How often the lines after a bad quote are read again as lines of their own; each time costs up to a record.
-_REREADS = 1_000
+# How many characters after bad quotes are read again as lines of their own; a hostile file would have it without end.
+_MOST_REREAD = 64 << 20
 _SAMPLE = 1 << 16
 _WHITESPACE = "whitespace"
 _NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -185,7 +186,7 @@ class _Quoted:
         # Long cells are let through as far as a record may go, for only a reader that sees a cell's end knows which
         # line is the next record.
         csv.field_size_limit(_LONGEST_RECORD)
-        taken, rereads = self._taken, 0
+        taken, reread = self._taken, 0
         while True:
             try:
                 yield from self._records(csv.reader(self._feed(), delimiter=self._delimiter, strict=True))
@@ -193,8 +194,8 @@ class _Quoted:
                 long = len(taken) == 1 and "field limit" in str(err)
                 yield Line(self._number, (), _TOO_LONG if long else "a quote is out of place or left open")
                 # A quote left open swallows good lines: only the line that it stands in is bad.
-                skipped = 1 if rereads < _REREADS else len(taken)
-                rereads += 1
+                reread += sum(map(len, taken))
+                skipped = 1 if reread <= _MOST_REREAD else len(taken)
                 self._number += skipped
                 self._again.extend(reversed(taken[skipped:]))
                 taken.clear()
@@ -213,12 +214,13 @@ class _Quoted:
             self._number += len(taken)
             taken.clear()
 
+    def _left(self) -> Iterator[str]:
+        while self._again:
+            yield self._again.pop()
+
     def _feed(self) -> Iterator[str]:
         taken, again, size = self._taken, self._again, 0
-        while again:
-            taken.append(again.pop())
-            yield taken[-1]
-        for line in self._text:
+        for line in chain(self._left(), self._text):
             if taken:
                 size += len(line)
                 if size > _LONGEST_RECORD:

@@ -93,7 +93,7 @@ class ImportMap:
                 f"{self.source}: no column for {', '.join(missing)}",
                 "name the columns in a map file, or give the fields a value under [constants]",
             )
-        places = {name: place for place, name in reversed(list(enumerate(header)))}
+        places = {name: place for place, name in enumerate(header)}
         return Binding(
             tuple(
                 (name, places[column], self.values.get(name), self.unknown.get(name, ""))

@@ -58,7 +58,9 @@ def contact(client_id: int, person: Introduction, region: str) -> Contact:
     )
 
 
-def introduce(acting: Acting, process: Process, person: Introduction, region: str) -> tuple[Client, Contact]:
+def introduce(
+    acting: Acting, process: Process, person: Introduction, region: str, buy_by: date | None = None
+) -> tuple[Client, Contact]:
     """Return the client and contact of somebody new, owned by who acts."""
     client_id = acting.new_id()
     client = Client(
@@ -68,6 +70,7 @@ def introduce(acting: Acting, process: Process, person: Introduction, region: st
         acting.by,
         process.source(person.source) if person.source else None,
         process.segment(person.segment) if person.segment else None,
+        buy_by,
     )
     return client, contact(client_id, person, region)
 
@@ -79,13 +82,10 @@ def interest(
     *,
     wants: str | None = None,
     note: str | None = None,
-    buy_by: tuple[date, datetime] | None = None,
+    remind_at: datetime | None = None,
     with_deal: bool = True,
 ) -> list[Record]:
-    """Return what goes with a new client: the deal at the first stage, what they want, and when to be back.
-
-    `buy_by` is a local day and the instant at which to be reminded of it.
-    """
+    """Return what goes with a new client: the deal at the first stage, what they want, and when to be back."""
     records: list[Record] = [
         *acting.note(client.client_id, client.client_id, "interest", wants),
         *acting.note(client.client_id, client.client_id, "note", note),
@@ -95,6 +95,6 @@ def interest(
         deal, change = open_deal(acting, process.pipeline(), client)
         deal_id = deal.deal_id
         records += [deal, change]
-    if buy_by is not None:
-        records += remind(acting, client.client_id, "buy_by", buy_by[1], about=wants, deal_id=deal_id)
+    if remind_at is not None:
+        records += remind(acting, client.client_id, "buy_by", remind_at, about=wants, deal_id=deal_id)
     return records

@@ -40,11 +40,11 @@ def lose_until(
     process: Process,
     deal: Deal,
     reason: str,
-    back: tuple[date, datetime] | None,
+    back: tuple[date | None, datetime | None],
     known: Iterable[Reminder],
 ) -> list[Record]:
     """Return the deal lost for a listed reason, and the reminder of the local day and instant to come back."""
-    return_on, due_at = back or (None, None)
+    return_on, due_at = back
     records: list[Record] = [*pipeline.lose(acting, deal, process.lost_reason(reason), return_on)]
     if due_at is not None:
         records += remind(acting, deal.client_id, "return", due_at, deal_id=deal.deal_id, known=known)

@@ -63,7 +63,7 @@ def run(
             view.register(connection, table)
         for table, rows in (extra or {}).items():
             connection.register(table, rows)
-        return connection.execute(statement, dict(parameters) or None).to_arrow_table()
+        return connection.sql(statement, params=dict(parameters)).to_arrow_table()
     finally:
         connection.close()
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import ConflictError, InputError, NotFoundError, NotPermittedError
 from crmcli.model.emails import normalise_email
-from crmcli.model.ids import SHORTEST, decode_id, encode_id
+from crmcli.model.ids import SHORTEST
 from crmcli.model.phones import looks_like_phone, normalise_phone
 from crmcli.model.process import Process
-from crmcli.model.records import Client, Contact, Document, Product, Record, Staff
+from crmcli.model.records import Client, Contact, Document, Product, Record
 from crmcli.model.settings import Settings
 from crmcli.storage import lookup
 from crmcli.storage.tables import COMPANY, TABLE_OF, TABLES, Table
@@ -147,6 +147,34 @@ class View:
             raise ConflictError(f"{len(found)} ids begin like that", "give more of it")
         return self.records(table, TABLES[table].key, found)[0]
 
+    def person(self, name: str | None) -> int | None:
+        """Return the id of the member of staff of that name, or None for nothing. Raises: NotFoundError."""
+        if name is None:
+            return None
+        for staff_id, known in self.staff.items():
+            if known.casefold() == name.strip().casefold():
+                return staff_id
+        raise NotFoundError("there is nobody of that name on the staff", ", ".join(sorted(self.staff.values())[:12]))
+
+    def listed_value(self, name: str, word: str | None) -> str | None:
+        """Return the word of a filter as records hold it. Raises: InputError if the company's list lacks it."""
+        if word is None:
+            return None
+        process = self.process
+        if name == "stage":
+            stages = [stage for pipeline in process.pipelines for stage in pipeline.stages]
+            known = [stage.id for stage in stages if word.casefold() in (stage.id.casefold(), stage.name.casefold())]
+            return known[0] if known else process.pipelines[0].stage(word).id
+        if name == "pipeline":
+            return process.pipeline(word).id
+        checks = {"segment": process.segment, "source": process.source}
+        return checks[name](word) if name in checks else word.strip().casefold()
+
+    def require_any(self, found: Sequence[int]) -> None:
+        """Raise NotFoundError for an empty result."""
+        if not found:
+            raise NotFoundError("nothing found among yours")
+
     def short(self, table: str, ids: Sequence[int]) -> dict[int, str]:
         """Return the short ids of records of one table."""
         return lookup.short_ids(self.reader, table, ids)
@@ -229,24 +257,3 @@ class Draft(View):
                 raise NotPermittedError(f"a {member.role} may not write {table} there")
             self.pending.rows[book, table, kind].append(TABLES[table].to_arrow(rows.values()))
         return self.pending
-
-
-def staff_named(view: View, name: str) -> Staff | None:
-    """Return the member of staff of that name, in any letter case."""
-    for staff_id, known in view.staff.items():
-        if known.casefold() == name.casefold():
-            return Staff(staff_id, known)
-    return None
-
-
-def whole_id(number: int | None) -> str | None:
-    """Return the whole id, or nothing for nothing."""
-    return None if number is None else encode_id(number)
-
-
-def number_of(text: str) -> int:
-    """Return the number behind a whole id. Raises: InputError."""
-    number = decode_id(text)
-    if number is None:
-        raise InputError("not an id")
-    return number

@@ -1,0 +1,28 @@
+"""`crmcli find`: find clients by any text."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crmcli.commands.listing import show_rows
+from crmcli.commands.params import Form, Limit
+
+
+def find(
+    ctx: typer.Context,
+    text: Annotated[str, typer.Argument(help="part of a name, phone, e-mail, tax id or note")],
+    limit: Limit = 50,
+    form: Form = "table",
+) -> None:
+    """Find the clients that have a text anywhere: in names, phones, e-mails, tax ids or what was said."""
+    from crmcli.storage.listing import KINDS, rows_of
+
+    crm = ctx.obj
+    with crm.reading() as store:
+        found = store.matching(text)
+        store.require_any(found)
+        shown = found[:limit] if form == "table" and limit else found
+        records = store.records("clients", "client_id", shown)
+        show_rows(crm, store, KINDS["clients"].columns, rows_of(store, "clients", records), form, limit, len(found))

@@ -1,0 +1,58 @@
+"""`crmcli list`: list clients, deals, calls, sales or reminders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from crmcli.commands.listing import show_rows
+from crmcli.commands.params import Form, FromDay, Limit, PeriodText, ToDay
+
+Word = Annotated[str | None, typer.Option(metavar="VALUE", help="only those with this value")]
+Person = Annotated[str | None, typer.Option(metavar="NAME", help="only those of this person")]
+
+
+def list_(
+    ctx: typer.Context,
+    what: Annotated[
+        Literal["clients", "deals", "calls", "sales", "reminders"], typer.Argument(metavar="WHAT", help="what to list")
+    ],
+    client: Annotated[str | None, typer.Option(metavar="CLIENT", help="only those of this client")] = None,
+    owner: Person = None,
+    by: Person = None,
+    segment: Word = None,
+    source: Word = None,
+    pipeline: Word = None,
+    stage: Word = None,
+    status: Word = None,
+    direction: Word = None,
+    result: Word = None,
+    cause: Word = None,
+    period: PeriodText = None,
+    from_: FromDay = None,
+    to: ToDay = None,
+    limit: Limit = 50,
+    form: Form = "table",
+) -> None:
+    """List clients, deals, calls, sales or reminders: the newest first, reminders by when they are due.
+
+    A table shows 50 rows; the other formats are whole. The period is that of creation, opening, call, sale or due date.
+    """
+    from crmcli.storage.listing import KINDS, choose, rows_of
+
+    crm = ctx.obj
+    words = {"segment": segment, "source": source, "pipeline": pipeline, "stage": stage, "status": status}
+    words |= {"direction": direction, "result": result, "cause": cause}
+    with crm.reading() as store:
+        wanted = {
+            "client": store.client(client).client_id if client is not None else None,
+            "owner": store.person(owner),
+            "by": store.person(by),
+        } | {name: store.listed_value(name, word) for name, word in words.items()}
+        equal = {name: value for name, value in wanted.items() if value is not None}
+        chosen = crm.period(store, period, from_, to)
+        bounds = None if chosen is None else chosen.bounds(store.settings.zone)
+        kind = KINDS[what]
+        records, total = choose(store, kind, equal, bounds, limit if form == "table" else 0)
+        show_rows(crm, store, kind.columns, rows_of(store, what, records), form, limit, total)

@@ -1,0 +1,54 @@
+"""How listings are shown: ids short in a table and whole elsewhere, times in the company's zone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from crmcli.model.ids import encode_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmcli.commands.params import Format
+    from crmcli.session import Session
+    from crmcli.storage.view import View
+
+_ID_TABLES = {
+    "client_id": "clients",
+    "deal_id": "deals",
+    "activity_id": "activities",
+    "sale_id": "sales",
+    "refund_of": "sales",
+    "reminder_id": "reminders",
+}
+
+
+def show_rows(  # noqa: PLR0917 - a listing is all of this
+    crm: Session,
+    store: View,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    form: Format,
+    limit: int,
+    total: int | None = None,
+) -> None:
+    """Show rows whose ids are numbers and whose times are UTC; the first column is what `ids` prints."""
+    whole = readable(store, columns, rows, short=form == "table")
+    crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=columns[0])
+
+
+def readable(
+    store: View, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], *, short: bool
+) -> list[tuple[Any, ...]]:
+    """Return rows with ids as text and times in the company's zone."""
+    zone = store.settings.zone
+    turned: list[Sequence[Any]] = []
+    for place, column in enumerate(columns):
+        cells = [row[place] for row in rows]
+        if column in _ID_TABLES:
+            known = [cell for cell in cells if cell is not None]
+            shorts = store.short(_ID_TABLES[column], known) if short else {}
+            cells = [None if cell is None else shorts.get(cell) or encode_id(cell) for cell in cells]
+        turned.append([cell.astimezone(zone) if isinstance(cell, datetime) else cell for cell in cells])
+    return list(zip(*turned, strict=True)) if rows else []

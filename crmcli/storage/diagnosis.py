@@ -1,0 +1,72 @@
+"""Diagnosis: what a person should look at on this machine and in this store, a finding a line."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crmcli.storage import log
+from crmcli.storage.state import ADMIN
+from crmcli.storage.tables import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from crmcli.storage.store import Store
+
+_WAYS_IN = 2
+_MANY_OLD_FILES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: its name, whether all is well, and what was found."""
+
+    check: str
+    ok: bool
+    found: str
+
+
+def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Finding]:
+    """Yield the findings of every check on the identity, the folder, the clock and the keys."""
+    yield _private(identity_path)
+    sealed = b'"argon2id": null' not in identity_path.read_bytes()
+    yield Finding("identity passphrase", sealed, "set" if sealed else "none: who copies the file opens your clients")
+    yield _folder(store.root)
+    yield _lock(store)
+    late = store.state.at <= stamp(now)
+    yield Finding("clock", late, "runs after the newest commit" if late else "is behind the newest commit: set it")
+    alone = [book for book in store.state.books.values() if _ways_in(store, book.book) < _WAYS_IN]
+    yield Finding("ways in", not alone, f"{len(alone)} books have fewer than two" if alone else "two or more to every book")
+    admins = sum(m.active and m.role == ADMIN and not m.recovery for m in store.state.members.values())
+    yield Finding("admins", admins > 0, f"{admins}, and the recovery key")
+    loose, segments = log.listing(store.root / "log")
+    packed = len(loose) < log.LOOSE + 2 * log.SEGMENT
+    yield Finding("log", packed, f"{len(loose)} loose commits, {len(segments)} segments" + ("" if packed else ": run gc"))
+    old = sum(1 for path in (store.root / "files").glob("??/*") if path.stem not in store.state.live)
+    yield Finding("old files", old < _MANY_OLD_FILES, f"{old} wait for gc")
+
+
+def _private(path: Path) -> Finding:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    return Finding("identity file", not mode & 0o077, f"mode {mode:04o}" + (": chmod 600 it" if mode & 0o077 else ""))
+
+
+def _folder(root: Path) -> Finding:
+    mode = stat.S_IMODE(root.stat().st_mode)
+    return Finding("store folder", not mode & 0o007, f"mode {mode:04o}" + (": others can read it" if mode & 0o007 else ""))
+
+
+def _lock(store: Store) -> Finding:
+    with store.lock(1.0):
+        return Finding("lock", ok=True, found="works on this file system")
+
+
+def _ways_in(store: Store, book: str) -> int:
+    """Return how many active members hold the current personal or company key of a book."""
+    entry = store.state.books[book]
+    current = [wrap for name, wrap in entry.wraps.items() if name.endswith(f"/{entry.epoch}")]
+    return min((sum(store.state.members[m].active for m in wrap.holders) for wrap in current), default=0)

@@ -1,0 +1,117 @@
+"""Reporting: the tables and parameters that each report's query needs, and what it counted as plain values."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from crmcli.model.ids import encode_id
+from crmcli.model.process import Pipeline, Process
+from crmcli.model.reports import StageCount, positions
+from crmcli.storage import query
+from crmcli.storage.tables import TABLES
+
+if TYPE_CHECKING:
+    from crmcli.storage.view import View
+
+Bounds = tuple[datetime, datetime]
+_DEALS = ("deal_id", "client_id", "pipeline", "opened_at", "owner_id")
+_CHANGES = ("deal_id", "to_stage", "move", "changed_at")
+_SALES = ("sale_id", "client_id", "sold_at", "amount", "refund_of", "voided")
+_BY_NEEDS = {"source": {"clients": ("client_id", "source")}, "segment": {"clients": ("client_id", "segment")}}
+_BY_NEEDS["repeat"] = {"sales": ("client_id", "sold_at", "amount", "voided")}
+
+
+def funnel_counts(
+    view: View, pipeline: Pipeline, period: Bounds | None, as_of: datetime, by: str | None = None
+) -> list[StageCount]:
+    """Return what became of the deals opened in the period, by group and stage."""
+    needs = _BY_NEEDS.get(by or "", {})
+    tables = {"deals": _DEALS, "stage_changes": _CHANGES} | needs
+    empty = {
+        name: TABLES[name].schema.empty_table().select(columns)
+        for name, columns in (("clients", ("client_id", "source", "segment")), ("sales", _SALES))
+        if name not in needs
+    }
+    if "clients" in needs:
+        # The query names both columns; the one that is not asked for is null.
+        tables["clients"] = ("client_id", "source", "segment")
+    rows = query.run(
+        view.reader,
+        "funnel",
+        tables,
+        _cohort(pipeline, period, as_of) | {"by": by, "stages": len(pipeline.stages) + 1},
+        {"stages": _stages(view, pipeline)} | empty,
+    )
+    return [StageCount(*row.values()) for row in rows.to_pylist()]
+
+
+def standing(view: View, pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> list[dict[str, Any]]:
+    """Return how many deals stand at each position, or are won or lost: outcome, position, deals."""
+    rows = query.run(
+        view.reader,
+        "funnel_snapshot",
+        {"deals": _DEALS, "stage_changes": _CHANGES},
+        _cohort(pipeline, period, as_of),
+        {"stages": _stages(view, pipeline)},
+    )
+    return rows.to_pylist()  # type: ignore[no-any-return]
+
+
+def summary_figures(view: View, periods: dict[str, Bounds | None], as_of: datetime) -> dict[str, dict[str, Any]]:
+    """Return the standard figures by period."""
+    bounds = [period or (None, None) for period in periods.values()]
+    listed = pa.table(
+        {
+            "period": pa.array(list(periods), pa.string()),
+            "from_at": pa.array([_naive(start) for start, _ in bounds], pa.timestamp("us")),
+            "to_at": pa.array([_naive(end) for _, end in bounds], pa.timestamp("us")),
+        }
+    )
+    rows = query.run(
+        view.reader,
+        "summary",
+        {
+            "sales": _SALES,
+            "activities": ("kind", "direction", "happened_at", "voided"),
+            "deals": ("deal_id", "opened_at"),
+            "stage_changes": _CHANGES,
+        },
+        {"as_of": _naive(as_of), "zone": view.settings.timezone},
+        {"periods": listed},
+    )
+    return {row["period"]: row for row in rows.to_pylist()}
+
+
+def _cohort(pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> dict[str, Any]:
+    from_at, to_at = period or (None, None)
+    return {
+        "pipeline": pipeline.id,
+        "from_at": _naive(from_at),
+        "to_at": _naive(to_at),
+        "as_of": _naive(as_of),
+    }
+
+
+def _stages(view: View, pipeline: Pipeline) -> pa.Table:
+    """Return the position of every stage that the pipeline has or had."""
+    versions = sorted(view.records("process"), key=lambda document: document.version)
+    places = positions(pipeline.id, [Process.from_plain(json.loads(document.text)) for document in versions])
+    return pa.table({"stage": list(places), "position": pa.array(list(places.values()), pa.int32())})
+
+
+def _naive(at: datetime | None) -> datetime | None:
+    return None if at is None else at.astimezone(UTC).replace(tzinfo=None)
+
+
+def group_names(view: View, by: str, groups: list[str | None]) -> dict[str | None, str]:
+    """Return what to print for each group: a person's name for an owner, `unknown` for nothing."""
+    names: dict[str | None, str] = {group: group or "unknown" for group in groups}
+    if by == "owner":
+        for group in groups:
+            if group is not None:
+                names[group] = view.staff.get(int(group), encode_id(int(group)))
+    return names
