@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from importlib import import_module
@@ -146,8 +145,6 @@ class Run:
 
 def main() -> NoReturn:
     """Run the command line of this process and end it with the exit code; leaves no time to tear down."""
-    # A short run allocates little that is worth collecting, and the process is about to go.
-    gc.disable()
     _harden()
     output = Output()
     code = run(sys.argv[1:], output)

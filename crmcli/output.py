@@ -19,38 +19,38 @@ from typing import Literal, TextIO
 
 from crmcli.errors import CrmError, InputError, NoKeyError
 
+_Row = Sequence[object]
 Format = Literal["table", "json", "jsonl", "csv", "tsv", "ids"]
 
+# The patterns below are compiled when they are first needed, which for plain text is never.
 # What moves the cursor, turns the direction of reading or cannot be seen: controls, soft hyphen, joiners and fillers,
 # bidi marks, line and paragraph separators, lone surrogates, shorthand and musical controls, tags. Variation
 # selectors stay, for they only choose between two pictures of the same character.
-_HIDDEN = re.compile(
+_HIDDEN = (
     r"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
     r"\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     r"\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
 # What of that Python calls printable.
-_FILLERS = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]")
+_FILLERS = r"[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]"
 # Outside these ranges a character may be two columns wide, or none.
-_UNEVEN = re.compile(r"[^\x20-\u02ff\u0370-\u0482\u048a-\u058f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf]")
-_QUOTED = re.compile(r'[",\r\n]')
+_UNEVEN = r"[^\x20-\u02ff\u0370-\u0482\u048a-\u058f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf]"
+_QUOTED = r'[",]'
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-_TSV = str.maketrans(_NAMED | {"\\": r"\\"})
 _GAP = "  "
 _NARROWEST = 6
 _BAR = 20
 _REDRAW_SECONDS = 0.1
-_YES = {"y", "yes", "д", "да"}
 
 
 def sanitise(text: str) -> str:
     r"""Return the text with each control, bidi or invisible character as an escape such as `\n`, `\x1b` or `\u202e`."""
-    return text if _is_plain(text) else _HIDDEN.sub(_visible, text)
+    return text if _is_plain(text) else re.sub(_HIDDEN, _visible, text)
 
 
 def _is_plain(text: str) -> bool:
     # Ten times faster than a search for all that is hidden, and almost always enough.
-    return text.isprintable() and (text.isascii() or not _FILLERS.search(text))
+    return text.isprintable() and (text.isascii() or not re.search(_FILLERS, text))
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -77,12 +77,8 @@ def cell(value: object, *, exact: bool = False) -> str:
     if type(value) is str:
         return value
     match value:
-        case str():
-            text = str.__str__(value)
         case bool():
             text = str(value).lower() if exact else "yes" if value else "no"
-        case int():
-            text = int.__repr__(value)
         case Decimal():
             text = format(value, "f") if value.is_finite() else ""
         case float():
@@ -100,7 +96,7 @@ def cell(value: object, *, exact: bool = False) -> str:
 
 def display_width(text: str) -> int:
     """Return the columns that the text takes on a terminal: two for wide characters, none for combining ones."""
-    if text.isascii() or not _UNEVEN.search(text):
+    if text.isascii() or not re.search(_UNEVEN, text):
         return len(text)
     from unicodedata import category, east_asian_width
 
@@ -146,7 +142,7 @@ class Output:
     `tty`: stdout is a terminal; `color`: and one that wants colours; `width`: its columns.
     """
 
-    def __init__(  # noqa: PLR0913 - each is found out unless given
+    def __init__(
         self,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
@@ -168,10 +164,10 @@ class Output:
         self._bar_is_up = False
         self._dots = "…" if _takes_unicode(self.stdout) and _takes_unicode(self.stderr) else "..."
 
-    def rows(  # noqa: PLR0913 - one call says all about a listing
+    def rows(
         self,
         columns: Sequence[str],
-        rows: Iterable[Sequence[object]],
+        rows: Iterable[_Row],
         *,
         form: Format = "table",
         limit: int = 50,
@@ -183,14 +179,15 @@ class Output:
 
         Only a table obeys `limit` (0: all), says on stderr how many rows of `total` (counted if not given) it left
         out, and shows `mark`: a word after the row of that index, from 0. `id_column` is what `ids` prints and what a
-        table never shortens. On a terminal csv and tsv are made safe too; in a pipe they are exact.
+        table never shortens. What is hidden in a text is
+        shown in every format, on a terminal and in a pipe; json alone keeps it, escaped.
         Raises: InputError where `ids` has no column to print.
         """
         match form:
             case "table":
                 rest = iter(rows)
                 shown = list(islice(rest, limit or None))
-                self._table(columns, shown, id_column, mark)
+                self._table(columns, shown, id_column, mark or {})
                 more = sum(1 for _ in rest) if total is None else total - len(shown)
                 if more > 0:
                     self.note(f"{self._dots} and {more} more (--limit 0 shows all)")
@@ -234,11 +231,9 @@ class Output:
         except OSError:
             # What could not be written must not hide why.
             _silence(self.stdout)
-        lines = f"crmcli: error: {sanitise(err.message)}\n"
-        if err.hint:
-            lines += f"crmcli: hint: {sanitise(err.hint)}\n"
+        hint = f"crmcli: hint: {sanitise(err.hint)}\n" if err.hint else ""
         try:
-            self._talk(lines)
+            self._talk(f"crmcli: error: {sanitise(err.message)}\n{hint}")
         except (OSError, ValueError):
             _silence(self.stderr)
 
@@ -256,8 +251,7 @@ class Output:
             text = f"{sanitise(label)}{_GAP}{done:,}"
             if total:
                 share = min(done / total, 1.0)
-                filled = int(share * _BAR)
-                text += f" of {total:,}{_GAP}[{'#' * filled}{'.' * (_BAR - filled)}] {share:.0%}"
+                text += f" of {total:,}{_GAP}[{'#' * int(share * _BAR):.<{_BAR}}] {share:.0%}"
             self._talk("\r" + _cut(text, width, "...") + "\x1b[K")
             self._bar_is_up = True
 
@@ -272,7 +266,7 @@ class Output:
             return False
         self.stdout.flush()
         self._talk(f"{sanitise(question)} [y/N] ")
-        return self.stdin.readline().strip().lower() in _YES
+        return self.stdin.readline().strip().lower() in {"y", "yes", "д", "да"}
 
     def secret(self, prompt: str) -> str:
         """Ask for a secret on the terminal, without showing what is typed.
@@ -311,14 +305,7 @@ class Output:
     def _styled(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text else text
 
-    def _table(
-        self,
-        columns: Sequence[str],
-        shown: list[Sequence[object]],
-        id_column: str | None,
-        mark: Mapping[int, str] | None,
-    ) -> None:
-        mark = mark or {}
+    def _table(self, columns: Sequence[str], shown: list[_Row], id_column: str | None, mark: Mapping[int, str]) -> None:
         if mark:
             columns = [*columns, ""]
             shown = [(*row, mark.get(index)) for index, row in enumerate(shown)]
@@ -328,9 +315,7 @@ class Output:
         rights = rights or [False] * len(columns)
         header = [sanitise(name) for name in columns]
         fixed = [right or name in {id_column, ""} for right, name in zip(rights, columns, strict=True)]
-        bodies = [max(map(display_width, column), default=0) for column in zip(*table, strict=True)] or [0] * len(
-            header
-        )
+        bodies = [max(map(display_width, texts)) for texts in zip(*table, strict=True)] or [0] * len(columns)
         widths = [max(body, display_width(name)) for body, name in zip(bodies, header, strict=True)]
         room = self.width if self.tty else 0
         widths = _fitted(widths, bodies, fixed, room - len(_GAP) * (len(widths) - 1)) if room else widths
@@ -348,13 +333,13 @@ class Output:
         for index, row in enumerate(table):
             self.stdout.write(self._styled(line(row), "33" if index in mark else "") + "\n")
 
-    def _json(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, lines: bool) -> None:
+    def _json(self, columns: Sequence[str], rows: Iterable[_Row], *, lines: bool) -> None:
         from json import JSONEncoder
 
         encode = JSONEncoder(ensure_ascii=not _takes_unicode(self.stdout)).encode
 
         def quoted(text: str) -> str:
-            return encode(text) if _is_plain(text) else _HIDDEN.sub(_json_escape, encode(text))
+            return encode(text) if _is_plain(text) else re.sub(_HIDDEN, _json_escape, encode(text))
 
         def value_of(value: object) -> str:
             text = cell(value, exact=True)
@@ -374,17 +359,15 @@ class Output:
             between = ",\n"
         self.stdout.write("[]\n" if between == "[\n" else "\n]\n")
 
-    def _separated(self, columns: Sequence[str], rows: Iterable[Sequence[object]], form: Literal["csv", "tsv"]) -> None:
+    def _separated(self, columns: Sequence[str], rows: Iterable[_Row], form: Literal["csv", "tsv"]) -> None:
         def written(text: str) -> str:
             if form == "tsv":
-                return text.translate(_TSV)
-            # The csv module of Python 3.11 and 3.12 leaves a lone \r unquoted, which no reader takes back.
-            return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+                return text
+            return '"' + text.replace('"', '""') + '"' if re.search(_QUOTED, text) else text
 
         between = "," if form == "csv" else "\t"
         for row in chain([columns], rows):
-            texts = [cell(value, exact=True) for value in row]
-            line = between.join([written(sanitise(text) if self.tty else text) for text in texts])
+            line = between.join([written(sanitise(cell(value, exact=True))) for value in row])
             # A line of one empty cell would be a blank line, which readers skip.
             self.stdout.write((line or '""' if form == "csv" else line) + "\n")
 

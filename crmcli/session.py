@@ -168,7 +168,11 @@ class Session:
 
         known = self.identity_path.exists()
         passphrase = self._chosen_passphrase(new=not known) if with_passphrase else None
-        founder = load_identity(self.identity_path, lambda: passphrase or self.passphrase()) if known else Identity.new(admin or getpass.getuser())
+        founder = (
+            load_identity(self.identity_path, lambda: passphrase or self.passphrase())
+            if known
+            else Identity.new(admin or getpass.getuser())
+        )
         seed = random_bytes(32)
         found_store(
             self.store_path,
@@ -326,5 +330,3 @@ def _first_line(raw: bytes) -> str:
     if not line:
         raise NoKeyError("the passphrase is empty")
     return line
-
-

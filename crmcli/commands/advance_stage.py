@@ -44,7 +44,12 @@ def advance_stage(
             records = win_with_sale(acting, current, amount(won))
         elif lost is not None:
             records = lose_until(
-                acting, store.process, current, lost, crm.day(store, return_on, "return"), store.of_client("reminders", known.client_id)
+                acting,
+                store.process,
+                current,
+                lost,
+                crm.day(store, return_on, "return"),
+                store.of_client("reminders", known.client_id),
             )
         else:
             records = move(acting, store.process, current, to)

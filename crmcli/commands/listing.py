@@ -24,7 +24,7 @@ _ID_TABLES = {
 }
 
 
-def show_rows(  # noqa: PLR0917 - a listing is all of this
+def show_rows(
     crm: Session,
     store: View,
     columns: Sequence[str],

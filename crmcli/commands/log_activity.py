@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 import typer
 
-from crmcli.commands.params import DealId, Form, When, Who
+from crmcli.commands.params import DealId, Form, Minutes, When, Who
 from crmcli.commands.showing import show_records
 from crmcli.model.touching import Touch, log_touch
 from crmcli.storage.finding import deal_touched
@@ -18,7 +17,7 @@ def log_activity(
     client: Who,
     kind: Annotated[Literal["meeting", "email", "message", "visit", "web_request"], typer.Argument(help="what it was")],
     direction: Annotated[Literal["in", "out"] | None, typer.Option(help="in came from them, out from you")] = None,
-    minutes: Annotated[Decimal | None, typer.Option(metavar="N", help="how long it took", parser=Decimal)] = None,
+    minutes: Minutes = None,
     said: Annotated[str | None, typer.Option(metavar="TEXT", help="what was said or written")] = None,
     promise: Annotated[str | None, typer.Option(metavar="TEXT", help="what you promised; needs --due")] = None,
     due: Annotated[str | None, typer.Option(metavar="DATE", help="when to be reminded")] = None,

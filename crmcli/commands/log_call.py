@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 import typer
 
-from crmcli.commands.params import DealId, Form, When, Who
+from crmcli.commands.params import DealId, Form, Minutes, When, Who
 from crmcli.commands.showing import show_records
 from crmcli.model.touching import Touch, log_touch
 from crmcli.storage.finding import client_or_new, deal_touched
@@ -20,7 +19,7 @@ def log_call(
     result: Annotated[
         Literal["answered", "no-answer", "busy", "callback", "wrong"], typer.Option(help="how it ended")
     ] = "answered",
-    minutes: Annotated[Decimal | None, typer.Option(metavar="N", help="how long you talked", parser=Decimal)] = None,
+    minutes: Minutes = None,
     said: Annotated[str | None, typer.Option(metavar="TEXT", help="what was said")] = None,
     promise: Annotated[str | None, typer.Option(metavar="TEXT", help="what you promised; needs --due")] = None,
     due: Annotated[str | None, typer.Option(metavar="DATE", help="when to be reminded")] = None,

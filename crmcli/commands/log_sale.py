@@ -9,6 +9,7 @@ import typer
 from crmcli.commands.params import Form, When, Who, amount, item
 from crmcli.commands.showing import show_records
 from crmcli.model.closing import win_with_sale
+from crmcli.model.records import Record
 from crmcli.model.reminding import remind
 from crmcli.model.selling import refund, sell
 from crmcli.storage.finding import deal_named, open_deals, sale_named
@@ -37,7 +38,7 @@ def log_sale(
         sold = amount(total)
         if refund_of is not None:
             original = sale_named(store, known, refund_of)
-            records = [refund(acting, original, sold, store.of_client("sales", known.client_id))]
+            records: list[Record] = [refund(acting, original, sold, store.of_client("sales", known.client_id))]
         else:
             lines = [item(text) for text in items or ()]
             records = (

@@ -32,6 +32,20 @@ def amount(text: str) -> Decimal:
     return parse_amount(text)
 
 
+def minutes(text: str) -> Decimal:
+    """Return a number of minutes. Raises: InputError."""
+    try:
+        number = Decimal(text.replace(",", "."))
+    except ArithmeticError as error:
+        raise InputError("--minutes is a number") from error
+    if not number.is_finite():
+        raise InputError("--minutes is a number")
+    return number
+
+
+Minutes = Annotated[Decimal | None, typer.Option(metavar="N", help="how long it took", parser=minutes)]
+
+
 def item(text: str) -> Item:
     """Return the line of a sale in NAME:QTY:PRICE. Raises: InputError."""
     name, _, rest = text.strip().rpartition(":")
@@ -42,6 +56,6 @@ def item(text: str) -> Item:
         number = Decimal(quantity.replace(",", "."))
     except ArithmeticError as error:
         raise InputError("the quantity of an item is a number") from error
-    if not 0 < number < 10**9 or number != number.quantize(Decimal("0.001")):
+    if not number.is_finite() or not 0 < number < 10**9 or number != number.quantize(Decimal("0.001")):
         raise InputError("the quantity of an item is above 0 and has at most three places")
     return Item(name.strip(), number, parse_amount(rest))

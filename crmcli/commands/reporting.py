@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crmcli.storage.view import View
 
 
-def show_funnel(  # noqa: PLR0917 - a report is all of this
+def show_funnel(
     crm: Session,
     store: View,
     pipeline: Pipeline,
@@ -52,7 +52,7 @@ def _nothing(pipeline: Pipeline) -> list[reports.StageCount]:
     return [reports.StageCount(None, place, 0, 0, 0, None, None) for place in range(1, len(pipeline.stages) + 2)]
 
 
-def show_standing(  # noqa: PLR0917 - the same as of the funnel
+def show_standing(
     crm: Session,
     store: View,
     pipeline: Pipeline,

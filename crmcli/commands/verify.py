@@ -12,12 +12,13 @@ def verify(ctx: typer.Context) -> None:
 
     Damage ends with exit code 13, every damaged file named.
     """
-    from crmcli.storage.verification import Findings, verify as check
+    from crmcli.storage.verification import Findings
+    from crmcli.storage.verification import verify as check
 
     crm = ctx.obj
     findings = Findings()
     with crm.reading() as store, crm.output.progress(None, "checking") as advance:
-        for findings in check(store.store):
+        for _ in check(store.store, findings):
             advance(1)
     crm.output.pairs(
         [

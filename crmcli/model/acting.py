@@ -30,7 +30,7 @@ class Acting:
         if at is None:
             return self
         if at > self.now:
-            raise InputError("--when is in the future", "what is still to come is a reminder: crmcli add-reminder")
+            raise InputError("--when is in the future", "what is still to come is a promise: --promise TEXT --due DATE")
         return replace(self, at=at)
 
     def note(self, client_id: int, about_id: int, field: str, text: str | None) -> list[Note]:

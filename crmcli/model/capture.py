@@ -1,4 +1,4 @@
-"""Rules of capture: everybody who showed interest becomes a client, with what they asked for and when they plan to buy."""
+"""Rules of capture: everybody who showed interest becomes a client, with what they want and when they plan to buy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from crmcli.errors import InputError
 from crmcli.model.acting import clean_name
 from crmcli.model.emails import normalise_email
-from crmcli.model.pipeline import open_deal
 from crmcli.model.phones import normalise_phone
+from crmcli.model.pipeline import open_deal
 from crmcli.model.records import Client, Contact, Record
 from crmcli.model.reminding import remind
 

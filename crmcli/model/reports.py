@@ -50,8 +50,9 @@ def pct(part: int, base: int) -> float | None:
 
 
 def positions(pipeline: str, versions: Sequence[Process]) -> dict[str, int]:
-    """Return the place of every stage a pipeline ever had, oldest version first; a removed one counts as the nearest
-    earlier one that is still there.
+    """Return the place of every stage that a pipeline has or had; `versions` of the process come oldest first.
+
+    A removed stage counts as the nearest earlier one that is still there.
     """
     now = next((p for p in versions[-1].pipelines if p.id == pipeline), None)
     if now is None:

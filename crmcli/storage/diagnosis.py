@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crmcli.storage import log
-from crmcli.storage.state import ADMIN
+from crmcli.storage.members import ADMIN
 from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
@@ -40,24 +40,29 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     late = store.state.at <= stamp(now)
     yield Finding("clock", late, "runs after the newest commit" if late else "is behind the newest commit: set it")
     alone = [book for book in store.state.books.values() if _ways_in(store, book.book) < _WAYS_IN]
-    yield Finding("ways in", not alone, f"{len(alone)} books have fewer than two" if alone else "two or more to every book")
+    ways = f"{len(alone)} books have fewer than two" if alone else "two or more to every book"
+    yield Finding("ways in", not alone, ways)
     admins = sum(m.active and m.role == ADMIN and not m.recovery for m in store.state.members.values())
     yield Finding("admins", admins > 0, f"{admins}, and the recovery key")
     loose, segments = log.listing(store.root / "log")
     packed = len(loose) < log.LOOSE + 2 * log.SEGMENT
-    yield Finding("log", packed, f"{len(loose)} loose commits, {len(segments)} segments" + ("" if packed else ": run gc"))
+    yield Finding(
+        "log", packed, f"{len(loose)} loose commits, {len(segments)} segments" + ("" if packed else ": run gc")
+    )
     old = sum(1 for path in (store.root / "files").glob("??/*") if path.stem not in store.state.live)
     yield Finding("old files", old < _MANY_OLD_FILES, f"{old} wait for gc")
 
 
 def _private(path: Path) -> Finding:
     mode = stat.S_IMODE(path.stat().st_mode)
-    return Finding("identity file", not mode & 0o077, f"mode {mode:04o}" + (": chmod 600 it" if mode & 0o077 else ""))
+    advice = ": chmod 600 it" if mode & 0o077 else ""
+    return Finding("identity file", not advice, f"mode {mode:04o}{advice}")
 
 
 def _folder(root: Path) -> Finding:
     mode = stat.S_IMODE(root.stat().st_mode)
-    return Finding("store folder", not mode & 0o007, f"mode {mode:04o}" + (": others can read it" if mode & 0o007 else ""))
+    advice = ": others can read it" if mode & 0o007 else ""
+    return Finding("store folder", not advice, f"mode {mode:04o}{advice}")
 
 
 def _lock(store: Store) -> Finding:

@@ -1,4 +1,4 @@
-"""Finding what a command is about: the client or a new one, the deal meant, the sale meant, and who is known already."""
+"""Finding what a command is about: the client or a new one, the deal or sale meant, and who is known already."""
 
 from __future__ import annotations
 

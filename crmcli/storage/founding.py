@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import ConflictError
 from crmcli.model.ids import decode_id
-from crmcli.model.records import Document, Product, Staff
+from crmcli.model.records import Document, Staff
 from crmcli.storage import files
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.store import Store, first_keys
 from crmcli.storage.view import Draft
-from crmcli.storage.tables import TABLES
 from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from crmcli.storage.identity import Identity
 
 
-def found_store(  # noqa: PLR0913 - a store is all of this
+def found_store(  # noqa: PLR0917 - a store is all of this
     place: Path,
     identity: Identity,
     recovery_seed: bytes,
@@ -80,20 +79,3 @@ def _move_in(stage: Path, place: Path) -> None:
         path.rename(place / path.name)
     files.sync_folder(place)
     stage.rmdir()
-
-
-def listed_products(draft: Draft, process: Process, new_id: Callable[[], int]) -> None:
-    """Put the products that a process lists: known ones by name are changed, new ones added."""
-    from decimal import Decimal
-
-    known = {product.name.casefold(): product for product in draft.products}
-    rows = []
-    for listed in process.products:
-        before = known.get(listed.name.casefold())
-        price = None if listed.price is None else Decimal(listed.price)
-        rows.append(
-            Product(
-                before.product_id if before else new_id(), listed.name, listed.category, price, listed.use_up_days
-            )
-        )
-    draft.put_into(TABLES["products"], rows)

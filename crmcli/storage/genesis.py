@@ -39,7 +39,7 @@ class Genesis:
             (founder, founder_keys), (recovery, recovery_keys) = (
                 member_of(document[role]) for role in ("founder", "recovery")
             )
-            if not log.matches(log.HEX32, document["store"]) or not log.matches(log.STAMP, document["created_at"]):
+            if not log.matches(log.HEX32, document["store"]) or not log.is_stamp(document["created_at"]):
                 raise ValueError("its id or time is malformed")
         except (ValueError, TypeError, KeyError) as error:
             raise DamagedError("genesis.json is damaged", "put it back from a backup") from error
@@ -77,7 +77,7 @@ def member_json(member: str, keys: PublicKeys) -> dict[str, str]:
 def member_of(document: Any) -> tuple[str, PublicKeys]:
     """Return id and public keys from what `member_json` wrote. Raises: ValueError, TypeError, DamagedError."""
     member, sign, mlkem, x25519 = (document[name] for name in ("member", "sign", "mlkem", "x25519"))
-    if not log.matches(log.ID, member) or len(document) != 4:
+    if not log.matches(log.ID, member) or tuple(document) != ("member", "sign", "mlkem", "x25519"):
         raise ValueError("a member is malformed")
     keys = PublicKeys(bytes.fromhex(sign), unb64(mlkem), bytes.fromhex(x25519))
     keys.check()

@@ -26,15 +26,15 @@ def story(view: View, client: Client) -> list[tuple[Any, ...]]:
     for act in view.of_client("activities", client.client_id):
         words = (act.kind.replace("_", " "), act.direction, act.result, "(voided)" if act.voided else None)
         what = " ".join(word for word in words if word)
-        rows.append((act.happened_at, what, ("activities", act.activity_id), _joined(texts, act.activity_id), act.by_id))
+        named = ("activities", act.activity_id)
+        rows.append((act.happened_at, what, named, _joined(texts, act.activity_id), act.by_id))
     lines = view.of_client("sale_lines", client.client_id)
     names = {product.product_id: product.name for product in view.products}
     for sale in view.of_client("sales", client.client_id):
-        items = [
-            f"{names.get(line.product_id) or _joined(texts, line.line_id).removeprefix('item: ')} x {line.quantity.normalize():f}"
-            for line in lines
-            if line.sale_id == sale.sale_id
-        ]
+        items = []
+        for line in (line for line in lines if line.sale_id == sale.sale_id):
+            name = names.get(line.product_id) or _joined(texts, line.line_id).removeprefix("item: ")
+            items.append(f"{name} x {line.quantity.normalize():f}")
         what = ("refund" if sale.amount < 0 else "sale") + (" (voided)" if sale.voided else "")
         text = f"{abs(sale.amount)} {view.settings.currency}" + (f": {', '.join(items)}" if items else "")
         rows.append((sale.sold_at, what, ("sales", sale.sale_id), text, sale.by_id))
@@ -43,9 +43,11 @@ def story(view: View, client: Client) -> list[tuple[Any, ...]]:
         text = f"{move.from_stage or ''} -> {move.to_stage}{flag}".removeprefix(" -> ")
         rows.append((move.changed_at, "stage", ("deals", move.deal_id), text, move.by_id))
     about_client = {client.client_id} | {deal.deal_id for deal in view.of_client("deals", client.client_id)}
-    for note in notes:
-        if note.about_id in about_client and note.field != "external_id":
-            rows.append((note.noted_at, note.field, None, note.text, note.by_id))
+    rows += [
+        (note.noted_at, note.field, None, note.text, note.by_id)
+        for note in notes
+        if note.about_id in about_client and note.field != "external_id"
+    ]
     dated = sorted((row for row in rows if row[0] is not None), key=lambda row: row[0], reverse=True)
     return dated + [row for row in rows if row[0] is None]
 

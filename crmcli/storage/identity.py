@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FORMAT = "crmcli-identity/1"
 LABEL = "crmcli/identity/v1"
 _LIMIT = 1 << 20
+_LETTERS = 56
 # RFC 9106, section 4, second recommended option: 64 MiB, 3 passes, 4 lanes.
 _ARGON = {"memory_kib": 1 << 16, "passes": 3, "lanes": 4}
 _MOST = {"memory_kib": 1 << 20, "passes": 16, "lanes": 16}
@@ -89,6 +90,8 @@ def load_identity(path: Path, ask_passphrase: Callable[[], str]) -> Identity:
         raise NoKeyError(
             f"no identity in {path}", "crmcli init makes one; CRMCLI_IDENTITY names one that lies elsewhere"
         ) from error
+    except OSError as error:
+        raise NoKeyError(f"the identity in {path} cannot be read: {error.strerror}") from error
     try:
         document = log.parse_json(raw)
         if document["format"] != FORMAT or not log.matches(log.ID, document["member"]):
@@ -127,7 +130,7 @@ def recovery_text(seed: bytes) -> str:
     """Return the 32 bytes of a recovery key for paper: 14 groups of 4 letters, the last ones a check."""
     number = int.from_bytes(seed + _check(seed), "big")
     letters = "".join(ALPHABET[number >> shift & 31] for shift in range(275, -1, -5))
-    return "-".join(letters[at : at + 4] for at in range(0, 56, 4))
+    return "-".join(letters[at : at + 4] for at in range(0, _LETTERS, 4))
 
 
 def recovery_seed(text: str) -> bytes:
@@ -136,7 +139,7 @@ def recovery_seed(text: str) -> bytes:
     Raises: InputError if a letter was misread.
     """
     letters = text.upper().replace("-", "").replace(" ", "").replace("O", "0").replace("I", "1").replace("L", "1")
-    if len(letters) != 56 or not set(letters) <= set(ALPHABET):
+    if len(letters) != _LETTERS or not set(letters) <= set(ALPHABET):
         raise InputError("a recovery key has 14 groups of 4 letters and digits")
     number = 0
     for letter in letters:

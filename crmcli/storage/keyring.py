@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import NoKeyError
 from crmcli.storage.genesis import b64, unb64
 from crmcli.storage.keys import KEY_SIZE, FileAddress, KeyPair, key_id, random_bytes, seal_under
-from crmcli.storage.state import GROUPS_OF, Book, Member, State
+from crmcli.storage.members import GROUPS_OF, Book, Member
+from crmcli.storage.state import State
 from crmcli.storage.tables import PERSONAL
 
 if TYPE_CHECKING:
@@ -68,14 +69,11 @@ def new_epoch(state: State, book: Book, members: Iterable[Member]) -> dict[str, 
     keys, drop = [], None
     for group in GROUPS_OF[book.kind]:
         key = random_bytes(KEY_SIZE)
-        wraps = [
-            {
-                "member": member.member,
-                "wrap": b64(member.public.seal(key, *wrap_context(state.store, book.book, group, epoch, member.member))),
-            }
-            for member in members
-            if member.active and state.entitled(member, book, group)
-        ]
+        wraps = []
+        for member in members:
+            if member.active and state.entitled(member, book, group):
+                context = wrap_context(state.store, book.book, group, epoch, member.member)
+                wraps.append({"member": member.member, "wrap": b64(member.public.seal(key, *context))})
         keys.append({"group": group, "key_id": key_id(key), "wraps": wraps})
         if group == PERSONAL:
             drop = _drop_key(state.store, book.book, epoch, key)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crmcli.errors import InputError
+from crmcli.storage import kernels as pc
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -85,18 +85,19 @@ def choose(
         raise InputError(f"--{unknown[0]} does not filter these", f"what does: {', '.join(kind.filters)}")
     where = ("client_id", [equal["client"]]) if "client" in equal else None
     rows = view.reader.merged(table.name, None, where)  # type: ignore[arg-type]
-    conditions = {kind.filters[option]: value for option, value in equal.items()} | dict([kind.only] if kind.only else [])
+    conditions = {kind.filters[option]: value for option, value in equal.items()}
+    conditions |= dict([kind.only] if kind.only else [])
     for column, value in conditions.items():
-        rows = rows.filter(pc.equal(rows.column(column), value))
+        rows = pc.filtered(rows, pc.equal(rows.column(column), value))
     if between is not None:
         start, end = (pa.scalar(at.replace(tzinfo=None), pa.timestamp("us")) for at in between)
         times = rows.column(kind.order)
-        rows = rows.filter(pc.and_(pc.greater_equal(times, start), pc.less(times, end)))
+        rows = pc.filtered(rows, pc.is_true(pc.and_(pc.greater_equal(times, start), pc.less(times, end))))
     total = rows.num_rows
     direction = "descending" if kind.newest_first else "ascending"
     order = [(kind.order, direction, "at_end"), (table.key, "ascending", "at_end")]
-    picked = pc.sort_indices(rows.select([kind.order, table.key]), sort_keys=order)
-    return table.to_records(rows.take(picked.slice(0, limit or None))), total
+    picked = pc.sort_indices(rows.select([kind.order, table.key]), order)
+    return table.to_records(pc.taken(rows, picked.slice(0, limit or None))), total
 
 
 def rows_of(view: View, name: str, records: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -108,10 +109,12 @@ def rows_of(view: View, name: str, records: Sequence[Any]) -> list[tuple[Any, ..
     if name in _TEXTS and records:
         _, key, fields = _TEXTS[name]
         texts = view.texts([getattr(record, key) for record in records], fields)
-    return [tuple(_cell(view, record, column, contacts, texts) for column in kind.columns) for record in records]
+    return [tuple(_cell(view, kind, record, column, contacts, texts) for column in kind.columns) for record in records]
 
 
-def _cell(view: View, record: Any, column: str, contacts: Mapping[int, Any], texts: Mapping[int, str]) -> Any:
+def _cell(  # noqa: PLR0911 - a column each
+    view: View, kind: Kind, record: Any, column: str, contacts: Mapping[int, Any], texts: Mapping[int, str]
+) -> Any:
     contact = contacts.get(record.client_id)
     match column:
         case "name" | "company":
@@ -121,7 +124,7 @@ def _cell(view: View, record: Any, column: str, contacts: Mapping[int, Any], tex
         case "email":
             return contact.emails[0] if contact and contact.emails else None
         case "owner":
-            return view.staff.get(getattr(record, "owner_id", None) or getattr(record, "assignee_id", 0))
+            return view.staff.get(getattr(record, kind.filters["owner"]))
         case "by":
             return view.staff.get(record.by_id)
         case "said":

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import DamagedError
@@ -44,10 +45,10 @@ _ENTRY = ("file_id", "book", "table", "group", "epoch", "kind", "rows", "bytes",
 
 HEX32, HEX64 = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{12}")
-STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 WORD = re.compile(r"[a-z][a-z_-]{0,31}")
 _SIGNATURE = re.compile(rb"[0-9a-f]{128}")
-_NAME = re.compile(r"(\d{20})(?:\.json|-(\d{20})\.jsonl)")
+_NAME = re.compile(r"([0-9]{20})(?:\.json|-([0-9]{20})\.jsonl)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ class FileEntry:
         _require(matches(HEX32, file_id) and matches(HEX64, sha256) and matches(ID, book), "the ids of a file entry")
         _require(matches(WORD, table) and group in GROUPS and kind in KINDS, "the kind of a file entry")
         _require(all(is_count(number) for number in (epoch, rows, size)) and epoch > 0, "the counts of a file entry")
-        _require(all(end is None or matches(STAMP, end) for end in (low, high)), "the times of a file entry")
-        return cls(*entry.values(), seq=seq, schema=schema)
+        _require(all(end is None or is_stamp(end) for end in (low, high)), "the times of a file entry")
+        return cls(file_id, book, table, group, epoch, kind, rows, size, sha256, low, high, seq, schema)
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry as a commit holds it."""
@@ -112,7 +113,7 @@ class Commit:
         _require(tuple(document) == (*_COMMON, *BODIES[kind]), "the commit's fields")
         store, seq, prev, op_id, author, at, _, schema, add, drop = (document[name] for name in _COMMON)
         _require(matches(HEX32, store) and matches(HEX64, prev) and matches(HEX32, op_id), "the commit's ids")
-        _require(matches(ID, author) and matches(STAMP, at), "the commit's author or time")
+        _require(matches(ID, author) and is_stamp(at), "the commit's author or time")
         _require(is_count(seq) and seq > 0 and is_count(schema) and schema > 0, "the commit's numbers")
         _require(isinstance(add, list) and isinstance(drop, list), "the commit's files")
         _require(all(matches(HEX32, file_id) for file_id in drop), "the commit's dropped files")
@@ -168,7 +169,7 @@ def _refuse(text: str) -> None:
 
 
 def _small(text: str) -> int:
-    _require(len(text) <= 17 and abs(int(text)) < MAX_INT, "an integer of 2**53 or more")
+    _require(len(text) <= len(str(-MAX_INT)) and abs(int(text)) < MAX_INT, "an integer of 2**53 or more")
     return int(text)
 
 
@@ -180,6 +181,17 @@ def _require(condition: object, what: str) -> None:
 def matches(pattern: re.Pattern[str], value: object) -> bool:
     """Say whether a parsed value is a text of that form."""
     return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def is_stamp(value: object) -> bool:
+    """Say whether a parsed value is an instant as the log writes it, and one that exists."""
+    if not isinstance(value, str) or not _STAMP.fullmatch(value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def is_count(value: object) -> bool:
@@ -259,6 +271,7 @@ def pack(folder: Path, mode: int) -> int:
     """Pack the oldest loose commits into segments, keeping the last 1,000 loose; return how many were packed.
 
     A segment is on the disk before the first of its loose files goes. Call it under the lock.
+    Raises: DamagedError if a commit is missing.
     """
     packed = 0
     while True:
@@ -271,6 +284,8 @@ def pack(folder: Path, mode: int) -> int:
         if len(loose) < LOOSE + SEGMENT:
             return packed
         first, last = loose[0], loose[SEGMENT - 1]
+        if (first, last) != (done + 1, done + SEGMENT):
+            raise DamagedError(f"a commit after {done} is missing from the log", "put the folder back from a backup")
         raws = [files.read_regular(folder / loose_name(seq), MAX_COMMIT)[0] for seq in loose[:SEGMENT]]
         fresh = folder.parent / "tmp" / segment_name(first, last)
         fresh.unlink(missing_ok=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crmcli.model.ids import prefix_bounds, short_id
+from crmcli.storage import kernels as pc
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from crmcli.storage.reading import Reader
 
@@ -25,7 +25,9 @@ def ids_with_prefix(reader: Reader, table: str, prefix: str) -> list[int]:
     exact = [low] if low == high else None
     key = TABLES[table].key
     ids = reader.merged(table, [key], (key, exact) if exact else None).column(key)
-    return ids.filter(pc.and_(pc.greater_equal(ids, low), pc.less_equal(ids, high))).to_pylist()
+    inside = pc.and_(pc.greater_equal(ids, low), pc.less_equal(ids, high))
+    found: list[int] = pc.filtered(ids, inside).to_pylist()
+    return found
 
 
 def short_ids(reader: Reader, table: str, ids: Sequence[int]) -> dict[int, str]:
@@ -35,7 +37,7 @@ def short_ids(reader: Reader, table: str, ids: Sequence[int]) -> dict[int, str]:
     key = TABLES[table].key
     known = reader.merged(table, [key]).column(key)
     wanted = pa.array(sorted({number >> 30 for number in ids}), pa.int64())
-    near = known.filter(pc.is_in(pc.shift_right(known, 30), wanted)).to_pylist()
+    near = pc.filtered(known, pc.is_in(pc.shift_right(known, 30), wanted)).to_pylist()
     shorts = {}
     for number in ids:
         shorts[number] = short_id(number, *(other for other in near if other >> 30 == number >> 30))
@@ -58,11 +60,11 @@ def clients_named(reader: Reader, text: str) -> list[int]:
     for column in ("name", "company"):
         values = pc.utf8_lower(rows.column(column))
         exact = pc.equal(values, text.lower())
-        found += rows.filter(exact).column("client_id").to_pylist()
+        found += pc.filtered(rows, pc.is_true(exact)).column("client_id").to_pylist()
     if found:
         return list(dict.fromkeys(found))
     for column in ("name", "company"):
-        found += rows.filter(_contains(rows.column(column), text)).column("client_id").to_pylist()
+        found += pc.filtered(rows, _contains(rows.column(column), text)).column("client_id").to_pylist()
     return list(dict.fromkeys(found))
 
 
@@ -74,22 +76,22 @@ def clients_matching(reader: Reader, text: str) -> list[int]:
     for column in columns:
         found += _having(rows, column, lambda values: _contains(values, text))
     notes = reader.merged("notes", ["client_id", "text"])
-    found += notes.filter(_contains(notes.column("text"), text)).column("client_id").to_pylist()
+    found += pc.filtered(notes, _contains(notes.column("text"), text)).column("client_id").to_pylist()
     return list(dict.fromkeys(found))
 
 
 def _contains(values: pa.ChunkedArray, text: str) -> pa.ChunkedArray:
-    return pc.fill_null(pc.match_substring(pc.utf8_lower(values), text.lower()), False)  # noqa: FBT003
+    return pc.is_true(pc.contains(pc.utf8_lower(values), text.lower()))
 
 
-def _having(rows: pa.Table, column: str, test: object) -> list[int]:
+def _having(rows: pa.Table, column: str, test: Callable[[Any], Any]) -> list[int]:
     """Return the client ids of rows where the column, or one of the values in its list, passes a test."""
     found: list[int] = []
     for batch in rows.select(["client_id", column]).to_batches():
         values = batch.column(column)
         ids = batch.column("client_id")
         if pa.types.is_list(values.type):
-            ids = ids.take(pc.list_parent_indices(values))
+            ids = pc.taken(ids, pc.list_parent_indices(values))
             values = pc.list_flatten(values)
-        found += ids.filter(pc.fill_null(test(values), False)).to_pylist()  # type: ignore[operator]  # noqa: FBT003
+        found += pc.filtered(ids, pc.is_true(test(values))).to_pylist()
     return found

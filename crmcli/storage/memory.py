@@ -64,7 +64,10 @@ class Memory:
         return document["seq"], document["hash"]
 
     def set_pin(self, seq: int, head: str) -> None:
-        """Remember a head that is durable and passed every check."""
+        """Remember a head that is durable and passed every check, unless another process was further already."""
+        known = self.pin()
+        if known is not None and known[0] > seq:
+            return
         self._write(self._pin, "pin", {"seq": seq, "hash": head})
 
     def is_checked(self, file_id: str, status: os.stat_result) -> bool:

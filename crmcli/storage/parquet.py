@@ -1,14 +1,19 @@
-"""Encrypted Parquet: rows to the bytes of one file and back, the errors of the engine mapped to ours."""
+"""Encrypted Parquet: rows to the bytes of one file and back, the errors of the engine mapped to ours.
+
+The engine's own reader and writer are used, without `pyarrow.parquet` around them: importing that brings in every
+remote file system and takes longer than reading a small table.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-import pyarrow.parquet.encryption as pe
+from pyarrow._parquet import ParquetReader, ParquetWriter
+from pyarrow._parquet_encryption import create_decryption_properties, create_encryption_properties
 
 from crmcli.errors import DamagedError
+from crmcli.storage import kernels
 from crmcli.storage.tables import DELETED, SEQ
 
 if TYPE_CHECKING:
@@ -23,18 +28,27 @@ ROW_GROUP = 1 << 16
 
 def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
     """Return rows as an encrypted Parquet file: small ones plain, large ones sorted, with dictionaries and zstd."""
-    encryption = pe.create_encryption_properties(key, aad_prefix=aad, store_aad_prefix=False)
+    encryption = create_encryption_properties(key, aad_prefix=aad, store_aad_prefix=False)
     sink = pa.BufferOutputStream()
-    options: dict[str, Any]
+    options: dict[str, Any] = {"version": "2.6", "data_page_version": "1.0", "writer_engine_version": "V2"}
     if rows.num_rows < BULK:
-        options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+        options |= {"compression": "none", "use_dictionary": False, "write_statistics": False}
     else:
-        rows = rows.sort_by([(name, "ascending") for name in table.order if name in rows.column_names])
+        rows = kernels.sorted_by(rows, *(name for name in table.order if name in rows.column_names))
         statistics = [name for name in (*table.order, SEQ) if name in rows.column_names]
-        options = {"compression": "zstd", "use_dictionary": table.values, "write_statistics": statistics}
-    with pq.ParquetWriter(sink, rows.schema, store_schema=False, encryption_properties=encryption, **options) as writer:
-        writer.write_table(rows, row_group_size=ROW_GROUP)
-    return sink.getvalue().to_pybytes()
+        options |= {"compression": "zstd", "use_dictionary": table.values, "write_statistics": statistics}
+    writer = ParquetWriter(
+        sink,
+        rows.schema,
+        store_schema=False,
+        use_compliant_nested_type=True,
+        encryption_properties=encryption,
+        **options,
+    )
+    writer.write_table(rows, row_group_size=ROW_GROUP)
+    writer.close()
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def file_schema(table: Table, kind: str, names: Sequence[str]) -> pa.Schema:
@@ -49,22 +63,23 @@ def file_schema(table: Table, kind: str, names: Sequence[str]) -> pa.Schema:
 
 def open_file(
     source: Path | bytes, key: bytes, aad: bytes, *, name: str, dictionaries: Sequence[str] = ()
-) -> pq.ParquetFile:
+) -> ParquetReader:
     """Open an encrypted file, from its path or from its bytes. Raises: DamagedError naming `name`."""
-    decryption = pe.create_decryption_properties(key, aad_prefix=aad)
+    reader = ParquetReader()
     try:
-        return pq.ParquetFile(
+        reader.open(
             pa.BufferReader(source) if isinstance(source, bytes) else pa.OSFile(str(source), "rb"),
-            decryption_properties=decryption,
+            decryption_properties=create_decryption_properties(key, aad_prefix=aad),
             read_dictionary=list(dictionaries) or None,
         )
     except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(name) from error
+    return reader
 
 
 def read(
-    file: pq.ParquetFile,
-    columns: Sequence[str] | None,
+    file: ParquetReader,
+    columns: Sequence[str],
     *,
     name: str,
     rows: int,
@@ -81,9 +96,15 @@ def read(
     if where is not None and len(groups) > 1:
         groups = [group for group in groups if _may_hold(metadata.row_group(group), *where)]
     try:
-        return file.read_row_groups(groups, columns=list(columns) if columns is not None else None, use_threads=False)
+        return file.read_row_groups(groups, column_indices=_leaves(metadata, columns), use_threads=False)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(name) from error
+
+
+def _leaves(metadata: Any, columns: Sequence[str]) -> list[int]:
+    """Return the places of the leaves of columns; a list has one, at a path below its own."""
+    paths = (metadata.schema.column(place).path for place in range(metadata.num_columns))
+    return [place for place, path in enumerate(paths) if path.split(".")[0] in columns]
 
 
 def _may_hold(group: Any, column: str, ids: Sequence[int]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from crmcli.storage import upgrade
+from crmcli.storage import kernels, upgrade
 from crmcli.storage.reading import SMALL
 from crmcli.storage.tables import TABLES
 
@@ -77,23 +77,26 @@ class _View:
         needed = list(dict.fromkeys((*columns, table.key)))
         self.schema = pa.schema(
             [
-                pa.field(name, pa.dictionary(pa.int32(), pa.string()) if name in table.values else table.schema.field(name).type)
+                pa.field(name, pa.dictionary(pa.int32(), pa.string()))
+                if name in table.values
+                else table.schema.field(name)
                 for name in needed
             ]
         )
-        self.streams: list[Any] = []
-        self.hidden: list[pa.Array] = []
+        # Large files of one book, and the keys that newer versions or deletions in that book hide.
+        self.streams: list[tuple[list[Any], pa.Table]] = []
         pieces = [self.schema.empty_table()]
         for entries in reader.parts(table).values():
             large = [entry for entry in entries if entry.kind == "insert" and _streams(entry)]
             small = [entry for entry in entries if entry not in large]
             base, overlay = reader.layers(table, small, needed, None)
-            pieces += [piece.select(needed).cast(self.schema) for piece in (*base, overlay) if piece.num_rows]
-            changed = [entry for entry in entries if entry.kind != "insert"]
-            if large and changed:
-                keys = [reader.read(entry, [table.key]).column(table.key) for entry in changed]
-                self.hidden += [chunk for column in keys for chunk in column.chunks]
-            self.streams += [_dataset(reader, entry, self.schema, table) for entry in large]
+            pieces += [kernels.cast(piece.select(needed), self.schema) for piece in (*base, overlay) if piece.num_rows]
+            if large:
+                changes = [
+                    reader.read(entry, [table.key]).select([table.key]) for entry in small if entry.kind != "insert"
+                ]
+                hidden = pa.concat_tables([pa.schema([(table.key, pa.int64())]).empty_table(), *changes])
+                self.streams.append(([_dataset(reader, entry, self.schema, table) for entry in large], hidden))
         self.memory = pa.concat_tables(pieces).unify_dictionaries()
 
     def register(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -104,17 +107,18 @@ class _View:
             return
         import pyarrow.dataset as ds
 
-        connection.register(f"_{name}_memory", self.memory)
-        connection.register(f"_{name}_streams", ds.dataset(self.streams, schema=self.schema))
-        shown = f"SELECT {names} FROM _{name}_streams"
-        if self.hidden:
-            connection.register(
-                f"_{name}_hidden", pa.table({"hidden_id": pa.chunked_array(self.hidden, pa.int64())})
-            )
-            shown += f" WHERE {self.table.key} NOT IN (SELECT hidden_id FROM _{name}_hidden)"
-        if self.memory.num_rows:
-            shown += f" UNION ALL SELECT {names} FROM _{name}_memory"
-        connection.execute(f"CREATE TEMP VIEW {name} AS {shown}")
+        # Names of tables and columns are ours, from `tables.py`; nothing a user typed is in these texts.
+        key = self.table.key
+        connection.register(f"_{name}", self.memory)
+        parts = [f"SELECT {names} FROM _{name}"]  # noqa: S608
+        for place, (datasets, hidden) in enumerate(self.streams):
+            connection.register(f"_{name}_{place}", ds.dataset(datasets, schema=self.schema))
+            part = f"SELECT {names} FROM _{name}_{place}"  # noqa: S608
+            if hidden.num_rows:
+                connection.register(f"_{name}_{place}_hidden", hidden)
+                part += f" WHERE {key} NOT IN (SELECT {key} FROM _{name}_{place}_hidden)"  # noqa: S608
+            parts.append(part)
+        connection.execute(f"CREATE TEMP VIEW {name} AS {' UNION ALL '.join(parts)}")
 
 
 def _streams(entry: FileEntry) -> bool:

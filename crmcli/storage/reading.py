@@ -7,17 +7,17 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crmcli.errors import DamagedError
 from crmcli.storage import files, parquet, upgrade
+from crmcli.storage import kernels as pc
 from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    import pyarrow.parquet as pq
+    from pyarrow._parquet import ParquetReader
 
     from crmcli.storage.keyring import Keyring
     from crmcli.storage.log import FileEntry
@@ -49,7 +49,7 @@ class Reader:
                 parts[entry.book].append(entry)
         return parts
 
-    def open(self, entry: FileEntry, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    def open(self, entry: FileEntry, dictionaries: Sequence[str] = ()) -> ParquetReader:
         """Open a file whose hash is, or was before it was last touched, the one in the log. Raises: DamagedError."""
         name = file_path(entry.file_id)
         path = self._root / name
@@ -64,6 +64,8 @@ class Reader:
                 source = raw
         except FileNotFoundError as error:
             raise DamagedError(f"{name} is missing", "restore it from a backup") from error
+        except OSError as error:
+            raise DamagedError(f"{name} cannot be read: {error.strerror}", "restore it from a backup") from error
         key, aad = self.keyring.file_keys(entry)
         return parquet.open_file(source, key, aad, name=name, dictionaries=dictionaries)
 
@@ -74,13 +76,13 @@ class Reader:
         table, name = TABLES[entry.table], file_path(entry.file_id)
         file = self.open(entry)
         present = file.schema_arrow.names
-        schema = parquet.file_schema(table, entry.kind, present)
+        schema = parquet.file_schema(table, entry.kind, present, whole=entry.schema == upgrade.SCHEMA)
         wanted = present
         if columns is not None and entry.schema == upgrade.SCHEMA:
             wanted = [column for column in present if column in columns or column in (SEQ, DELETED)]
         rows = parquet.read(file, wanted, name=name, rows=entry.rows, where=where)
         try:
-            rows = rows.select(wanted).cast(pa.schema([schema.field(column) for column in wanted]))
+            rows = pc.cast(rows.select(wanted), pa.schema([schema.field(column) for column in wanted]))
         except (pa.ArrowException, ValueError) as error:
             raise parquet.unreadable(name) from error
         if entry.kind != "delete":
@@ -121,8 +123,8 @@ class Reader:
         newest = newest_versions(table.key, changes)
         if changes.num_rows:
             hidden = changes.column(table.key).combine_chunks()
-            base = [rows.filter(pc.invert(pc.is_in(rows.column(table.key), hidden))) for rows in base]
-        return base, newest.filter(pc.invert(newest.column(DELETED))).select([*columns, SEQ])
+            base = [pc.filtered(rows, pc.invert(pc.is_in(rows.column(table.key), hidden))) for rows in base]
+        return base, pc.filtered(newest, pc.invert(newest.column(DELETED))).select([*columns, SEQ])
 
     def changes(
         self,
@@ -133,7 +135,9 @@ class Reader:
     ) -> pa.Table:
         """Return every version in upsert and delete files, with `_seq` and `_deleted`."""
         names = [*columns, SEQ, DELETED]
-        schema = pa.schema([*(table.schema.field(column) for column in columns), (SEQ, pa.int64()), (DELETED, pa.bool_())])
+        schema = pa.schema(
+            [*(table.schema.field(column) for column in columns), (SEQ, pa.int64()), (DELETED, pa.bool_())]
+        )
         pieces = [schema.empty_table()]
         for entry in entries:
             # A deletion names the row by its key alone, so a filter on another column must not lose it.
@@ -150,19 +154,19 @@ class Reader:
 
 def newest_versions(key: str, changes: pa.Table) -> pa.Table:
     """Return, of rows that share a key, the one of the highest `_seq`."""
-    if changes.num_rows < 2:
+    if changes.num_rows == 0:
         return changes
-    ordered = changes.sort_by([(key, "ascending"), (SEQ, "ascending")]).combine_chunks()
+    ordered = pc.sorted_by(changes, key, SEQ).combine_chunks()
     keys = ordered.column(key)
     is_last = pc.not_equal(keys.slice(0, len(keys) - 1), keys.slice(1))
-    return ordered.filter(pa.chunked_array([*is_last.chunks, pa.array([True])]))
+    return pc.filtered(ordered, pa.chunked_array([*is_last.chunks, pa.array([True])]))
 
 
 def _filter(rows: pa.Table, where: tuple[str, Sequence[int]] | None) -> pa.Table:
     if where is None:
         return rows
     column, ids = where
-    return rows.filter(pc.is_in(rows.column(column), pa.array(ids, pa.int64())))
+    return pc.filtered(rows, pc.is_in(rows.column(column), pa.array(ids, pa.int64())))
 
 
 def check_hash(entry: FileEntry, raw: bytes) -> None:

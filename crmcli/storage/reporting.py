@@ -21,8 +21,13 @@ Bounds = tuple[datetime, datetime]
 _DEALS = ("deal_id", "client_id", "pipeline", "opened_at", "owner_id")
 _CHANGES = ("deal_id", "to_stage", "move", "changed_at")
 _SALES = ("sale_id", "client_id", "sold_at", "amount", "refund_of", "voided")
-_BY_NEEDS = {"source": {"clients": ("client_id", "source")}, "segment": {"clients": ("client_id", "segment")}}
-_BY_NEEDS["repeat"] = {"sales": ("client_id", "sold_at", "amount", "voided")}
+_CLIENTS = ("client_id", "source", "segment")
+# What a funnel by something reads besides deals and their moves.
+_BY_NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "source": {"clients": _CLIENTS},
+    "segment": {"clients": _CLIENTS},
+    "repeat": {"sales": _SALES},
+}
 
 
 def funnel_counts(
@@ -30,15 +35,12 @@ def funnel_counts(
 ) -> list[StageCount]:
     """Return what became of the deals opened in the period, by group and stage."""
     needs = _BY_NEEDS.get(by or "", {})
-    tables = {"deals": _DEALS, "stage_changes": _CHANGES} | needs
+    tables: dict[str, tuple[str, ...]] = {"deals": _DEALS, "stage_changes": _CHANGES} | needs
     empty = {
         name: TABLES[name].schema.empty_table().select(columns)
-        for name, columns in (("clients", ("client_id", "source", "segment")), ("sales", _SALES))
+        for name, columns in (("clients", _CLIENTS), ("sales", _SALES))
         if name not in needs
     }
-    if "clients" in needs:
-        # The query names both columns; the one that is not asked for is null.
-        tables["clients"] = ("client_id", "source", "segment")
     rows = query.run(
         view.reader,
         "funnel",

@@ -2,85 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from operator import attrgetter
 from typing import Any
 
 from crmcli.errors import DamagedError, NotPermittedError
 from crmcli.storage import log
 from crmcli.storage.genesis import Genesis, member_json, member_of, unb64
-from crmcli.storage.keys import PublicKeys
 from crmcli.storage.log import Commit, FileEntry
-from crmcli.storage.tables import COMPANY, FACTS, PERSONAL, TABLES
+from crmcli.storage.members import (
+    ADMIN,
+    ANALYST,
+    COMPANY_TABLES,
+    GROUPS_OF,
+    LEAD,
+    PROOF_LABEL,
+    RIGHTS,
+    ROLES,
+    SERVICE,
+    Book,
+    Grant,
+    Member,
+    Wrap,
+    proof_message,
+)
+from crmcli.storage.shapes import are_ids, require_distinct, require_fields, rows_in, texts_in, with_tuples
+from crmcli.storage.tables import FACTS, PERSONAL, TABLES
 
-ADMIN, MANAGER, LEAD, ANALYST, SERVICE = "admin", "manager", "lead", "analyst", "service"
-ROLES = (ADMIN, MANAGER, LEAD, ANALYST, SERVICE)
-PROOF_LABEL = "crmcli/member/v1"
-# What a member who is no admin may add to the company book.
-COMPANY_TABLES = {MANAGER: "products", LEAD: "products", SERVICE: "norms"}
-GROUPS_OF = {"member": (FACTS, PERSONAL), "inbox": (FACTS, PERSONAL), "company": (COMPANY,)}
-RIGHTS = ("export", "erase")
 _ENTRY_CELLS = attrgetter(*FileEntry.__slots__)
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A member: public keys in the log's form, role, and what an admin allowed beyond the role."""
-
-    member: str
-    keys: dict[str, str]
-    role: str
-    active: bool = True
-    recovery: bool = False
-    dispatcher: bool = False
-    read: tuple[str, ...] = ()
-    personal: tuple[str, ...] = ()
-
-    @property
-    def public(self) -> PublicKeys:
-        """The member's public keys."""
-        return member_of(self.keys)[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Wrap:
-    """One key of a book: its name, who holds it, and my own copy of it, sealed, if I do."""
-
-    key_id: str
-    holders: tuple[str, ...]
-    mine: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Book:
-    """A book: its kind (member, inbox, company), owner, epoch, keys by group and epoch, drop keys by epoch."""
-
-    book: str
-    kind: str
-    owner: str | None
-    epoch: int
-    wraps: dict[str, Wrap]
-    drops: dict[str, dict[str, str]]
-
-    def wrap(self, group: str, epoch: int) -> Wrap | None:
-        """Return the wrapped key of a group at an epoch."""
-        return self.wraps.get(f"{group}/{epoch}")
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A right given by an admin to a member until a time; `used` counts its uses."""
-
-    grant: str
-    to: str
-    right: str
-    books: tuple[str, ...] | None
-    columns: tuple[str, ...] | None
-    max_rows: int | None
-    expires: str
-    once: bool
-    used: int = 0
-    revoked: bool = False
+_WITHOUT_FILES = ("members", "keys", "grant", "grant-use")
 
 
 class State:
@@ -124,7 +74,7 @@ class State:
             if not trusted and not author.public.verify(log.COMMIT_LABEL, line, signature):
                 raise ValueError("its signature is wrong")
             self.admit(commit)
-        except (ValueError, TypeError, KeyError, NotPermittedError) as error:
+        except (ValueError, TypeError, KeyError, NotPermittedError, DamagedError) as error:
             raise DamagedError(
                 f"commit {seq} cannot be trusted: {error}", "crmcli verify shows more; nothing after it is used"
             ) from error
@@ -139,13 +89,15 @@ class State:
             raise NotPermittedError("its author is no member any more")
         if commit.at < self.at:
             raise ValueError("its time is before that of the commit before it")
+        if commit.type in _WITHOUT_FILES and (commit.add or commit.drop):
+            raise ValueError(f"a commit of type {commit.type} has no files")
         if commit.type in ("data", "compact"):
             check = self._admit_data if commit.type == "data" else self._admit_compact
             check(author, commit)
         elif commit.type != "grant-use" and author.role != ADMIN:
             raise NotPermittedError(f"a {author.role} may not commit a change of type {commit.type}")
-        _distinct([entry.file_id for entry in commit.add])
-        _distinct(commit.drop)
+        require_distinct([entry.file_id for entry in commit.add])
+        require_distinct(commit.drop)
         for entry in commit.add:
             self._admit_entry(entry)
         if not all(file_id in self.live for file_id in commit.drop):
@@ -167,6 +119,8 @@ class State:
         for entry in commit.add:
             if not self.may_write(author, entry.book, entry.table):
                 raise NotPermittedError(f"a {author.role} may not write {entry.table} into that book")
+            if entry.kind != "insert" and author.role != ADMIN and self.books[entry.book].kind == "company":
+                raise NotPermittedError(f"a {author.role} may only add to {entry.table}")
 
     def _admit_compact(self, author: Member, commit: Commit) -> None:
         places = {(entry.book, entry.table) for entry in commit.add}
@@ -201,7 +155,7 @@ class State:
 
     def _check_members(self, commit: Commit) -> None:
         changed = dict(self.members)
-        for change in _rows(commit.body["members"]):
+        for change in rows_in(commit.body["members"]):
             changed[change["member"]] = self._changed_member(changed, change)
         if not any(m.active and m.role == ADMIN and not m.recovery for m in changed.values()):
             raise ValueError("it leaves no admin")
@@ -209,55 +163,69 @@ class State:
     def _changed_member(self, members: dict[str, Member], change: dict[str, Any]) -> Member:
         action, name = change["action"], change["member"]
         if action == "add":
-            _fields(change, "action", "member", "role", "keys", "proof")
+            require_fields(change, "action", "member", "role", "keys", "proof")
             member, keys = member_of(change["keys"])
             proof = bytes.fromhex(change["proof"])
-            if member != name or name in members or change["role"] not in ROLES:
+            if (name, change["keys"]) != (member, member_json(member, keys)):
+                raise ValueError("a new member's keys are not in their one form")
+            if name in members or change["role"] not in ROLES:
                 raise ValueError("a new member is malformed or there already")
-            if not keys.verify(PROOF_LABEL, f"{self.store}|{name}|{keys.sign.hex()}".encode(), proof):
+            if not keys.verify(PROOF_LABEL, proof_message(self.store, name, keys), proof):
                 raise ValueError("a new member's proof of possession is wrong")
             return Member(name, change["keys"], change["role"])
         member_now = members[name]
         if action == "role":
-            _fields(change, "action", "member", "role")
+            require_fields(change, "action", "member", "role")
             if change["role"] not in ROLES:
                 raise ValueError("there is no such role")
             return replace(member_now, role=change["role"])
         if action == "allow":
-            _fields(change, "action", "member", "read", "personal", "dispatcher")
-            read, personal = (tuple(self.books[book].book for book in change[key]) for key in ("read", "personal"))
+            require_fields(change, "action", "member", "read", "personal", "dispatcher")
+            read, personal = (
+                tuple(self.books[book].book for book in texts_in(change[name])) for name in ("read", "personal")
+            )
             if type(change["dispatcher"]) is not bool:
                 raise TypeError("a member is a dispatcher or not")
             return replace(member_now, read=read, personal=personal, dispatcher=change["dispatcher"])
         if action == "remove":
-            _fields(change, "action", "member")
+            require_fields(change, "action", "member")
             return replace(member_now, active=False)
         raise ValueError("there is no such change of a member")
 
     def _check_keys(self, commit: Commit) -> None:
-        _distinct([change["book"] for change in _rows(commit.body["books"])])
-        for change in commit.body["books"]:
-            self._changed_book(change)
+        require_distinct([change["book"] for change in rows_in(commit.body["books"])])
+        before, self.books = self.books, dict(self.books)
+        try:
+            # One after the other, for the first may be what makes the second wrong.
+            for change in commit.body["books"]:
+                self.books[change["book"]] = self._changed_book(change)
+        finally:
+            self.books = before
 
     def _changed_book(self, change: dict[str, Any]) -> Book:
-        _fields(change, "book", "kind", "owner", "epoch", "keys", "drop")
+        require_fields(change, "book", "kind", "owner", "epoch", "keys", "drop")
         name, epoch = change["book"], change["epoch"]
         book = self.books.get(name) or self._new_book(change)
         if (book.kind, book.owner) != (change["kind"], change["owner"]) or not log.is_count(epoch):
             raise ValueError("a book changes what it is")
         if not 1 <= epoch <= book.epoch + 1:
             raise ValueError("a book leaves out an epoch")
-        groups = [key["group"] for key in _rows(change["keys"])]
-        _distinct(groups)
+        groups = [key["group"] for key in rows_in(change["keys"])]
+        require_distinct(groups)
         if epoch == book.epoch + 1 and set(groups) != set(GROUPS_OF[book.kind]):
             raise ValueError("a new epoch lacks a key")
+        if epoch == book.epoch + 1 and (PERSONAL in groups) != (change["drop"] is not None):
+            raise ValueError("a new epoch lacks a drop key, or has one for nothing")
         wraps, drops = dict(book.wraps), dict(book.drops)
         for key in change["keys"]:
             wraps[f"{key['group']}/{epoch}"] = self._changed_wrap(book, key, epoch)
         if change["drop"] is not None:
-            _fields(change["drop"], "mlkem", "x25519", "sealed")
-            unb64(change["drop"]["sealed"])
-            drops[str(epoch)] = change["drop"]
+            require_fields(change["drop"], "mlkem", "x25519", "sealed")
+            for name in ("sealed", "mlkem"):
+                unb64(change["drop"][name])
+            bytes.fromhex(change["drop"]["x25519"])
+            if drops.setdefault(str(epoch), change["drop"]) != change["drop"]:
+                raise ValueError("a drop key of an epoch changes")
         return replace(book, epoch=max(epoch, book.epoch), wraps=wraps, drops=drops)
 
     def _new_book(self, change: dict[str, Any]) -> Book:
@@ -271,8 +239,8 @@ class State:
         return Book(name, kind, owner, 0, {}, {})
 
     def _changed_wrap(self, book: Book, key: dict[str, Any], epoch: int) -> Wrap:
-        _fields(key, "group", "key_id", "wraps")
-        group, wraps = key["group"], _rows(key["wraps"])
+        require_fields(key, "group", "key_id", "wraps")
+        group, wraps = key["group"], rows_in(key["wraps"])
         before = book.wrap(group, epoch)
         if group not in GROUPS_OF[book.kind] or not log.matches(log.HEX32, key["key_id"]):
             raise ValueError("a key is malformed")
@@ -281,7 +249,7 @@ class State:
         mine = before.mine if before else None
         holders = list(before.holders if before else ())
         for wrap in wraps:
-            _fields(wrap, "member", "wrap")
+            require_fields(wrap, "member", "wrap")
             unb64(wrap["wrap"])
             holder = self.members[wrap["member"]]
             if not holder.active or not self.entitled(holder, book, group):
@@ -295,17 +263,23 @@ class State:
 
     def _changed_grant(self, change: dict[str, Any]) -> Grant:
         if change["action"] == "revoke":
-            _fields(change, "action", "grant")
+            require_fields(change, "action", "grant")
             return replace(self.grants[change["grant"]], revoked=True)
-        _fields(change, "action", "grant", "to", "right", "books", "columns", "max_rows", "expires", "once")
-        books, columns, rows = change["books"], change["columns"], change["max_rows"]
+        require_fields(change, "action", "grant", "to", "right", "books", "columns", "max_rows", "expires", "once")
+        books, columns, rows = (change[name] for name in ("books", "columns", "max_rows"))
+        for names in (books, columns):
+            texts_in(names or [])
         if change["action"] != "give" or change["grant"] in self.grants or change["to"] not in self.members:
             raise ValueError("a grant is malformed")
-        if not log.matches(log.ID, change["grant"]) or change["right"] not in RIGHTS or type(change["once"]) is not bool:
+        if (
+            not log.matches(log.ID, change["grant"])
+            or change["right"] not in RIGHTS
+            or type(change["once"]) is not bool
+        ):
             raise ValueError("a grant is malformed")
         if not all(log.matches(log.WORD, column) for column in columns or ()):
             raise ValueError("a grant is malformed")
-        if not (rows is None or log.is_count(rows)) or not log.matches(log.STAMP, change["expires"]):
+        if not (rows is None or log.is_count(rows)) or not log.is_stamp(change["expires"]):
             raise ValueError("a grant is malformed")
         return Grant(
             change["grant"],
@@ -320,10 +294,10 @@ class State:
 
     def _check_grant_use(self, commit: Commit) -> None:
         use = commit.body["use"]
-        _fields(use, "grant", "right", "books", "rows", "sha256")
+        require_fields(use, "grant", "right", "books", "rows", "sha256")
         if not log.is_count(use["rows"]) or not log.matches(log.HEX64, use["sha256"]) or use["right"] not in RIGHTS:
             raise ValueError("the use of a grant is malformed")
-        if not all(book in self.books for book in use["books"]) or commit.add or commit.drop:
+        if not all(book in self.books for book in texts_in(use["books"])):
             raise ValueError("the use of a grant is malformed")
         if use["grant"] is None:
             if self.members[commit.author].role != ADMIN:
@@ -344,22 +318,22 @@ class State:
 
     def _check_transfer(self, commit: Commit) -> None:
         transfer = commit.body["transfer"]
-        _fields(transfer, "from", "to", "clients")
+        require_fields(transfer, "from", "to", "clients")
         books = {transfer["from"], transfer["to"]}
-        if not books <= set(self.books) or not _ids(transfer["clients"]):
+        if not books <= set(self.books) or not are_ids(transfer["clients"]):
             raise ValueError("a transfer is malformed")
         if any(entry.book not in books for entry in (*commit.add, *(self.live[name] for name in commit.drop))):
             raise ValueError("a transfer touches another book")
 
     def _check_erase(self, commit: Commit) -> None:
         erase = commit.body["erase"]
-        _fields(erase, "clients", "files")
-        if not _ids(erase["clients"]) or not all(log.matches(log.HEX32, name) for name in erase["files"]):
+        require_fields(erase, "clients", "files")
+        if not are_ids(erase["clients"]) or not all(log.matches(log.HEX32, name) for name in texts_in(erase["files"])):
             raise ValueError("an erasure is malformed")
 
     def _check_restore(self, commit: Commit) -> None:
         restore = commit.body["restore"]
-        _fields(restore, "seq", "hash")
+        require_fields(restore, "seq", "hash")
         if (restore["seq"], restore["hash"]) != (self.seq, self.hash):
             raise ValueError("a restore does not continue the head that it names")
 
@@ -413,38 +387,14 @@ class State:
     def load_json(self, document: dict[str, Any]) -> None:
         """Take up the state that `to_json` of the same program version gave."""
         self.seq, self.hash, self.at = document["seq"], document["hash"], document["at"]
-        self.members = {row["member"]: Member(**_tuples(row)) for row in document["members"]}
+        self.members = {row["member"]: Member(**with_tuples(row)) for row in document["members"]}
         self.books = {
             row["book"]: Book(
-                **row | {"wraps": {name: Wrap(**_tuples(wrap)) for name, wrap in row["wraps"].items()}},
+                **row | {"wraps": {name: Wrap(**with_tuples(wrap)) for name, wrap in row["wraps"].items()}},
             )
             for row in document["books"]
         }
         self.live = {row[0]: FileEntry(*row) for row in document["live"]}
-        self.grants = {row["grant"]: Grant(**_tuples(row)) for row in document["grants"]}
+        self.grants = {row["grant"]: Grant(**with_tuples(row)) for row in document["grants"]}
         self.erased = set(document["erased"])
         self.restores = [(seq, head) for seq, head in document["restores"]]
-
-
-def _tuples(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
-
-
-def _fields(document: dict[str, Any], *names: str) -> None:
-    if tuple(document) != names:
-        raise ValueError(f"it has other fields than {', '.join(names)}")
-
-
-def _rows(document: Any) -> list[dict[str, Any]]:
-    if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
-        raise TypeError("it has no list where one must be")
-    return document
-
-
-def _ids(document: Any) -> bool:
-    return isinstance(document, list) and all(log.matches(log.ID, name) for name in document)
-
-
-def _distinct(names: list[Any] | tuple[Any, ...]) -> None:
-    if len(set(names)) != len(names):
-        raise ValueError("it names something twice")

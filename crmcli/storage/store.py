@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import (
     CrmError,
     DamagedError,
+    NoKeyError,
     NoStoreError,
     NotPermittedError,
     RolledBackError,
 )
 from crmcli.model.ids import decode_id
 from crmcli.storage import files, log, writing
-from crmcli.storage.genesis import MAX_GENESIS, Genesis, found
+from crmcli.storage.genesis import MAX_GENESIS, Genesis, found, member_json
 from crmcli.storage.identity import Identity, new_member_id
 from crmcli.storage.keyring import Keyring, new_epoch
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.log import Commit, FileEntry
+from crmcli.storage.members import Book
 from crmcli.storage.memory import Memory
 from crmcli.storage.reading import Reader
-from crmcli.storage.state import Book, State
+from crmcli.storage.state import State
 from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
@@ -110,19 +112,27 @@ class Store:
 
         Raises: DamagedError, RolledBackError.
         """
-        pin = self.memory.pin()
         start = self.state.seq
+        heads = {start: self.state.hash}
         with files.mapped("read the log"):
             for seq, raw in log.read_from(self.root / "log", start + 1):
                 self._recent.append(self.state.apply(raw))
-                if pin is not None and pin[0] == seq and pin[1] != self.state.hash:
-                    raise _rolled_back(seq)
-            if pin is not None and pin[0] > self.state.seq:
+                heads[seq] = self.state.hash
+            self._check_identity()
+            pin = self.memory.pin()
+            if pin is not None and pin[0] >= start and heads.get(pin[0]) != pin[1]:
                 raise _rolled_back(pin[0])
             if self.state.seq > start:
                 # A reader may see a commit before its writer has synced it; a pin must not run ahead of the disk.
                 files.sync_folder(self.root / "log")
                 self._remember()
+
+    def _check_identity(self) -> None:
+        """Check that the keys at hand are the member's: changed ones open neither pin nor cache, and sign nothing."""
+        identity = self.identity
+        member = self.state.members.get(identity.member)
+        if member is not None and member.keys != member_json(identity.member, identity.keys.public):
+            raise NoKeyError("the identity's keys are not those of the member it names", "is the identity file whole?")
 
     def accept(self, raw: bytes) -> None:
         """Fold in a commit of our own that is durable."""

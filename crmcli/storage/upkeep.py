@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crmcli.errors import OvertakenError
 from crmcli.storage import files, log
+from crmcli.storage import kernels as pc
 from crmcli.storage.log import Commit
+from crmcli.storage.members import ADMIN
 from crmcli.storage.reading import newest_versions
-from crmcli.storage.state import ADMIN
 from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
 from crmcli.storage.writing import Pending, entries_of
 
@@ -38,12 +38,9 @@ def crowded(store: Store) -> list[list[FileEntry]]:
         may = member.role == ADMIN or store.state.books[book].owner == member.member
         if not may or not all(store.keyring.opens(entry) for entry in entries):
             continue
-        for group in (
-            [entry for entry in entries if entry.kind != "history"],
-            [entry for entry in entries if entry.kind == "history"],
-        ):
-            if len(group) > MANY:
-                chosen.append(tier(group))
+        history = [entry for entry in entries if entry.kind == "history"]
+        current = [entry for entry in entries if entry.kind != "history"]
+        chosen += [tier(group) for group in (current, history) if len(group) > MANY]
     return chosen
 
 
@@ -89,10 +86,10 @@ def merge(reader: Reader, table: Table, entries: Sequence[FileEntry], *, whole: 
     newest = newest_versions(table.key, changes)
     hidden = pc.is_in(base.column(table.key), changes.column(table.key).combine_chunks())
     deleted = newest.column(DELETED)
-    kept, gone = newest.filter(pc.invert(deleted)), newest.filter(deleted)
-    older = _as_history(base.filter(hidden))
-    superseded = changes.filter(pc.invert(_is_among(changes, newest, table.key)))
-    base = base.filter(pc.invert(hidden))
+    kept, gone = pc.filtered(newest, pc.invert(deleted)), pc.filtered(newest, deleted)
+    older = _as_history(pc.filtered(base, hidden))
+    superseded = pc.filtered(changes, pc.invert(_is_among(changes, newest, table.key)))
+    base = pc.filtered(base, pc.invert(hidden))
     if whole:
         return {
             "insert": pa.concat_tables([base, kept.select(base.column_names)]),
@@ -123,7 +120,7 @@ def _as_history(rows: pa.Table) -> pa.Table:
 def _is_among(changes: pa.Table, newest: pa.Table, key: str) -> pa.ChunkedArray:
     """Say of each version whether it is the newest of its key."""
     positions = pc.index_in(changes.column(key), newest.column(key).combine_chunks())
-    return pc.equal(changes.column(SEQ), newest.column(SEQ).take(positions))
+    return pc.equal(changes.column(SEQ), pc.taken(newest.column(SEQ), positions))
 
 
 def run(store: Store, op_id: Callable[[], str], at: datetime) -> None:
@@ -160,7 +157,7 @@ def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
 
 
 def _dropped_at(store: Store, file_ids: set[str]) -> dict[str, datetime]:
-    dropped = {}
+    dropped: dict[str, datetime] = {}
     for _, raw in log.read_from(store.root / "log", 1):
         if b'"drop":[]' not in raw:
             commit = Commit.parse(raw.partition(b"\n")[0])

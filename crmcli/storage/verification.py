@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crmcli.errors import CrmError, DamagedError
 from crmcli.storage import files, log, reading, upkeep
+from crmcli.storage import kernels as pc
 from crmcli.storage.keyring import Keyring
 from crmcli.storage.memory import Memory
 from crmcli.storage.reading import Reader, file_path
@@ -43,12 +43,11 @@ class _NothingKnown(Memory):
         self.changed = False
 
 
-def verify(store: Store) -> Iterator[Findings]:
-    """Check the whole store, yielding the same findings after each step for a progress display.
+def verify(store: Store, findings: Findings) -> Iterator[None]:
+    """Check the whole store, filling `findings` and yielding after each step for a progress display.
 
     A damaged log ends it; damaged files are all named.
     """
-    findings = Findings()
     state = State(store.genesis, store.identity.member)
     compactions: list[tuple[Commit, list[FileEntry]]] = []
     with files.mapped("read the log"):
@@ -59,22 +58,21 @@ def verify(store: Store) -> Iterator[Findings]:
                 commit = state.apply(raw)
             except DamagedError as error:
                 findings.problems.append(error.message)
-                yield findings
                 return
             if commit.type == "compact":
                 compactions.append((commit, [before[file_id] for file_id in commit.drop]))
             findings.commits += 1
-    yield findings
+    yield
     reader = Reader(store.root, state, Keyring(store.identity, state), _NothingKnown())
     for entry in state.live.values():
         try:
             _check_file(reader, entry, findings)
         except CrmError as error:
             findings.problems.append(error.message)
-        yield findings
+        yield
     for commit, inputs in compactions:
         _check_compaction(reader, commit, inputs, findings)
-        yield findings
+        yield
 
 
 def _check_file(reader: Reader, entry: FileEntry, findings: Findings) -> None:
@@ -90,7 +88,7 @@ def _check_file(reader: Reader, entry: FileEntry, findings: Findings) -> None:
     key = rows.column(TABLES[entry.table].key)
     findings.opened += 1
     findings.rows += rows.num_rows
-    if key.null_count or (entry.kind in ("insert", "upsert") and pc.count_distinct(key).as_py() != rows.num_rows):
+    if key.null_count or (entry.kind in ("insert", "upsert") and pc.count_distinct(key) != rows.num_rows):
         raise DamagedError(f"{file_path(entry.file_id)} holds a row twice or without a key")
 
 
@@ -105,10 +103,10 @@ def _check_compaction(reader: Reader, commit: Commit, inputs: list[FileEntry], f
         whole = not any(entry.kind in ("upsert", "delete") for entry in commit.add)
         expected = upkeep.merge(reader, table, inputs, whole=whole)
         for kind, rows in expected.items():
-            order = [(table.key, "ascending"), (SEQ, "ascending")]
+            order = (table.key, SEQ)
             made = [reader.read(entry) for entry in commit.add if entry.kind == kind]
             found = pa.concat_tables(made).select(rows.column_names) if made else rows.slice(0, 0)
-            if not rows.sort_by(order).equals(found.sort_by(order)):
+            if not pc.sorted_by(rows, *order).equals(pc.sorted_by(found, *order)):
                 raise DamagedError(f"commit {commit.seq} lost or changed rows of {table.name} in a compaction")
     except CrmError as error:
         findings.problems.append(error.message)

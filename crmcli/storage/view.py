@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import ConflictError, InputError, NotFoundError, NotPermittedError
+from crmcli.model.acting import clean_text
 from crmcli.model.emails import normalise_email
 from crmcli.model.ids import SHORTEST
 from crmcli.model.phones import looks_like_phone, normalise_phone
@@ -19,6 +20,8 @@ from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    import pyarrow as pa
 
     from crmcli.storage.store import Store
 
@@ -92,7 +95,7 @@ class View:
 
         Raises: NotFoundError; ConflictError if several fit.
         """
-        found = self._clients(who.strip())
+        found = self._clients(clean_text(who) or "")
         if not found:
             raise NotFoundError("no such client among yours", "crmcli find TEXT looks in every field")
         if len(found) > 1:
@@ -131,6 +134,7 @@ class View:
 
     def matching(self, text: str) -> list[int]:
         """Return the clients that have the text, or the phone that it is, anywhere."""
+        text = clean_text(text) or ""
         if looks_like_phone(text):
             found = lookup.clients_with(self.reader, "phones", [normalise_phone(text, self.settings.region)])
             if found:
@@ -218,6 +222,16 @@ class Draft(View):
             kind = "upsert" if (table.name, number) in self._loaded else "insert"
             self._puts.setdefault((self._book(table, record), table.name, kind), {})[number] = record
 
+    def put_rows(self, book: str, table: Table, kind: str, rows: pa.Table) -> None:
+        """Add many rows of one table to a book at once; `kind` is insert or upsert. Raises: NotPermittedError."""
+        self._check_right(book, table.name)
+        self.pending.rows[book, table.name, kind].append(rows)
+
+    def _check_right(self, book: str, table: str) -> None:
+        member = self.store.state.members[self.store.identity.member]
+        if not self.store.state.may_write(member, book, table):
+            raise NotPermittedError(f"a {member.role} may not write {table} there")
+
     def _book(self, table: Table, record: Any) -> str:
         """Return the book a record belongs to: that of its client, or the member's own for a new one."""
         if table.group == COMPANY:
@@ -249,11 +263,20 @@ class Draft(View):
                 return book
         return None
 
+    def discard(self) -> None:
+        """Forget what was put, once it is checked that the member might put it. Raises: NotPermittedError."""
+        self.finish()
+        self._puts.clear()
+        self.pending.rows.clear()
+
+    @property
+    def committed(self) -> int | None:
+        """The commit that came of this draft once its command is through, or None if nothing had changed."""
+        return self.store.state.seq if self.store.state.seq > self.base else None
+
     def finish(self) -> Pending:
         """Return what was put, as rows by book, table and kind. Raises: NotPermittedError."""
-        member = self.store.state.members[self.store.identity.member]
         for (book, table, kind), rows in self._puts.items():
-            if not self.store.state.may_write(member, book, table):
-                raise NotPermittedError(f"a {member.role} may not write {table} there")
+            self._check_right(book, table)
             self.pending.rows[book, table, kind].append(TABLES[table].to_arrow(rows.values()))
         return self.pending

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from crmcli.errors import CrmError, DamagedError, NoSpaceError, OutcomeUnknownError, OvertakenError, RepeatedError
+from crmcli.errors import CrmError, DamagedError, OutcomeUnknownError, OvertakenError, RepeatedError
 from crmcli.storage import files, log, parquet
+from crmcli.storage import kernels as pc
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.log import Commit, FileEntry
 from crmcli.storage.reading import file_path
@@ -52,6 +53,7 @@ def commit(store: Store, pending: Pending, base: int, op_id: str, at: datetime) 
     NotPermittedError, NoSpaceError, LockedError; OutcomeUnknownError if the disk failed after the commit point.
     """
     entries: list[FileEntry] = []
+    made: Commit | None = None
     with files.mapped("write to the store"):
         try:
             entries = _write_files(store, pending)
@@ -73,13 +75,28 @@ def commit(store: Store, pending: Pending, base: int, op_id: str, at: datetime) 
                 )
                 _admit(store, made)
                 _link(store, made)
-        except OutcomeUnknownError:
-            raise
-        except BaseException:
+        except BaseException as error:
+            # An interrupt may come between any two steps, so the log itself is asked: what it names must stay.
+            if made is not None and _may_be_in_log(store, made):
+                raise OutcomeUnknownError(
+                    f"the disk failed while saving: the outcome of {op_id} is unknown",
+                    f"run it again with --op-id {op_id}: if it was saved, nothing changes",
+                ) from error
             for entry in entries:
                 (store.root / file_path(entry.file_id)).unlink(missing_ok=True)
             raise
     return made
+
+
+def _may_be_in_log(store: Store, made: Commit) -> bool:
+    """Say whether the log holds a commit or cannot be asked."""
+    try:
+        raw, _ = files.read_regular(store.root / "log" / log.loose_name(made.seq), log.MAX_COMMIT)
+    except FileNotFoundError:
+        return False
+    except (OSError, DamagedError):
+        return True
+    return made.op_id.encode() in raw
 
 
 def _admit(store: Store, made: Commit) -> None:
@@ -105,6 +122,8 @@ def _check_still_true(store: Store, pending: Pending, entries: list[FileEntry], 
         raise OvertakenError("a book has a new key")
     if any(file_id not in store.state.live for file_id in pending.drop):
         raise OvertakenError("files were replaced meanwhile")
+    if not all((store.root / file_path(entry.file_id)).exists() for entry in entries):
+        raise OvertakenError("new files were taken for orphans and removed")
 
 
 def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
@@ -178,20 +197,15 @@ def _link(store: Store, made: Commit) -> None:
     fresh = store.root / "tmp" / f"{made.seq}.{os.getpid()}.{random_bytes(4).hex()}"
     files.write_new(fresh, raw, store.file_mode)
     try:
-        try:
-            os.link(fresh, folder / log.loose_name(made.seq))
-        except FileExistsError as error:
-            raise OvertakenError("another commit came first") from error
-        try:
-            files.sync_folder(folder)
-            store.accept(raw)
-        except (OSError, NoSpaceError, DamagedError) as error:
-            raise OutcomeUnknownError(
-                f"the disk failed while saving: the outcome of {made.op_id} is unknown",
-                f"run it again with --op-id {made.op_id}: if it was saved, nothing changes",
-            ) from error
+        os.link(fresh, folder / log.loose_name(made.seq))
+        files.sync_folder(folder)
+        store.accept(raw)
+    except FileExistsError as error:
+        raise OvertakenError("another commit came first") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        # What cannot be removed now is removed by upkeep; the commit does not depend on it.
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
 
 
 def entries_of(rows: Iterable[FileEntry]) -> dict[tuple[str, str], list[FileEntry]]:

@@ -67,13 +67,19 @@ def test_big_endian_utf_16_with_its_mark(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
 def test_all_of_the_file_is_looked_at(tmp_path: Path, encoding: str) -> None:
     # Three blocks of plain ASCII before the first letter that tells; one character lies across a border.
-    head = "name,city\n" + "x,yyyyy\n" * 400_000
+    head = "name,city\n" + f"x,{'y' * 90}\n" * 40_000
     for shift in range(3):
         path = file_of(tmp_path, head[: (3 << 20) - 1 - shift] + "\nАнна,Москва\n", encoding)
         with open_sheet(path) as sheet:
             assert sheet.encoding == encoding
             *_, last = sheet.rows
             assert last.cells == ("Анна", "Москва")
+
+
+def test_a_character_is_not_put_together_across_a_block(tmp_path: Path) -> None:
+    block = b"x,y\n" * (1 << 18)
+    content = block[:-1] + b"\xd0" + block + b"\xb0,y\n"
+    assert "neither" in refusal(file_of(tmp_path, content))
 
 
 @pytest.mark.parametrize(
@@ -83,10 +89,11 @@ def test_all_of_the_file_is_looked_at(tmp_path: Path, encoding: str) -> None:
         PLAIN.encode("koi8-r"),
         "name;city\nMüller;Zürich\nJosé;Málaga\n".encode("latin-1"),
         RUSSIAN.encode()[:-4] + b"\xff\r\n",
+        "ВЕЗДЕ;ГДЕ\n".encode() + b"\xff\n",
         RUSSIAN.encode() + b"\xd0",
         "имя\nАнна ".encode("cp1251") + b"\x98",
     ],
-    ids=["cp866", "koi8-r", "latin-1", "damaged utf-8", "cut utf-8", "not in cp1251"],
+    ids=["cp866", "koi8-r", "latin-1", "damaged utf-8", "damaged capitals", "cut utf-8", "not in cp1251"],
 )
 def test_what_cannot_be_told_is_refused(tmp_path: Path, content: bytes) -> None:
     message = refusal(file_of(tmp_path, content))
@@ -204,8 +211,18 @@ def test_a_quote_left_open_before_much_costs_one_line(tmp_path: Path) -> None:
 
 def test_many_bad_quotes_end_in_bearable_time(tmp_path: Path) -> None:
     lines = read(file_of(tmp_path, "a,b\n" + '1,"x\n' * 20_001))[1]
+    assert [line.number for line in lines if line.problem] == list(range(2, 20_003))
+    # Here each line opens a quote anew, and all of the file follows before that shows.
+    lines = read(file_of(tmp_path, "a,b\n" + 'x","y\n' * 1_500_000))[1]
     assert all(line.problem for line in lines)
-    assert len(lines) > 1_000
+    assert 10 < len(lines) < 100
+
+
+def test_many_records_of_several_lines_are_not_one_long_record(tmp_path: Path) -> None:
+    cell = "x" * 50_000 + "\n" + "y" * 40_000
+    lines = read(file_of(tmp_path, "a,b\n" + f'1,"{cell}"\n' * 120))[1]
+    assert [line.problem for line in lines] == [None] * 120
+    assert lines[-1] == Line(240, ("1", cell), None)
 
 
 def test_long_cells_are_told(tmp_path: Path) -> None:

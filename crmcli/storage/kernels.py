@@ -1,0 +1,103 @@
+"""The few compute kernels of Arrow that the store uses, called by name.
+
+`pyarrow.compute` wraps some 290 functions when it is imported, which takes longer than a whole commit; the methods
+of tables that filter, sort, take and cast import it too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow._compute import (
+    CastOptions,
+    CountOptions,
+    FilterOptions,
+    MatchSubstringOptions,
+    SetLookupOptions,
+    SortOptions,
+    TakeOptions,
+    call_function,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _plain(name: str) -> Any:
+    def kernel(*operands: Any) -> Any:
+        return call_function(name, [pa.scalar(o) if isinstance(o, (int, str, bool)) else o for o in operands])
+
+    return kernel
+
+
+equal = _plain("equal")
+not_equal = _plain("not_equal")
+less = _plain("less")
+less_equal = _plain("less_equal")
+greater_equal = _plain("greater_equal")
+and_ = _plain("and")
+invert = _plain("invert")
+is_null = _plain("is_null")
+shift_right = _plain("shift_right")
+utf8_lower = _plain("utf8_lower")
+min_max = _plain("min_max")
+list_flatten = _plain("list_flatten")
+list_parent_indices = _plain("list_parent_indices")
+
+
+def is_in(values: Any, known: pa.Array) -> Any:
+    """Say of each value whether it is among the known ones."""
+    return call_function("is_in", [values], SetLookupOptions(value_set=known))
+
+
+def index_in(values: Any, known: pa.Array) -> Any:
+    """Return for each value its first place among the known ones, or null."""
+    return call_function("index_in", [values], SetLookupOptions(value_set=known))
+
+
+def is_true(mask: Any) -> Any:
+    """Return a mask with its nulls as false."""
+    return call_function("coalesce", [mask, pa.scalar(False)])  # noqa: FBT003
+
+
+def contains(values: Any, text: str) -> Any:
+    """Say of each text whether it has `text` in it, null for null."""
+    return call_function("match_substring", [values], MatchSubstringOptions(text))
+
+
+def count_distinct(values: Any) -> int:
+    """Return how many different values there are, null not counted."""
+    count: int = call_function("count_distinct", [values], CountOptions("only_valid")).as_py()
+    return count
+
+
+def filtered(rows: Any, mask: Any) -> Any:
+    """Return the rows where the mask is true."""
+    return call_function("filter", [rows, mask], FilterOptions())
+
+
+def taken(rows: Any, places: Any) -> Any:
+    """Return the rows at those places."""
+    return call_function("take", [rows, places], TakeOptions())
+
+
+def sort_indices(rows: pa.Table, keys: Sequence[tuple[str, ...]]) -> pa.Array:
+    """Return the places of the rows in order of keys (column, `ascending` or `descending`, where nulls go)."""
+    return call_function("sort_indices", [rows], SortOptions(list(keys)))
+
+
+def sorted_by(rows: pa.Table, *columns: str) -> pa.Table:
+    """Return the rows in ascending order of columns."""
+    return taken(rows, sort_indices(rows, [(column, "ascending", "at_end") for column in columns]))
+
+
+def cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the rows with the types of a schema, column by column in order. Raises: ValueError, pa.ArrowException."""
+    if rows.schema.types == schema.types:
+        return rows
+    columns = [
+        column if column.type == field.type else call_function("cast", [column], CastOptions(field.type))
+        for column, field in zip(rows.columns, schema, strict=True)
+    ]
+    return pa.table(columns, schema=schema)

@@ -1,0 +1,82 @@
+"""Who is in a store and what there is to hold: members and their roles, books and their keys, grants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crmcli.storage.genesis import member_json, member_of
+from crmcli.storage.keys import PublicKeys
+from crmcli.storage.tables import COMPANY, FACTS, PERSONAL
+
+ADMIN, MANAGER, LEAD, ANALYST, SERVICE = "admin", "manager", "lead", "analyst", "service"
+ROLES = (ADMIN, MANAGER, LEAD, ANALYST, SERVICE)
+PROOF_LABEL = "crmcli/member/v1"
+# What a member who is no admin may add to the company book.
+COMPANY_TABLES = {MANAGER: "products", LEAD: "products", SERVICE: "norms"}
+GROUPS_OF = {"member": (FACTS, PERSONAL), "inbox": (FACTS, PERSONAL), "company": (COMPANY,)}
+RIGHTS = ("export", "erase")
+
+
+def proof_message(store: str, member: str, keys: PublicKeys) -> bytes:
+    """Return what a new member signs to prove possession: all public keys, so that none can be swapped on the way."""
+    return "|".join((store, *member_json(member, keys).values())).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member: public keys in the log's form, role, and what an admin allowed beyond the role."""
+
+    member: str
+    keys: dict[str, str]
+    role: str
+    active: bool = True
+    recovery: bool = False
+    dispatcher: bool = False
+    read: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+
+    @property
+    def public(self) -> PublicKeys:
+        """The member's public keys."""
+        return member_of(self.keys)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrap:
+    """One key of a book: its name, who holds it, and my own copy of it, sealed, if I do."""
+
+    key_id: str
+    holders: tuple[str, ...]
+    mine: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A book: its kind (member, inbox, company), owner, epoch, keys by group and epoch, drop keys by epoch."""
+
+    book: str
+    kind: str
+    owner: str | None
+    epoch: int
+    wraps: dict[str, Wrap]
+    drops: dict[str, dict[str, str]]
+
+    def wrap(self, group: str, epoch: int) -> Wrap | None:
+        """Return the wrapped key of a group at an epoch."""
+        return self.wraps.get(f"{group}/{epoch}")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A right given by an admin to a member until a time; `used` counts its uses."""
+
+    grant: str
+    to: str
+    right: str
+    books: tuple[str, ...] | None
+    columns: tuple[str, ...] | None
+    max_rows: int | None
+    expires: str
+    once: bool
+    used: int = 0
+    revoked: bool = False

@@ -1,0 +1,79 @@
+"""The prescribed process in the store: its versions, and the products that it lists."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from crmcli.errors import InputError, RuleError
+from crmcli.model.records import OPEN, Document, Product
+from crmcli.storage.tables import TABLES
+
+if TYPE_CHECKING:
+    from crmcli.model.acting import Acting
+    from crmcli.model.process import Process
+    from crmcli.storage.view import Draft
+
+_CENT = Decimal("0.01")
+_MOST = Decimal(10) ** 16
+
+
+def apply_process(draft: Draft, acting: Acting, process: Process) -> int:
+    """Put a process as the newest version, with its products, unless it is the present one; return its version.
+
+    Raises: RuleError if open deals stand at a stage that it has not, InputError for a price that is none.
+    """
+    draft.depends_on("process", "products", "deals")
+    _check_stages(draft, process)
+    _put_products(draft, acting, process)
+    newest = draft.newest("process")
+    if process == draft.process:
+        return newest.version
+    text = json.dumps(process.to_plain(), ensure_ascii=False)
+    version = newest.version + 1
+    draft.put_document("process", Document(acting.new_id(), version, text, acting.now, acting.by))
+    return version
+
+
+def _check_stages(draft: Draft, process: Process) -> None:
+    known = {(pipeline.id, stage.id) for pipeline in process.pipelines for stage in pipeline.stages}
+    columns = ["status", "pipeline", "stage"]
+    rows = draft.reader.merged("deals", columns)
+    standing = Counter(zip(*(rows.column(name).to_pylist() for name in columns), strict=True))
+    left = {
+        (pipeline, stage): count
+        for (status, pipeline, stage), count in standing.items()
+        if status == OPEN and (pipeline, stage) not in known
+    }
+    if left:
+        (pipeline, stage), count = max(left.items(), key=lambda item: item[1])
+        others = f", and {sum(left.values()) - count} at other stages" if len(left) > 1 else ""
+        raise RuleError(
+            f"{count} open deals stand at stage {stage!r} of pipeline {pipeline!r}{others}, which the file has not",
+            f"keep the stage, or move them first: crmcli list deals --stage {stage}",
+        )
+
+
+def _put_products(draft: Draft, acting: Acting, process: Process) -> None:
+    """Put the products that a process lists: known ones, by name, are changed, new ones added."""
+    known = {product.name.casefold(): product for product in draft.products}
+    for listed in process.products:
+        before = known.get(listed.name.casefold())
+        number = before.product_id if before else acting.new_id()
+        product = Product(number, listed.name, listed.category, _price(listed.name, listed.price), listed.use_up_days)
+        if product != before:
+            draft.put_into(TABLES["products"], [product])
+
+
+def _price(name: str, text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        price = Decimal(text)
+        if 0 <= price < _MOST and price == price.quantize(_CENT):
+            return price.quantize(_CENT)
+    except ArithmeticError:
+        pass
+    raise InputError(f"product {name!r}: price must be a number from 0 on with at most two places")
