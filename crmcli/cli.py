@@ -38,11 +38,16 @@ COMMANDS = {
     "import": ("import_", "take in clients, deals, stages, calls or sales from a file"),
     "process show": ("process_show", "print the sales process as a file to edit"),
     "process apply": ("process_apply", "make a file the sales process"),
+    "identity recover": ("identity_recover", "open the store with the recovery key on paper"),
     "verify": ("verify", "check every signature, hash and row of the store"),
     "gc": ("gc", "compact small files and remove what nobody reads any more"),
     "doctor": ("doctor", "check that this machine and store are in order"),
 }
-GROUPS = {"report": "reports on sales and the process", "process": "the prescribed sales process"}
+GROUPS = {
+    "report": "reports on sales and the process",
+    "process": "the prescribed sales process",
+    "identity": "the key pair that opens the store",
+}
 GLOBAL = ("--store", "--identity", "--op-id")
 MOST_ATTEMPTS = 5
 

@@ -260,14 +260,6 @@ class Output:
         finally:
             self._talk("")
 
-    def confirm(self, question: str) -> bool:
-        """Ask for a yes on the terminal; without a terminal the answer is no, and nothing is asked."""
-        if self.stdin is None or not (_is_terminal(self.stdin) and _is_terminal(self.stderr)):
-            return False
-        self.stdout.flush()
-        self._talk(f"{sanitise(question)} [y/N] ")
-        return self.stdin.readline().strip().lower() in {"y", "yes", "д", "да"}
-
     def secret(self, prompt: str) -> str:
         """Ask for a secret on the terminal, without showing what is typed.
 

@@ -6,7 +6,6 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,11 +74,23 @@ class Session:
                 raise NoKeyError("the file in CRMCLI_PASSPHRASE_FILE cannot be read") from error
         return self.output.secret("passphrase")
 
-    def _chosen_passphrase(self, *, new: bool) -> str:
-        """Return the passphrase to seal an identity with, asked for twice on a terminal when it is a new one."""
+    def _identity_to_reseal(self) -> tuple[Identity, str | None]:
+        """Return the identity of this run and the passphrase that it has to be sealed with again, if it has one."""
+        from crmcli.storage.identity import load_identity
+
+        asked: list[str] = []
+
+        def ask() -> str:
+            asked.append(self.passphrase())
+            return asked[0]
+
+        return load_identity(self.identity_path, ask), asked[0] if asked else None
+
+    def _chosen_passphrase(self) -> str:
+        """Return the passphrase to seal a new identity with, asked for twice on a terminal."""
         passphrase = self.passphrase()
         from_environment = any(self.environ.get(f"CRMCLI_PASSPHRASE_{name}") for name in ("COMMAND", "FILE"))
-        if new and not from_environment and self.output.secret("passphrase again") != passphrase:
+        if not from_environment and self.output.secret("passphrase again") != passphrase:
             raise InputError("the passphrases differ")
         if not passphrase:
             raise InputError("the passphrase is empty", "--no-passphrase leaves the identity file open")
@@ -158,21 +169,21 @@ class Session:
     ) -> str:
         """Create the store of this run and return its recovery key as text.
 
-        The identity is the one that is there, or a new one. Raises: ConflictError if the folder is not empty.
+        The identity is the one that is there, with the passphrase it has or not, or a new one.
+        Raises: ConflictError if the folder is not empty.
         """
         import getpass
 
         from crmcli.storage.founding import found_store
-        from crmcli.storage.identity import Identity, load_identity, recovery_text, save_identity
+        from crmcli.storage.identity import Identity, recovery_text, save_identity
         from crmcli.storage.keys import random_bytes
 
         known = self.identity_path.exists()
-        passphrase = self._chosen_passphrase(new=not known) if with_passphrase else None
-        founder = (
-            load_identity(self.identity_path, lambda: passphrase or self.passphrase())
-            if known
-            else Identity.new(admin or getpass.getuser())
-        )
+        if known:
+            founder, passphrase = self._identity_to_reseal()
+        else:
+            founder = Identity.new(admin or getpass.getuser())
+            passphrase = self._chosen_passphrase() if with_passphrase else None
         seed = random_bytes(32)
         found_store(
             self.store_path,
@@ -186,6 +197,24 @@ class Session:
             group,
         )
         return recovery_text(seed)
+
+    def recover(self, text: str, name: str, *, with_passphrase: bool) -> None:
+        """Save the identity behind a recovery key and give it a book in the store of this run.
+
+        Raises: InputError for a misread key, NoKeyError for another store's, ConflictError if an identity is there.
+        """
+        from crmcli.storage.founding import take_over
+        from crmcli.storage.identity import Identity, recovery_seed, require_absent, save_identity
+        from crmcli.storage.store import read_genesis
+
+        identity = Identity.recover(recovery_seed(text))
+        genesis = read_genesis(self.store_path)
+        if genesis.recovery_keys != identity.keys.public:
+            raise NoKeyError("this recovery key belongs to another store")
+        require_absent(self.identity_path)
+        passphrase = self._chosen_passphrase() if with_passphrase else None
+        save_identity(self.identity_path, identity.belonging_to(genesis.hash), passphrase)
+        take_over(self.store(), name, self.now)
 
     def upkeep(self, view: View) -> int:
         """Compact, pack and remove what is due; return how many files were removed."""
@@ -263,11 +292,6 @@ class Session:
         if text not in self._said:
             self._said.add(text)
             self.output.note(text)
-
-    @cached_property
-    def is_interactive(self) -> bool:
-        """Whether somebody can be asked."""
-        return self.output.stdin is not None and self.output.stdin.isatty()
 
 
 def random_id() -> int:

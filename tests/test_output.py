@@ -258,12 +258,11 @@ def test_an_error_is_one_line_and_a_hint() -> None:
     assert stderr.getvalue() == ("crmcli: error: no\\x1b such\\nthing\ncrmcli: error: bad\ncrmcli: hint: try\\rthis\n")
 
 
-def test_without_a_terminal_nothing_is_drawn_and_nothing_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr = io.StringIO()
     output = Output(io.StringIO(), stderr, io.StringIO("y\n"))
     with output.progress(3, "import") as advance:
         advance(3)
-    assert output.confirm("sure?") is False
     assert stderr.getvalue() == ""
     for name, value, colored in (("TERM", "xterm", True), ("NO_COLOR", "1", False)):
         monkeypatch.setenv(name, value)
@@ -368,13 +367,6 @@ def test_data_and_talk_keep_their_order_in_one_pipe() -> None:
         timeout=60,
     )
     assert done.stdout == b"1\n2\n3\ncrmcli: error: 4\n"
-
-
-@pytest.mark.parametrize(
-    ("typed", "answer"), [(b"y\n", True), ("да\n".encode(), True), (b"\n", False), (b"no\n", False), (b"\x04", False)]
-)
-def test_on_a_terminal_it_asks(typed: bytes, answer: bool) -> None:
-    assert f"<{answer}>" in on_terminal("print('<%s>' % o.confirm('Erase 3 clients?'))", typed)
 
 
 def test_a_secret_is_asked_for_and_not_shown() -> None:

@@ -49,6 +49,8 @@ def import_(
     from crmcli.storage.importing import Terms, import_of
 
     crm = ctx.obj
+    if with_sales and kind != "deals":
+        raise InputError("--with-sales goes with deals")
     chosen = load_map(map_file) if map_file else ImportMap()
     with (
         open_sheet(file, delimiter=chosen.delimiter, encoding=chosen.encoding) as sheet,

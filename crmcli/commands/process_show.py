@@ -11,6 +11,7 @@ def process_show(ctx: typer.Context) -> None:
     """Print the sales process as TOML. Edit it and give it back to crmcli process apply."""
     crm = ctx.obj
     with crm.reading() as store:
-        document = store.process.to_plain()
+        # An empty list would forbid the [[tables]] that somebody adds below it.
+        document = {name: value for name, value in store.process.to_plain().items() if value}
     for line in toml_text(document).splitlines():
         crm.output.line(line)

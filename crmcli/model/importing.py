@@ -5,6 +5,7 @@ Inside an import an instant is an int, microseconds since 1970 in UTC, as the co
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
@@ -51,6 +52,9 @@ _MOST_REMEMBERED = 1 << 16
 _MOST_SECONDS = 24 * 60 * 60
 _MOST_QUANTITY = 10**9
 _THOUSANDTH = Decimal("0.001")
+_PLAIN_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+").fullmatch
+# No part of an address so short can be too long.
+_PLAIN_LENGTH = 64
 _V = TypeVar("_V")
 
 
@@ -182,7 +186,7 @@ class Cells:
         """Read a row of clients."""
         get = row.get
         phones = [(normalise_phone(raw, self._settings.region), raw) for raw in (get("phone"), get("phone2")) if raw]
-        emails = [normalise_email(raw) for raw in (get("email"), get("email2")) if raw]
+        emails = [_email(raw) for raw in (get("email"), get("email2")) if raw]
         name = clean_name(get("name"), "the name")
         if name is None:
             raise InputError("a client needs a name")
@@ -314,34 +318,6 @@ class Cells:
         return read
 
 
-def moves(stages: Sequence[str], visited: Sequence[str]) -> list[tuple[str | None, str]]:
-    """Return for each stop of a deal's way, a stage of its pipeline, won or lost, where it came from and the move.
-
-    The first is `open`; what follows a closing is `reopen`; see StageChange for the others.
-    """
-    place = {stage: number for number, stage in enumerate(stages)}
-    told: list[tuple[str | None, str]] = []
-    before, closed = None, False
-    for to in visited:
-        if to in {WON, LOST}:
-            # A closed deal keeps the stage that it was closed from.
-            told.append((before, to))
-            closed = True
-            continue
-        step = place.get(to, -1) - place.get(before or "", -1)
-        if closed:
-            move = "reopen"
-        elif before is None:
-            move = "open"
-        elif step < 0:
-            move = "back"
-        else:
-            move = "forward" if step == 1 else "skip"
-        told.append((before, move))
-        before, closed = to, False
-    return told
-
-
 def external_key(namespace: str | None, text: str) -> str:
     """Return an external id as the store keeps it."""
     return f"{namespace}:{text}" if namespace else text
@@ -368,6 +344,11 @@ def near(text: str, known: Sequence[str]) -> str | None:
 
     found = get_close_matches(text, known, n=3, cutoff=0.5) or list(known[:12])
     return f"there is {', '.join(found)}" if found else None
+
+
+def _email(raw: str) -> str:
+    """Return an address in one form, the plain ones without weighing each character."""
+    return raw.lower() if len(raw) <= _PLAIN_LENGTH and _PLAIN_EMAIL(raw) else normalise_email(raw)
 
 
 def _filled(row: Mapping[str, str], field: str) -> str:

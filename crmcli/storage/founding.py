@@ -10,7 +10,10 @@ from crmcli.errors import ConflictError
 from crmcli.model.ids import decode_id
 from crmcli.model.records import Document, Staff
 from crmcli.storage import files
+from crmcli.storage.identity import new_member_id
+from crmcli.storage.keyring import new_epoch
 from crmcli.storage.keys import random_bytes
+from crmcli.storage.members import Book
 from crmcli.storage.store import Store, first_keys
 from crmcli.storage.view import Draft
 from crmcli.storage.writing import Pending
@@ -66,6 +69,20 @@ def found_store(  # noqa: PLR0917 - a store is all of this
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             raise
+
+
+def take_over(store: Store, name: str, at: datetime) -> None:
+    """Give an admin who has none a book and a name on the staff; done again, it changes nothing."""
+    member = store.identity.member
+    if store.state.own_book(member) is None:
+        members = list(store.state.members.values())
+        book = Book(new_member_id(), "member", member, 0, {}, {})
+        body = {"books": [new_epoch(store.state, book, members)]}
+        store.commit(Pending("keys", body=body), store.state.seq, random_bytes(16).hex(), at)
+    draft = Draft(store)
+    if store.member_number not in draft.staff:
+        draft.put(Staff(store.member_number, name))
+        store.commit(draft.finish(), draft.base, random_bytes(16).hex(), at)
 
 
 def _move_in(stage: Path, place: Path) -> None:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from crmcli.storage.view import View
 
 STORY = ("at", "what", "id", "text", "by")
-PROMISES = ("due_at", "reminder_id", "cause", "text")
 
 
 def story(view: View, client: Client) -> list[tuple[Any, ...]]:

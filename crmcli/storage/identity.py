@@ -79,6 +79,14 @@ def save_identity(path: Path, identity: Identity, passphrase: str | None, *, rep
         raise ConflictError(f"there is an identity in {path} already") from error
 
 
+def require_absent(path: Path) -> None:
+    """Raise ConflictError if there is an identity in the file already."""
+    if path.exists():
+        raise ConflictError(
+            f"there is an identity in {path} already", "name another file with --identity or CRMCLI_IDENTITY"
+        )
+
+
 def load_identity(path: Path, ask_passphrase: Callable[[], str]) -> Identity:
     """Read an identity file, asking for the passphrase only if it has one.
 
@@ -93,18 +101,11 @@ def load_identity(path: Path, ask_passphrase: Callable[[], str]) -> Identity:
     except OSError as error:
         raise NoKeyError(f"the identity in {path} cannot be read: {error.strerror}") from error
     try:
-        document = log.parse_json(raw)
-        if document["format"] != FORMAT or not log.matches(log.ID, document["member"]):
-            raise ValueError("not an identity")
-        member, secret, argon = document["member"], unb64(document["secret"]), document["argon2id"]
-        if argon is not None:
-            salt = unb64(argon["salt"])
-            cost = {name: argon[name] for name in _ARGON}
-            if not all(log.is_count(cost[name]) and 0 < cost[name] <= most for name, most in _MOST.items()):
-                raise ValueError("an unreasonable cost")
+        member, secret, argon = _outer(log.parse_json(raw))
     except (ValueError, TypeError, KeyError) as error:
         raise DamagedError(f"{path.name} is no identity file") from error
     if argon is not None:
+        salt, cost = argon
         try:
             secret = open_under(_stretch(ask_passphrase(), salt, **cost), LABEL, member, secret)
         except NoKeyError as error:
@@ -117,6 +118,19 @@ def load_identity(path: Path, ask_passphrase: Callable[[], str]) -> Identity:
         return Identity(member, str(inner["name"]), KeyPair(seed), tuple(map(str, inner["stores"])))
     except (ValueError, TypeError, KeyError) as error:
         raise DamagedError(f"{path.name} is no identity file") from error
+
+
+def _outer(document: Any) -> tuple[str, bytes, tuple[bytes, dict[str, int]] | None]:
+    """Return member, secret, and (salt, cost) if the secret is sealed. Raises: ValueError, TypeError, KeyError."""
+    if document["format"] != FORMAT or not log.matches(log.ID, document["member"]):
+        raise ValueError("not an identity")
+    argon = document["argon2id"]
+    if argon is None:
+        return document["member"], unb64(document["secret"]), None
+    cost = {name: argon[name] for name in _ARGON}
+    if not all(log.is_count(cost[name]) and 0 < cost[name] <= most for name, most in _MOST.items()):
+        raise ValueError("an unreasonable cost")
+    return document["member"], unb64(document["secret"]), (unb64(argon["salt"]), cost)
 
 
 def _stretch(passphrase: str, salt: bytes, memory_kib: int, passes: int, lanes: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from crmcli.errors import CrmError, InputError, RuleError
+from crmcli.errors import InputError, RuleError
 from crmcli.model.importing import external_key, microseconds
 from crmcli.model.records import CALL
 from crmcli.storage.matching import Clients, People, Records, stored, texts
@@ -71,15 +71,14 @@ class Import:
     def run(self, rows: Iterable[tuple[int, Mapping[str, str], str | None]]) -> Outcome:
         """Take in rows, (line, fields, what is wrong with the line), and say what that came to."""
         outcome, take, count = self.outcome, self.take, self.outcome.rows
-        number = 0
-        for number, (line, row, problem) in enumerate(rows, 1):
+        for line, row, problem in rows:
+            outcome.read += 1
             try:
                 if problem is not None:
                     raise InputError(problem)
                 count[take(row)] += 1
             except (InputError, RuleError) as error:
                 outcome.rejected.append((line, error.message, error.hint))
-        outcome.read = number
         self.finish()
         return outcome
 
@@ -263,9 +262,10 @@ class SaleImport(Import):
         if (*self._sold(before), before[6]) == (*line, sale.amount):
             return False
         line_id, _, client_id, product_id, _, price, _ = before
-        if sale.item:
+        if sale.item and self._sold(before)[1] != line[1]:
             product_id = self._products.get(sale.item.casefold())
             if product_id is None:
+                self._items[line_id] = sale.item
                 self.note(client_id, line_id, "item", sale.item)
         after = (line_id, sale_id, client_id, product_id, line[0], price, sale.amount)
         lines[0] = after
@@ -348,8 +348,4 @@ def import_of(kind: str, draft: Draft, acting: Acting, cells: CellReader, terms:
         "calls": CallImport,
         "sales": SaleImport,
     }
-    if terms.with_sales and kind != "deals":
-        raise InputError("--with-sales goes with deals")
-    if kind not in kinds:
-        raise CrmError("no such kind of rows")
     return kinds[kind](draft, acting, cells, terms)

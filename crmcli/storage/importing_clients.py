@@ -10,7 +10,7 @@ from crmcli.model.dates import day_start
 from crmcli.model.importing import external_key, microseconds
 from crmcli.model.records import OPEN
 from crmcli.storage.importing import Import
-from crmcli.storage.matching import stored, texts
+from crmcli.storage.matching import SEVERAL, stored, texts
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -33,13 +33,17 @@ class ClientImport(Import):
 
     def __init__(self, draft: Draft, acting: Acting, cells: CellReader, terms: Terms) -> None:
         super().__init__(draft, acting, cells, terms)
-        self._namespace = f"{terms.namespace}:" if terms.namespace else None
-        # (name, company), casefolded -> contacts of that name: client id, phones, e-mails, tax id, external ids.
+        # (name, company), casefolded -> contacts of that name: client id, phones, e-mails, tax id.
         self._same_name: dict[tuple[str, str], list[Cells]] = defaultdict(list)
-        columns = ["name", "company", "client_id", "phones", "emails", "tax_id", "external_ids"]
+        # Clients whom the program that the file comes from has given a number: another number is another client.
+        self._numbered: set[int] = set()
+        prefix = external_key(terms.namespace, "")
+        columns = ["name", "company", "external_ids", "client_id", "phones", "emails", "tax_id"]
         rows = draft.reader.merged("contacts", columns)
-        for name, company, *rest in zip(*(rows.column(name).to_pylist() for name in columns), strict=True):
-            self._same_name[name.casefold(), (company or "").casefold()].append(tuple(rest))
+        for name, company, external_ids, *rest in zip(*(rows.column(c).to_pylist() for c in columns), strict=True):
+            self._same_name[(name or "").casefold(), (company or "").casefold()].append(tuple(rest))
+            if any(key.startswith(prefix) for key in external_ids or ()):
+                self._numbered.add(rest[0])
         self._taken: list[tuple[int, ClientRow, int | None]] = []
         self._fresh: set[int] = set()
 
@@ -58,7 +62,9 @@ class ClientImport(Import):
             (client_id, person.name, person.company, numbers, (), person.emails, person.tax_id, None, externals)
         )
         same = self._same_name[person.name.casefold(), (person.company or "").casefold()]
-        same.append((client_id, numbers, person.emails, person.tax_id, externals))
+        same.append((client_id, numbers, person.emails, person.tax_id))
+        if external_id:
+            self._numbered.add(client_id)
         self._taken.append((client_id, person, owner))
         return "new" if found is None else "known"
 
@@ -70,32 +76,28 @@ class ClientImport(Import):
             keys += [self.clients.emails.find(email) for email in person.emails]
             if person.tax_id:
                 keys.append(self.clients.tax_ids.find(person.tax_id))
-            candidates = {number for number in keys if number is not None} or self._namesakes(person, external_id)
+            candidates = {number for number in keys if number is not None}
+            if external_id and candidates:
+                # Two who share a phone there are two here; several with one phone are no match for a new number.
+                candidates -= self._numbered | {SEVERAL}
+            candidates = candidates or self._namesakes(person, is_numbered=external_id is not None)
             if len(candidates) > 1:
                 raise InputError("several clients fit")
             found = next(iter(candidates), None)
-        if found == 0:
+        if found == SEVERAL:
             raise InputError("several clients fit")
         return None if found is None else self.clients.allowed(found)
 
-    def _namesakes(self, person: ClientRow, external_id: str | None) -> set[int]:
+    def _namesakes(self, person: ClientRow, *, is_numbered: bool) -> set[int]:
         """Return the clients of that name and company, without those who differ in a phone, e-mail or number."""
         apart: set[int] = set()
         same: set[int] = set()
-        for client_id, phones, emails, tax_id, externals in self._same_name.get(
+        for client_id, phones, emails, tax_id in self._same_name.get(
             (person.name.casefold(), (person.company or "").casefold()), ()
         ):
-            others = [key for key in externals or () if self._namespace is None or key.startswith(self._namespace)]
             # One who shared any of these would have been found by it.
-            if (
-                (phones and person.phones)
-                or (emails and person.emails)
-                or (tax_id and person.tax_id)
-                or (others and external_id)
-            ):
-                apart.add(client_id)
-            else:
-                same.add(client_id)
+            differs = (phones and person.phones) or (emails and person.emails) or (tax_id and person.tax_id)
+            (apart if differs or (is_numbered and client_id in self._numbered) else same).add(client_id)
         return same - apart
 
     def finish(self) -> None:

@@ -6,7 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
-from crmcli.model.importing import DealRow, moves
+from crmcli.model.importing import DealRow
+from crmcli.model.moves import moves
 from crmcli.model.records import LOST, OPEN, WON
 from crmcli.storage.importing import Import
 from crmcli.storage.matching import Records, stored, texts

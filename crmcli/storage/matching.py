@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Cells = tuple[Any, ...]
 
 # Stands for an id where several clients share a key; no record has it.
-_SEVERAL = 0
+SEVERAL = 0
 
 
 def cells_of(rows: pa.Table) -> list[Cells]:
@@ -59,20 +59,20 @@ class Index:
         known: dict[Any, int] = {}
         for key, number in self._load():
             if known.setdefault(key, number) != number:
-                known[key] = _SEVERAL
+                known[key] = SEVERAL
         return known
 
     def add(self, key: Any, number: int) -> None:
         """Say that a client has a key."""
         if self._fresh.setdefault(key, number) != number:
-            self._fresh[key] = _SEVERAL
+            self._fresh[key] = SEVERAL
 
     def find(self, key: Any) -> int | None:
         """Return the client that has a key, 0 for several, or None."""
         known, fresh = self._known.get(key), self._fresh.get(key)
         if known is None or fresh is None or known == fresh:
             return fresh if known is None else known
-        return _SEVERAL
+        return SEVERAL
 
 
 class Clients:
@@ -128,7 +128,7 @@ class Clients:
         found = self._found.get(text)
         if found is None:
             found = self._search(text)
-            if found == _SEVERAL:
+            if found == SEVERAL:
                 raise InputError("several clients fit")
             if found is not None:
                 self._found[text] = self.allowed(found)
@@ -160,7 +160,8 @@ class Clients:
     def named(self, client_id: int, text: str) -> Cells:
         """Return the contact of a new client of whom no more is known than the cell `client`."""
         name = clean_name(text, "the client")
-        external, phone, email = (), None, None
+        external: tuple[str, ...] = ()
+        phone = email = None
         if text == self._unknown:
             pass
         elif self._namespace:

@@ -51,14 +51,18 @@ def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
     return content
 
 
-def file_schema(table: Table, kind: str, names: Sequence[str]) -> pa.Schema:
-    """Return the schema that a file of that kind and those columns must have. Raises: DamagedError."""
+def file_schema(table: Table, kind: str, names: Sequence[str], *, name: str, whole: bool) -> pa.Schema:
+    """Return the schema that a file of that kind and those columns must have; `whole`: it lacks none of them.
+
+    Raises: DamagedError naming `name`.
+    """
     extra = [pa.field(SEQ, pa.int64()), pa.field(DELETED, pa.bool_())]
     own = [table.schema.field(table.key)] if kind == "delete" else list(table.schema)
     known = {field.name: field for field in (*own, *extra)}
-    if not set(names) <= set(known):
-        raise DamagedError(f"a file of {table.name} has columns that the table has not")
-    return pa.schema([known[name] for name in names])
+    needed = {field.name for field in (own if kind != "history" else (*own, *extra))} if whole else set()
+    if not needed <= set(names) <= set(known) or len(set(names)) != len(names):
+        raise unreadable(name)
+    return pa.schema([known[column] for column in names])
 
 
 def open_file(

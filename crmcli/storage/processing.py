@@ -49,9 +49,9 @@ def _check_stages(draft: Draft, process: Process) -> None:
     }
     if left:
         (pipeline, stage), count = max(left.items(), key=lambda item: item[1])
-        others = f", and {sum(left.values()) - count} at other stages" if len(left) > 1 else ""
+        others = f", and {sum(left.values()) - count} at others" if len(left) > 1 else ""
         raise RuleError(
-            f"{count} open deals stand at stage {stage!r} of pipeline {pipeline!r}{others}, which the file has not",
+            f"open deals stand at stage {stage!r} of pipeline {pipeline!r}, which the file has not: {count}{others}",
             f"keep the stage, or move them first: crmcli list deals --stage {stage}",
         )
 

@@ -76,7 +76,7 @@ class Reader:
         table, name = TABLES[entry.table], file_path(entry.file_id)
         file = self.open(entry)
         present = file.schema_arrow.names
-        schema = parquet.file_schema(table, entry.kind, present, whole=entry.schema == upgrade.SCHEMA)
+        schema = parquet.file_schema(table, entry.kind, present, name=name, whole=entry.schema == upgrade.SCHEMA)
         wanted = present
         if columns is not None and entry.schema == upgrade.SCHEMA:
             wanted = [column for column in present if column in columns or column in (SEQ, DELETED)]

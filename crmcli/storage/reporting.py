@@ -15,6 +15,8 @@ from crmcli.storage import query
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from crmcli.storage.view import View
 
 Bounds = tuple[datetime, datetime]
@@ -63,7 +65,7 @@ def standing(view: View, pipeline: Pipeline, period: Bounds | None, as_of: datet
     return rows.to_pylist()  # type: ignore[no-any-return]
 
 
-def summary_figures(view: View, periods: dict[str, Bounds | None], as_of: datetime) -> dict[str, dict[str, Any]]:
+def summary_figures(view: View, periods: Mapping[str, Bounds | None], as_of: datetime) -> dict[str, dict[str, Any]]:
     """Return the standard figures by period."""
     bounds = [period or (None, None) for period in periods.values()]
     listed = pa.table(

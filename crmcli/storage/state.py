@@ -268,7 +268,7 @@ class State:
         require_fields(change, "action", "grant", "to", "right", "books", "columns", "max_rows", "expires", "once")
         books, columns, rows = (change[name] for name in ("books", "columns", "max_rows"))
         for names in (books, columns):
-            texts_in(names or [])
+            texts_in([] if names is None else names)
         if change["action"] != "give" or change["grant"] in self.grants or change["to"] not in self.members:
             raise ValueError("a grant is malformed")
         if (

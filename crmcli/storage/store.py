@@ -112,6 +112,12 @@ class Store:
 
         Raises: DamagedError, RolledBackError.
         """
+        pin, damage = None, None
+        try:
+            # Before the log is read, for another process may go on with both meanwhile.
+            pin = self.memory.pin()
+        except DamagedError as error:
+            damage = error
         start = self.state.seq
         heads = {start: self.state.hash}
         with files.mapped("read the log"):
@@ -119,7 +125,8 @@ class Store:
                 self._recent.append(self.state.apply(raw))
                 heads[seq] = self.state.hash
             self._check_identity()
-            pin = self.memory.pin()
+            if damage is not None:
+                raise damage
             if pin is not None and pin[0] >= start and heads.get(pin[0]) != pin[1]:
                 raise _rolled_back(pin[0])
             if self.state.seq > start:

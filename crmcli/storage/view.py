@@ -12,7 +12,20 @@ from crmcli.model.emails import normalise_email
 from crmcli.model.ids import SHORTEST
 from crmcli.model.phones import looks_like_phone, normalise_phone
 from crmcli.model.process import Process
-from crmcli.model.records import Client, Contact, Document, Product, Record
+from crmcli.model.records import (
+    CALL_RESULTS,
+    DIRECTIONS,
+    DONE,
+    LOST,
+    OPEN,
+    WON,
+    Client,
+    Contact,
+    Document,
+    Product,
+    Record,
+)
+from crmcli.model.reminding import CAUSES
 from crmcli.model.settings import Settings
 from crmcli.storage import lookup
 from crmcli.storage.tables import COMPANY, TABLE_OF, TABLES, Table
@@ -26,6 +39,13 @@ if TYPE_CHECKING:
     from crmcli.storage.store import Store
 
 _CANDIDATES = 10
+# The words of the filters that are no company list.
+_WORDS = {
+    "status": (OPEN, WON, LOST, DONE),
+    "direction": DIRECTIONS,
+    "result": CALL_RESULTS,
+    "cause": CAUSES,
+}
 
 
 class View:
@@ -172,7 +192,11 @@ class View:
         if name == "pipeline":
             return process.pipeline(word).id
         checks = {"segment": process.segment, "source": process.source}
-        return checks[name](word) if name in checks else word.strip().casefold()
+        if name in checks:
+            return checks[name](word)
+        if word not in _WORDS[name]:
+            raise InputError(f"--{name} is one of {', '.join(_WORDS[name])}")
+        return word
 
     def require_any(self, found: Sequence[int]) -> None:
         """Raise NotFoundError for an empty result."""
@@ -240,16 +264,6 @@ class Draft(View):
         if client_id not in self._books:
             self._books[client_id] = self._client_book(client_id) or self.store.own_book
         return self._books[client_id]
-
-    def remember_books(self, client_ids: Iterable[int]) -> None:
-        """Look up the books of many clients at once, before many records of theirs are put."""
-        wanted = list(client_ids)
-        for book in self._member_books():
-            found = self.reader.merged("clients", ["client_id"], ("client_id", wanted), [book])
-            self._books.update(dict.fromkeys(found.column("client_id").to_pylist(), book))
-        own = self.store.own_book
-        for client_id in wanted:
-            self._books.setdefault(client_id, own)
 
     def _member_books(self) -> list[str]:
         return list(self.reader.parts(TABLES["clients"]))

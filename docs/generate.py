@@ -1,0 +1,225 @@
+"""Writes the generated parts of the reference: `python -m docs.generate`, from the project's folder.
+
+What can be known from the program is not typed twice: the commands' options, the tables, the test vectors. A test
+compares the pages with what this module makes of the program, so that they cannot drift apart.
+"""  # noqa: INP001 - documentation is no package
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import typer
+
+from crmcli import cli
+from crmcli.storage.identity import Identity, recovery_text
+from crmcli.storage.keys import FileAddress, key_id
+from crmcli.storage.tables import TABLES, Table
+from tests.replay import parse
+
+ROOT = Path(__file__).parents[1]
+TRANSCRIPTS = ROOT / "tests" / "transcripts"
+REFERENCE = ROOT / "docs" / "reference"
+
+# What a code means for one command in particular; exit-codes.md says what each means for all.
+CODES: dict[str, dict[int, str]] = {
+    "init": {2: "no such currency, time zone or region", 4: "the folder is not empty"},
+    "demo": {4: "the folder is not empty"},
+    "add-client": {
+        2: "no name, phone or e-mail; a source or segment that is not in the list",
+        4: "somebody has that phone, e-mail or tax id already",
+    },
+    "log-call": {
+        2: "a promise without a date, or a time in the future",
+        3: "nobody has that phone, and there is no `--new`",
+        4: "several clients fit",
+    },
+    "log-activity": {2: "a promise without a date, or a time in the future", 3: "no such client", 4: "several clients fit"},
+    "log-sale": {
+        2: "no sum, or no item of the form NAME:QTY:PRICE",
+        3: "no such client, sale or deal",
+        5: "more is given back than is left of the sale",
+    },
+    "void": {3: "no such sale or activity", 5: "it is voided already, or has refunds that are not"},
+    "advance-stage": {
+        2: "no such stage or lost reason",
+        3: "the client has no open deal",
+        4: "the client has several open deals",
+        5: "the deal is there already, at the last stage, or closed",
+    },
+    "show": {3: "no such client", 4: "several clients fit"},
+    "find": {3: "nothing found"},
+    "list": {2: "a filter that does not go with what is listed", 3: "nobody of that name on the staff"},
+    "report funnel": {2: "no such period or pipeline"},
+    "report summary": {2: "no such period"},
+    "import": {2: "a row is rejected; nothing was saved", 15: "the role may not write"},
+    "process apply": {2: "the file is not a process", 5: "open deals stand at a stage that it leaves out", 15: "no admin"},
+    "verify": {13: "something is damaged; each file is named"},
+    "doctor": {6: "a check needs attention"},
+}
+
+
+def pages() -> dict[Path, str]:
+    """Return the path and the whole text of every page that is generated, or has generated parts."""
+    form = REFERENCE / "store-format.md"
+    text = form.read_text(encoding="utf-8")
+    for name, part in (("tables", tables()), ("vectors", vectors())):
+        text = between(text, name, part)
+    return {form: text, REFERENCE / "commands.md": commands()}
+
+
+def between(text: str, name: str, part: str) -> str:
+    """Return a page with what stands between the marks of that name replaced."""
+    begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"no marks for {name}")
+    return f"{before}{begin}\n{part}\n{end}{after}"
+
+
+def tables() -> str:
+    """Return the tables of the store, a Markdown table each."""
+    return "\n\n".join("\n".join(_table(table)) for table in TABLES.values())
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield f"#### {table.name}"
+    yield ""
+    yield f"Group `{table.group}`. {_first_paragraph(table.record)}"
+    yield ""
+    yield "| column | Arrow | Parquet | |"
+    yield "|---|---|---|---|"
+    for field in table.schema:
+        marks = {"key": field.name == table.key, "time": field.name == table.time, "listed": field.name in table.values}
+        said = ", ".join(mark for mark, is_set in marks.items() if is_set)
+        yield f"| `{field.name}` | {str(field.type).replace('<item: ', '<')} | {_parquet(field.type)} | {said} |"
+
+
+def _parquet(kind: Any) -> str:
+    if pa.types.is_decimal(kind):
+        return f"FIXED_LEN_BYTE_ARRAY(8), DECIMAL({kind.precision}, {kind.scale})"
+    return {
+        pa.int64(): "INT64",
+        pa.bool_(): "BOOLEAN",
+        pa.string(): "BYTE_ARRAY, STRING",
+        pa.timestamp("us"): "INT64, TIMESTAMP(MICROS, not adjusted to UTC)",
+        pa.date32(): "INT32, DATE",
+        pa.list_(pa.string()): "LIST (`list`, `element`) of BYTE_ARRAY, STRING",
+    }[kind]
+
+
+def vectors() -> str:
+    """Return examples of what is derived from fixed bytes, for whoever writes another program."""
+    seed, key, text = bytes(range(32)), bytes(range(32, 64)), "00112233445566778899aabbccddeeff"
+    admin = Identity.recover(seed)
+    address = FileAddress(text, "0123456789AB", "contacts", "personal", 1, text[::-1])
+    rows = [
+        ("recovery bytes R", seed.hex()),
+        ("their text", recovery_text(seed)),
+        ("their member id", admin.member),
+        ("their seed, first 32 bytes", admin.keys.seed[:32].hex()),
+        ("their `sign`", admin.keys.public.sign.hex()),
+        ("their `x25519`", admin.keys.public.x25519.hex()),
+        ("their `mlkem`, first 32 bytes", admin.keys.public.mlkem[:32].hex()),
+        ("their memory key", admin.keys.memory_key().hex()),
+        ("book key", key.hex()),
+        ("its key_id", key_id(key)),
+        ("file id", address.file_id),
+        ("file key", address.key(key).hex()),
+        ("AAD prefix", address.aad().decode().replace("|", "\\|")),
+    ]
+    return "\n".join(["| test vector | value |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in rows)])
+
+
+def commands() -> str:
+    """Return the page of all commands."""
+    root = typer.main.get_command(cli.app)
+    context = typer.Context(root, info_name="crmcli")
+    parts = [
+        "# Commands\n\n<!-- This page is generated: python -m docs.generate -->\n\n"
+        "`crmcli COMMAND --help` says the same. Exit codes that are not listed here are those of [all commands]"
+        "(exit-codes.md). Ids in the examples are short; yours will differ.",
+        "## Global options\n\nThey may stand anywhere on the command line.\n\n"
+        + _options([p for p in root.params if p.name in ("store", "identity", "op_id", "version")]),
+    ]
+    parts += ["\n\n".join(_command(name, _found(root, context, name))) for name in cli.COMMANDS]
+    return "\n\n".join(parts) + "\n"
+
+
+def _found(root: Any, context: Any, name: str) -> Any:
+    command = root
+    for word in name.split():
+        command = command.get_command(context, word)
+    return command
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    context = typer.Context(command, info_name=f"crmcli {name}")
+    yield f"## crmcli {name}"
+    yield _paragraphs(inspect.getdoc(command.callback) or "")
+    yield f"```text\ncrmcli {name} {' '.join(command.collect_usage_pieces(context))}\n```"
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    if arguments:
+        lines = (f"| `{param.make_metavar(context)}` | {_help(param)} |" for param in arguments)
+        yield "\n".join(["| argument | |", "|---|---|", *lines])
+    options = [param for param in command.params if param.param_type_name == "option"]
+    if options:
+        yield _options(options)
+    if name in CODES:
+        lines = (f"| {code} | {text} |" for code, text in CODES[name].items())
+        yield "\n".join(["| exit code | here |", "|---|---|", *lines])
+    if shown := example(name):
+        yield f"```text\n{shown}\n```"
+
+
+def _options(options: list[Any]) -> str:
+    lines = []
+    for param in options:
+        context = typer.Context(typer.main.get_command(cli.app))
+        value = "" if param.is_flag else f" {param.make_metavar(context)}"
+        default = param.default
+        shown = f"; {default} if left out" if isinstance(default, (str, int)) and not param.is_flag else ""
+        needed = "; required" if param.required else ""
+        lines.append(f"| `{', '.join(param.opts)}{value}` | {_help(param)}{shown}{needed} |".replace("[table|", "[table\\|"))
+    return "\n".join(["| option | |", "|---|---|", *lines])
+
+
+def _help(param: Any) -> str:
+    return (param.help or "").split("  [")[0].replace("|", "\\|")
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def _first_paragraph(record: type[Any]) -> str:
+    return " ".join((inspect.getdoc(record) or "").split("\n\n")[0].split())
+
+
+def example(name: str) -> str | None:
+    """Return the first step of a transcript that shows a command, with what it prints; None if none does."""
+    wanted = re.compile(rf"crmcli {re.escape(name)}(?![\w-])")
+    own = TRANSCRIPTS / f"{name.replace(' ', '-')}.md"
+    for path in sorted(TRANSCRIPTS.glob("*.md"), key=lambda path: (path != own, path.name)):
+        text = path.read_text(encoding="utf-8")
+        lines = text.split("\n")
+        for step in parse(text):
+            if step.is_shown and wanted.match(step.command):
+                command = step.command.replace("\n", "\n> ")
+                return "\n".join([f"$ {command}", *lines[step.start : step.stop]])
+    return None
+
+
+def main() -> None:
+    """Write the pages."""
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Many processes at once: nothing lost, nothing doubled, no reader disturbed."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+
+import pytest
+
+from crmcli.storage import log
+from tests.storage.company import Company, problems
+
+WRITERS = 8
+SAME_PHONE = "+79160000000"
+# One process after another by each writer, as a shell would start them.
+PROGRAM = """
+import subprocess, sys
+for arguments in sys.argv[1:]:
+    done = subprocess.run([sys.executable, "-m", "crmcli", *arguments.split("|")], capture_output=True, text=True)
+    print(done.returncode, arguments.split("|")[1], done.stderr.replace("\\n", " "), sep="\\t")
+"""
+
+
+def outcomes(process: subprocess.Popen[str]) -> list[tuple[int, str, str]]:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    lines = [line.split("\t") for line in out.splitlines()]
+    return [(int(code), name, talk) for code, name, talk in lines]
+
+
+@pytest.mark.parametrize("each", [4, pytest.param(12, marks=pytest.mark.soak)])
+def test_writers_at_once_lose_and_double_nothing(company: Company, each: int) -> None:
+    writers = []
+    for n in range(WRITERS):
+        commands = [f"add-client|Client {n}-{i}|--phone|+7916{n:03}{i:04}" for i in range(1, each)]
+        commands.insert(each // 2, f"add-client|Same {n}|--phone|{SAME_PHONE}")
+        writers.append(company.start("-c", PROGRAM, *commands, program=()))
+    done = threading.Event()
+    read: list[list[str]] = []
+    failures: list[BaseException] = []
+
+    def look() -> None:
+        while not done.wait(0.05):
+            try:
+                read.append(company.names())
+            except BaseException as error:  # noqa: BLE001 - told to the test
+                failures.append(error)
+                return
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    try:
+        results = [outcome for writer in writers for outcome in outcomes(writer)]
+    finally:
+        done.set()
+        reader.join()
+    assert failures == []
+    same = [(code, name) for code, name, _ in results if name.startswith("Same")]
+    assert sorted(code for code, _ in same) == [0] + [4] * (WRITERS - 1), results
+    assert {code for code, name, _ in results if name.startswith("Client")} == {0}, results
+    saved = sorted(name for code, name, _ in results if code == 0)
+    assert company.names() == saved
+    # Whoever read saw only what was there, and never less than before.
+    assert all(set(earlier) <= set(later) for earlier, later in zip(read, [*read[1:], saved], strict=True))
+    assert problems(company) == []
+
+
+def test_writers_of_different_books_go_on_while_the_log_is_packed(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "LOOSE", 3)
+    monkeypatch.setattr(log, "SEGMENT", 4)
+    members = ("admin", "manager", "colleague", "lead")
+    writers = [
+        company.start("-c", PROGRAM, *(f"add-client|{who} {i}" for i in range(5)), program=(), who=who)
+        for who in members
+    ]
+    while any(writer.poll() is None for writer in writers):
+        store = company.open("service")
+        with store.lock():
+            log.pack(company.log, store.file_mode)
+    assert [code for writer in writers for code, _, _ in outcomes(writer)] == [0] * 20
+    assert len(log.listing(company.log)[1]) > 4
+    assert company.names() == sorted(f"{who} {i}" for who in members for i in range(5))
+    company.forget("admin")
+    assert problems(company) == []
+
+
+def test_two_who_read_the_same_record_do_not_overwrite_one_another(company: Company) -> None:
+    company.crmcli("add-client", "Anna")
+    from dataclasses import replace
+
+    from crmcli.errors import OvertakenError
+
+    first, second = company.session(), company.session()
+    with pytest.raises(OvertakenError), first.writing() as mine:
+        [client] = mine.records("clients")
+        with second.writing() as theirs:
+            theirs.put(replace(theirs.records("clients")[0], archived=True))
+        mine.put(replace(client, do_not_contact=True))
+    [client] = company.view().records("clients")
+    assert (client.archived, client.do_not_contact) == (True, False)
+
+
+def test_pin_never_goes_back(company: Company) -> None:
+    behind = company.open()
+    company.crmcli("add-client", "Anna")
+    ahead = company.open()
+    assert behind.state.seq < ahead.state.seq
+    behind.memory.set_pin(behind.state.seq, behind.state.hash)
+    assert ahead.memory.pin() == (ahead.state.seq, ahead.state.hash)

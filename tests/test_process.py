@@ -1,0 +1,145 @@
+"""The process file: what is shown, what may be applied, and that TOML text means what it was made of."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crmcli.formats.toml_text import toml_text
+from crmcli.model.process import DEFAULT, Process
+from tests.storage.company import Company, Result, make_company
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    return make_company(tmp_path_factory.mktemp("founded") / "company")
+
+
+@pytest.fixture
+def company(founded: Company, tmp_path: Path) -> Company:
+    return Company(Path(shutil.copytree(founded.folder, tmp_path / "company")))
+
+
+def apply(company: Company, text: str, *options: str, who: str = "admin") -> Result:
+    path = company.folder / "process.toml"
+    path.write_text(text, encoding="utf-8")
+    return company.crmcli("process", "apply", str(path), *options, who=who)
+
+
+def shown(company: Company) -> str:
+    result = company.crmcli("process", "show")
+    assert (result.code, result.err) == (0, "")
+    return result.out
+
+
+PRODUCT = '[[products]]\nname = "Чай \\"Ёж\\""\ncategory = "a\\\\b"\nprice = 350.5\nuse_up_days = 30\n'
+
+_texts = st.text(st.characters(exclude_categories=["Cs"]))
+_plain = st.one_of(_texts, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
+_values = st.recursive(_plain, lambda inner: st.lists(inner) | st.dictionaries(_texts, inner))
+
+
+@given(st.dictionaries(_texts, _values))
+def test_toml_text_means_what_it_was_made_of(document: dict[str, Any]) -> None:
+    text = toml_text(document)
+    assert tomllib.loads(text) == document
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_what_is_shown_can_be_applied_and_changes_nothing(company: Company) -> None:
+    text = shown(company)
+    assert Process.from_plain(tomllib.loads(text)) == DEFAULT
+    result = apply(company, text)
+    assert result.code == 0
+    assert "none, nothing changed" in result.out
+    assert company.view().newest("process").version == 1
+
+
+def test_an_applied_process_is_the_process(company: Company) -> None:
+    text = shown(company).replace('id = "closing"', 'id = "подпись"') + PRODUCT
+    tried = apply(company, text, "--dry-run")
+    assert "none, this was a dry run" in tried.out
+    assert company.view().products == []
+    assert apply(company, text).code == 0
+    view = company.view()
+    assert view.newest("process").version == 2
+    assert view.process.pipelines[0].stages[-1].id == "подпись"
+    (product,) = view.products
+    assert (product.name, product.category, str(product.price), product.use_up_days) == (
+        'Чай "Ёж"',
+        "a\\b",
+        "350.50",
+        30,
+    )
+    assert shown(company).endswith(PRODUCT.replace("350.5", '"350.5"'))
+    assert "nothing changed" in apply(company, shown(company)).out
+    assert apply(company, text.replace("350.5", "400")).code == 0
+    (cheaper,) = company.view().products
+    assert (cheaper.product_id, cheaper.price) == (product.product_id, Decimal(400))
+
+
+def test_a_stage_with_open_deals_stays(company: Company) -> None:
+    for name in ("Anna", "Boris"):
+        assert company.crmcli("add-client", name).code == 0
+    text = shown(company)
+    without = text.replace('    { id = "call", name = "Call" },\n', "")
+    assert without != text
+    result = apply(company, without)
+    assert result.code == 5
+    assert "open deals stand at stage 'call' of pipeline 'new', which the file has not: 2" in result.err
+    assert "keep the stage, or move them first" in result.err
+    for name in ("Anna", "Boris"):
+        assert company.crmcli("advance-stage", name, "--lost", "price").code == 0
+    assert apply(company, without).code == 0
+
+
+def test_only_an_admin_applies(company: Company) -> None:
+    text = shown(company) + PRODUCT
+    for options in ((), ("--dry-run",)):
+        assert apply(company, text, *options, who="manager").code == 15
+        assert apply(company, text, *options, who="analyst").code == 15
+    assert company.view().newest("process").version == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("sources = [", "sorces = [", "the process has no key 'sorces'"),
+        ("segments = [", "segments = 5 #", "segments: must be a list of texts"),
+        ("sources = [", "sources = [1, ", "sources must be a text"),
+        ("[[pipelines]]", "[[pipelines]]", None),
+        ('id = "new"', 'id = ""', "the id of a pipeline must be a text"),
+        ('id = "call"', 'id = "won"', "'won' is how a deal ends, not a stage"),
+        ('id = "call"', 'id = "discovery"', "stage 'discovery' is there twice"),
+        ('id = "call", name', 'id = "call", norm', "a stage has no key 'norm'"),
+        ("[[pipelines]]", "[[pipelines", "this is no TOML: "),
+        ("350.5", '"dear"', "price must be a number from 0 on with at most two places"),
+        ("350.5", "nan", "price must be a number from 0 on with at most two places"),
+        ("350.5", "-1", "price must be a number from 0 on with at most two places"),
+        ("350.5", "1e300", "price must be a number from 0 on with at most two places"),
+        ("use_up_days = 30", "use_up_days = 0", "use_up_days must be a whole number from 1 on"),
+    ],
+)
+def test_a_wrong_file_is_told_what_is_wrong(company: Company, before: str, after: str, problem: str | None) -> None:
+    text = shown(company) + PRODUCT
+    assert before in text
+    result = apply(company, text.replace(before, after, 1))
+    assert result.code == (2 if problem else 0)
+    assert (problem or "") in result.err
+    if problem and "TOML" in problem:
+        assert "(at line " in result.err
+    assert result.err.count("\n") <= 2
+
+
+def test_a_file_that_is_none(company: Company) -> None:
+    assert "no such file" in company.crmcli("process", "apply", str(company.folder / "nothing.toml")).err
+    path = company.folder / "latin.toml"
+    path.write_bytes(b"a = '\xe9'")
+    assert "has to be UTF-8" in company.crmcli("process", "apply", str(path)).err
