@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 from itertools import islice
@@ -25,6 +26,7 @@ COMMANDS = {
     "init": ("init", "create a store, its admin's identity and a recovery key"),
     "demo": ("demo", "make a company with a year of history, and report on it"),
     "add-client": ("add_client", "record somebody who showed interest"),
+    "add-deal": ("add_deal", "open another deal for a client you know"),
     "log-call": ("log_call", "record a call, what was said and what was promised"),
     "log-activity": ("log_activity", "record a meeting, e-mail, message, visit or web request"),
     "log-sale": ("log_sale", "record a sale or a refund"),
@@ -226,7 +228,10 @@ def _usage(error: typer.TyperException) -> CrmError:
     context = getattr(error, "ctx", None)
     line = " ".join(text.split()).rstrip(".")
     path = getattr(context, "command_path", "crmcli")
-    return InputError(line[:1].lower() + line[1:], f"{path} --help shows how")
+    hint = f"{path} --help shows how"
+    if re.match(r"No such option: -[0-9]", line):
+        hint = "write -- before a negative number"
+    return InputError(line[:1].lower() + line[1:], hint)
 
 
 def _tell(error: CrmError, output: Output) -> int:

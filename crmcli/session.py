@@ -281,10 +281,11 @@ class Session:
         """Return the instant whose state is asked for: now, that time, or the end of that day."""
         if text is None:
             return self.now
-        from crmcli.model.dates import day_end, local_day
+        from crmcli.model.dates import day_end, echo_moment, local_day, parse_moment
 
-        moment = self.moment(view, text, "as of", past=True)
         zone = view.settings.zone
+        moment = parse_moment(text, now=self.now, zone=zone, past=True)
+        self.say(f"as of: {'' if moment.has_time else 'the end of '}{echo_moment(moment, zone)}")
         return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone)
 
     def say(self, text: str) -> None:

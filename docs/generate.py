@@ -38,7 +38,11 @@ CODES: dict[str, dict[int, str]] = {
         3: "nobody has that phone, and there is no `--new`",
         4: "several clients fit",
     },
-    "log-activity": {2: "a promise without a date, or a time in the future", 3: "no such client", 4: "several clients fit"},
+    "log-activity": {
+        2: "a promise without a date, or a time in the future",
+        3: "no such client",
+        4: "several clients fit",
+    },
     "log-sale": {
         2: "no sum, or no item of the form NAME:QTY:PRICE",
         3: "no such client, sale or deal",
@@ -57,10 +61,19 @@ CODES: dict[str, dict[int, str]] = {
     "report funnel": {2: "no such period or pipeline"},
     "report summary": {2: "no such period"},
     "import": {2: "a row is rejected; nothing was saved", 15: "the role may not write"},
-    "process apply": {2: "the file is not a process", 5: "open deals stand at a stage that it leaves out", 15: "no admin"},
+    "process apply": {
+        2: "the file is not a process",
+        5: "open deals stand at a stage that it leaves out",
+        15: "no admin",
+    },
     "verify": {13: "something is damaged; each file is named"},
     "doctor": {6: "a check needs attention"},
 }
+
+_BEGINNING = (
+    "`crmcli COMMAND --help` says the same. Exit codes that are not listed here are those of "
+    "[all commands](exit-codes.md). Keys and ids in the examples will be other ones for you."
+)
 
 
 def pages() -> dict[Path, str]:
@@ -97,7 +110,11 @@ def _table(table: Table) -> Iterator[str]:
     for field in table.schema:
         marks = {"key": field.name == table.key, "time": field.name == table.time, "listed": field.name in table.values}
         said = ", ".join(mark for mark, is_set in marks.items() if is_set)
-        yield f"| `{field.name}` | {str(field.type).replace('<item: ', '<')} | {_parquet(field.type)} | {said} |"
+        yield f"| `{field.name}` | `{_arrow(field.type)}` | {_parquet(field.type)} | {said} |"
+
+
+def _arrow(kind: Any) -> str:
+    return str(kind).replace("item: ", "").replace("element: ", "")
 
 
 def _parquet(kind: Any) -> str:
@@ -141,9 +158,9 @@ def commands() -> str:
     root = typer.main.get_command(cli.app)
     context = typer.Context(root, info_name="crmcli")
     parts = [
-        "# Commands\n\n<!-- This page is generated: python -m docs.generate -->\n\n"
-        "`crmcli COMMAND --help` says the same. Exit codes that are not listed here are those of [all commands]"
-        "(exit-codes.md). Ids in the examples are short; yours will differ.",
+        "# Commands",
+        "<!-- This page is generated: python -m docs.generate -->",
+        _BEGINNING,
         "## Global options\n\nThey may stand anywhere on the command line.\n\n"
         + _options([p for p in root.params if p.name in ("store", "identity", "op_id", "version")]),
     ]
@@ -165,7 +182,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
     yield f"```text\ncrmcli {name} {' '.join(command.collect_usage_pieces(context))}\n```"
     arguments = [param for param in command.params if param.param_type_name == "argument"]
     if arguments:
-        lines = (f"| `{param.make_metavar(context)}` | {_help(param)} |" for param in arguments)
+        lines = (f"| `{param.make_metavar(context).partition(':')[0]}` | {_help(param)} |" for param in arguments)
         yield "\n".join(["| argument | |", "|---|---|", *lines])
     options = [param for param in command.params if param.param_type_name == "option"]
     if options:
@@ -178,19 +195,25 @@ def _command(name: str, command: Any) -> Iterator[str]:
 
 
 def _options(options: list[Any]) -> str:
+    context = typer.Context(typer.main.get_command(cli.app))
     lines = []
     for param in options:
-        context = typer.Context(typer.main.get_command(cli.app))
-        value = "" if param.is_flag else f" {param.make_metavar(context)}"
-        default = param.default
-        shown = f"; {default} if left out" if isinstance(default, (str, int)) and not param.is_flag else ""
-        needed = "; required" if param.required else ""
-        lines.append(f"| `{', '.join(param.opts)}{value}` | {_help(param)}{shown}{needed} |".replace("[table|", "[table\\|"))
+        is_listed = hasattr(param.type, "choices")
+        value = "" if param.is_flag else " VALUE" if is_listed else f" {param.make_metavar(context)}"
+        lines.append(f"| `{', '.join(param.opts)}{value}` | {_help(param)} |")
     return "\n".join(["| option | |", "|---|---|", *lines])
 
 
 def _help(param: Any) -> str:
-    return (param.help or "").split("  [")[0].replace("|", "\\|")
+    """Return what the help says of a parameter, with its values, its default and whether it is needed."""
+    said = [(param.help or "").replace("|", "\\|")]
+    if hasattr(param.type, "choices"):
+        said.append(", ".join(f"`{choice}`" for choice in param.type.choices))
+    if param.param_type_name == "option" and isinstance(param.default, (str, int)) and not param.is_flag:
+        said.append(f"`{param.default}` if left out")
+    if param.param_type_name == "option" and param.required:
+        said.append("required")
+    return "; ".join(said)
 
 
 def _paragraphs(text: str) -> str:

@@ -19,11 +19,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmcli.errors import InputError
+from crmcli.errors import InputError, NotPermittedError, OvertakenError
+from crmcli.formats.numbers import parse_amount
 from crmcli.model.emails import normalise_email
-from crmcli.model.importing import _email
+from crmcli.model.importing import Cells, _email
 from crmcli.model.moves import moves
-from tests.storage.company import Company, Result, make_company, problems
+from crmcli.storage.importing import Terms, arrow, import_of
+from crmcli.storage.tables import TABLES
+from tests.storage.company import NOW, Company, Result, make_company, problems
 
 ROOT = Path(__file__).parents[1]
 SAMPLE_DATA = ROOT.parent / "shared" / "data"
@@ -93,7 +96,7 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def some_sales(count: int, clients: int = 200) -> str:
     """A file of sales as shops have them: some of 0, some refunds, several a day, and some quite equal."""
-    chance = random.Random(7)  # noqa: S311 - the same file each time
+    chance = random.Random(7)
     rows = []
     for _ in range(count):
         day = f"2025-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
@@ -292,6 +295,14 @@ def test_a_family_of_three_shares_a_phone(company: Company) -> None:
     assert counts(put(company, "clients", text, *options)) == (0, 0, 3)
     result = put(company, "clients", "name,phone\nD,89160000001\n")
     assert "line 2: several clients fit\n" in result.err
+
+
+def test_a_phone_known_before_and_new_in_the_file_is_two_clients(company: Company) -> None:
+    options = map_file(company, 'namespace = "x"\n')
+    header = "name,phone,external_id\n"
+    assert counts(put(company, "clients", header + "A,89160000001,1\n", *options)) == (1, 0, 0)
+    result = put(company, "clients", header + "B,89160000001,2\nC,89160000001,\n", *options)
+    assert "line 3: several clients fit\n" in result.err
 
 
 @given(st.emails() | st.text(st.sampled_from("aB.@-+é é,"), max_size=12))
@@ -574,12 +585,30 @@ def test_a_manager_imports_into_the_own_book(company: Company) -> None:
 
 def test_two_imports_at_once_double_nothing(company: Company) -> None:
     path = company.folder / "file.csv"
-    path.write_text(some_sales(2000), encoding="utf-8")
+    path.write_text(some_sales(20_000), encoding="utf-8")
     both = [company.start("import", "sales", str(path)) for _ in range(2)]
     ends = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], ends
-    assert len(table(company, "sales")) == 2000
+    assert len(table(company, "sales")) == 20_000
     assert len(table(company, "clients")) == len(set(names(company).values()))
+
+
+def test_an_import_that_another_overtook_is_not_saved(company: Company) -> None:
+    session = company.session()
+    row = {"client": "a", "sold_at": "2025-01-01", "amount": "5"}
+    with pytest.raises(OvertakenError), session.writing() as draft:
+        cells = Cells(draft.settings, draft.process, {}, NOW, parse_amount)
+        taking = import_of("sales", draft, session.acting(draft), cells, Terms(tuple(row)))
+        assert taking.run([(2, row, None)]).rows["new"] == 1
+        taking.put()
+        assert counts(put(company, "sales", "client,sold_at,amount\na,2025-01-01,5\n")) == (1, 0, 0)
+    assert len(table(company, "sales")) == len(table(company, "clients")) == 1
+
+
+def test_nobody_puts_rows_where_they_may_not(company: Company) -> None:
+    session = company.session("manager")
+    with session.writing() as draft, pytest.raises(NotPermittedError):
+        draft.put_rows(company.company_book(), TABLES["staff"], "insert", arrow("staff", [(1, "Eve")]))
 
 
 # How large and how true to real files.

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crmcli.errors import OvertakenError
 from crmcli.formats.toml_text import toml_text
 from crmcli.model.process import DEFAULT, Process
+from crmcli.storage.processing import apply_process
 from tests.storage.company import Company, Result, make_company
 
 
@@ -98,6 +100,15 @@ def test_a_stage_with_open_deals_stays(company: Company) -> None:
     for name in ("Anna", "Boris"):
         assert company.crmcli("advance-stage", name, "--lost", "price").code == 0
     assert apply(company, without).code == 0
+
+
+def test_a_deal_opened_meanwhile_is_seen(company: Company) -> None:
+    session = company.session()
+    process = Process.from_plain(tomllib.loads(shown(company).replace('id = "call"', 'id = "greeting"')))
+    with pytest.raises(OvertakenError), session.writing() as draft:
+        assert apply_process(draft, session.acting(draft), process) == 2
+        assert company.crmcli("add-client", "Anna").code == 0
+    assert company.view().newest("process").version == 1
 
 
 def test_only_an_admin_applies(company: Company) -> None:

@@ -52,7 +52,7 @@ def advance_stage(
                 store.of_client("reminders", known.client_id),
             )
         else:
-            records = move(acting, store.process, current, to)
+            records = move(acting, store.process, current, to, store.of_client("reminders", known.client_id))
         records += acting.note(known.client_id, current.deal_id, "note", note)
         store.put(*records)
     show_records(crm, records, form)

@@ -19,4 +19,6 @@ def doctor(ctx: typer.Context, form: Form = "table") -> None:
     crm.output.rows(("check", "state", "found"), rows, form=form, limit=0)
     needing = [finding for finding in findings if not finding.ok]
     if needing:
-        raise AttentionError(f"{len(needing)} of {len(findings)} checks need attention", needing[0].found)
+        raise AttentionError(
+            f"{len(needing)} of {len(findings)} checks need attention", f"{needing[0].check}: {needing[0].found}"
+        )

@@ -11,7 +11,7 @@ from crmcli.commands.showing import show_records
 from crmcli.model.closing import win_with_sale
 from crmcli.model.records import Record
 from crmcli.model.reminding import remind
-from crmcli.model.selling import refund, sell
+from crmcli.model.selling import refund, sell, total_of
 from crmcli.storage.finding import deal_named, open_deals, sale_named
 
 
@@ -35,17 +35,14 @@ def log_sale(
     with crm.writing() as store:
         acting = crm.acting(store, when)
         known = store.client(client)
-        sold = amount(total)
+        sold, lines = amount(total), [item(text) for text in items or ()]
         if refund_of is not None:
-            original = sale_named(store, known, refund_of)
-            records: list[Record] = [refund(acting, original, sold, store.of_client("sales", known.client_id))]
+            before = store.of_client("sales", known.client_id)
+            records: list[Record] = [refund(acting, sale_named(store, known, refund_of), sold, before)]
+        elif deal is not None:
+            records = win_with_sale(acting, deal_named(store, known, deal), sold, lines, store.products)
         else:
-            lines = [item(text) for text in items or ()]
-            records = (
-                sell(acting, known.client_id, sold, lines, store.products)
-                if deal is None
-                else win_with_sale(acting, deal_named(store, known, deal), sold, lines, store.products)
-            )
+            records = sell(acting, known.client_id, sold, lines, store.products)
         _, next_at = crm.day(store, next_on, "next purchase")
         if next_at is not None:
             reminders = store.of_client("reminders", known.client_id)
@@ -54,4 +51,6 @@ def log_sale(
         store.put(*records)
     show_records(crm, records, form)
     if left_open:
-        crm.say(f"the client has {len(left_open)} open deal(s): --deal ID links the sale and wins the deal")
+        crm.say("the sale is linked to no deal, and one is open: if it was that deal, void the sale and use --deal ID")
+    if lines and total_of(lines) != sold:
+        crm.say(f"the items come to {total_of(lines)}, not to the amount: a discount, or a slip")

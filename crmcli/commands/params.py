@@ -29,7 +29,10 @@ DealId = Annotated[str | None, typer.Option("--deal", metavar="ID", help="the de
 
 def amount(text: str) -> Decimal:
     """Return the sum of money in an argument. Raises: InputError."""
-    return parse_amount(text)
+    try:
+        return parse_amount(text)
+    except InputError as error:
+        raise InputError(error.message, "write it like 1234.50 or 1 234,50") from error
 
 
 def minutes(text: str) -> Decimal:

@@ -33,6 +33,7 @@ def show_funnel(
     counts = funnel_counts(store, pipeline, _bounds(store, period), as_of, by)
     groups = [(name, list(rows)) for name, rows in groupby(counts, key=lambda count: count.grouping)]
     names = group_names(store, by, [name for name, _ in groups]) if by else {}
+    groups.sort(key=lambda group: (group[0] is None, names.get(group[0], "").casefold()))
     rows: list[tuple[Any, ...]] = []
     remarks: dict[int, str] = {}
     for name, counted in groups or [(None, _nothing(pipeline))]:
@@ -44,7 +45,7 @@ def show_funnel(
     crm.output.rows(columns, rows, form=form, limit=0, mark=remarks if form == "table" else None)
     if form == "table":
         still_open = sum(count.open for count in counts)
-        crm.output.note(f"{still_open} deals are still open and may yet go on or be lost")
+        crm.output.note(f"still open, and may yet go on or be lost: {still_open}")
 
 
 def _nothing(pipeline: Pipeline) -> list[reports.StageCount]:
@@ -85,6 +86,8 @@ def show_summary(crm: Session, store: View, period: Period | None, as_of: dateti
         figures = {name: reports.without_small_rates(counted) for name, counted in figures.items()}
     rows = reports.summary(figures["value"], figures.get("previous"))
     crm.output.rows(reports.SUMMARY, rows, form=form, limit=0)
+    if form == "table" and any(row[0].endswith("_pct") and row[1] is None for row in rows):
+        crm.output.note("a rate of fewer than 10 deals is not shown")
 
 
 def _bounds(store: View, period: Period | None) -> tuple[datetime, datetime] | None:

@@ -30,7 +30,8 @@ def verify(ctx: typer.Context) -> None:
             ("problems", len(findings.problems)),
         ]
     )
-    for problem in findings.problems:
-        crm.output.note(problem)
     if findings.problems:
-        raise DamagedError(f"the store is damaged: {findings.problems[0]}", "restore what is named from a backup")
+        first, *others = findings.problems
+        for problem in others:
+            crm.output.note(problem)
+        raise DamagedError(f"the store is damaged: {first}", "restore what is named from a backup")

@@ -27,3 +27,5 @@ def void(
         voided = void_rule(found, store.of_client("sales", found.client_id))
         store.put(voided)
     show_records(crm, [voided], form)
+    if getattr(voided, "amount", 0) and voided.deal_id is not None:
+        crm.say("the deal that the sale belongs to stays as it is")

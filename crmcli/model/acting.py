@@ -30,7 +30,10 @@ class Acting:
         if at is None:
             return self
         if at > self.now:
-            raise InputError("--when is in the future", "what is still to come is a promise: --promise TEXT --due DATE")
+            raise InputError(
+                "--when is in the future",
+                "what is still to come is a reminder, made by --due, --buy-by, --next or --return",
+            )
         return replace(self, at=at)
 
     def note(self, client_id: int, about_id: int, field: str, text: str | None) -> list[Note]:

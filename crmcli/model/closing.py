@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmcli.model import pipeline
-from crmcli.model.reminding import remind
+from crmcli.model.records import LOST
+from crmcli.model.reminding import remind, settle
 from crmcli.model.selling import Item, sell
 
 if TYPE_CHECKING:
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from crmcli.model.records import Deal, Product, Record, Reminder
 
 
-def move(acting: Acting, process: Process, deal: Deal, to: str | None) -> list[Record]:
-    """Return the deal at its next stage or at `to`, and the entry in its history."""
-    return list(pipeline.advance(acting, process.pipeline(deal.pipeline), deal, to))
+def move(acting: Acting, process: Process, deal: Deal, to: str | None, known: Iterable[Reminder] = ()) -> list[Record]:
+    """Return the deal at its next stage or at `to`, and the entry in its history.
+
+    `known` are the client's reminders: one to come back to a lost deal is done when the deal is reopened.
+    """
+    moved = pipeline.advance(acting, process.pipeline(deal.pipeline), deal, to)
+    return [*moved, *(settle(acting, "return", known) if deal.status == LOST else ())]
 
 
 def win_with_sale(

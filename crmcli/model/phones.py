@@ -24,7 +24,8 @@ _PUNCTUATION = (
 _BARE = dict.fromkeys(map(ord, _PUNCTUATION)) | {0xFF0B: "+"}
 
 # Every number of Russia has ten figures, the first of them 3, 4, 8 or 9; 8 and 7 are the two ways to begin one at home.
-_RUSSIAN = re.compile(r"(?:\+7|[78])?([3489][0-9]{9})").fullmatch
+# What begins with 810 is a call abroad.
+_RUSSIAN = re.compile(r"(?!810)(?:\+7|[78])?([3489][0-9]{9})").fullmatch
 _EXTENSION = r"(?<=[0-9). ,;])[ ,;.(]*(?:доб(?:авочный)?|вн(?:утр)?|ext(?:n|ension)?|[xх#])[ .:=#]*[0-9]{1,6}[ .)]*$"
 _LABEL = r"^(?:tel|тел)[ .:]*"
 

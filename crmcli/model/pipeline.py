@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from crmcli.model.process import Pipeline
 
 
-def open_deal(acting: Acting, pipeline: Pipeline, client: Client) -> tuple[Deal, StageChange]:
-    """Return a new deal at the first stage, and its first entry in the history."""
+def open_deal(
+    acting: Acting, pipeline: Pipeline, client: Client, amount: Decimal | None = None
+) -> tuple[Deal, StageChange]:
+    """Return a new deal at the first stage, with the sum expected, and its first entry in the history."""
     first = pipeline.stages[0].id
     deal = Deal(
         acting.new_id(),
@@ -27,6 +29,7 @@ def open_deal(acting: Acting, pipeline: Pipeline, client: Client) -> tuple[Deal,
         first,
         opened_at=acting.at,
         entered_at=acting.at,
+        amount=amount,
     )
     return deal, _change(acting, deal, None, first, "open")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crmcli.model.records import OPEN, Record, Reminder
+from crmcli.model.records import DONE, OPEN, Record, Reminder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,15 @@ CAUSES = (
 )
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
 _MANY = ("manual", "promise")
+
+
+def settle(acting: Acting, cause: str, known: Iterable[Reminder]) -> list[Record]:
+    """Return the open reminders of a cause as done, for what they were to bring about has happened."""
+    return [
+        replace(reminder, status=DONE, done_at=acting.at)
+        for reminder in known
+        if reminder.status == OPEN and reminder.cause == cause
+    ]
 
 
 def remind(

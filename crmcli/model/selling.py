@@ -27,6 +27,15 @@ class Item:
     price: Decimal
 
 
+def total_of(items: Iterable[Item]) -> Decimal:
+    """Return what lines come to, each rounded to a cent."""
+    return sum((_cost(item) for item in items), Decimal(0))
+
+
+def _cost(item: Item) -> Decimal:
+    return (item.quantity * item.price).quantize(CENT)
+
+
 def sell(
     acting: Acting,
     client_id: int,
@@ -46,8 +55,7 @@ def sell(
     records: list[Record] = [sale]
     for item in items:
         product_id = by_name.get(item.name.casefold())
-        cost = (item.quantity * item.price).quantize(CENT)
-        line = SaleLine(acting.new_id(), sale.sale_id, client_id, product_id, item.quantity, item.price, cost)
+        line = SaleLine(acting.new_id(), sale.sale_id, client_id, product_id, item.quantity, item.price, _cost(item))
         records.append(line)
         if product_id is None:
             records += acting.note(client_id, line.line_id, "item", item.name)

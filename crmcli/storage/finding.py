@@ -71,7 +71,7 @@ def deal_to_move(view: View, client: Client, named: str | None, *, reopening: bo
         raise ConflictError(f"the client has {len(open_ones)} open deals", f"name one with --deal: {listed}")
     lost = [deal for deal in deals if deal.status == LOST and deal.closed_at is not None] if reopening else []
     if not open_ones and not lost:
-        raise NotFoundError("the client has no open deal", "--to STAGE reopens a lost one")
+        raise NotFoundError("the client has no open deal", "crmcli add-deal opens one; --to STAGE reopens a lost one")
     return open_ones[0] if open_ones else max(lost, key=lambda deal: (deal.closed_at is not None, deal.closed_at))
 
 

@@ -47,8 +47,8 @@ def story(view: View, client: Client) -> list[tuple[Any, ...]]:
         for note in notes
         if note.about_id in about_client and note.field != "external_id"
     ]
-    dated = sorted((row for row in rows if row[0] is not None), key=lambda row: row[0], reverse=True)
-    return dated + [row for row in rows if row[0] is None]
+    dated = sorted((row for row in rows if row[0] is not None), key=lambda row: row[0])
+    return dated[::-1] + [row for row in rows if row[0] is None]
 
 
 def open_reminders(view: View, client: Client) -> list[tuple[Any, ...]]:

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crmcli.errors import InputError
 from crmcli.model.acting import clean_name
@@ -14,6 +13,7 @@ from crmcli.model.emails import normalise_email
 from crmcli.model.ids import decode_id
 from crmcli.model.importing import external_key, tax_number
 from crmcli.model.phones import looks_like_phone, normalise_phone
+from crmcli.storage import kernels as pc
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ SEVERAL = 0
 
 def cells_of(rows: pa.Table) -> list[Cells]:
     """Return rows as tuples of cells; instants are microseconds."""
-    columns = [column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in rows.columns]
+    kinds = [(field.name, pa.int64() if pa.types.is_timestamp(field.type) else field.type) for field in rows.schema]
+    columns = pc.cast(rows, pa.schema(kinds)).columns
     return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
 
@@ -43,7 +44,7 @@ def stored(reader: Reader, table: str, where: tuple[str, list[int]] | None = Non
 def texts(reader: Reader, *fields: str) -> Iterator[tuple[int, str, str]]:
     """Yield (record, field, text) of the notes that hold one of the fields, oldest first."""
     notes = reader.merged("notes", ["about_id", "field", "text", "noted_at"])
-    notes = notes.filter(pc.is_in(notes.column("field"), pa.array(fields))).sort_by("noted_at")
+    notes = pc.sorted_by(pc.filtered(notes, pc.is_in(notes.column("field"), pa.array(fields))), "noted_at")
     yield from zip(*(notes.column(name).to_pylist() for name in ("about_id", "field", "text")), strict=True)
 
 
@@ -105,13 +106,13 @@ class Clients:
 
     def _listed(self, column: str) -> Iterator[tuple[str, int]]:
         for batch in self._reader.merged("contacts", ["client_id", column]).to_batches():
-            owners = batch.column(0).take(pc.list_parent_indices(batch.column(1)))
+            owners = pc.taken(batch.column(0), pc.list_parent_indices(batch.column(1)))
             yield from zip(pc.list_flatten(batch.column(1)).to_pylist(), owners.to_pylist(), strict=True)
 
     def _single(self, column: str) -> Iterator[tuple[str, int]]:
         rows = self._reader.merged("contacts", ["client_id", column])
-        rows = rows.filter(pc.is_valid(rows.column(1)))
-        yield from zip(rows.column(1).to_pylist(), rows.column(0).to_pylist(), strict=True)
+        cells = zip(rows.column(1).to_pylist(), rows.column(0).to_pylist(), strict=True)
+        yield from ((text, number) for text, number in cells if text is not None)
 
     def book(self, client_id: int) -> str:
         """Return the book that a client's records belong to."""

@@ -10,15 +10,15 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any
 
+from crmcli import __version__
 from crmcli.errors import DamagedError
-from crmcli.storage import files
+from crmcli.storage import files, upgrade
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
 _LIMIT = 1 << 28
-_FORMAT = 1
 
 
 class Memory:
@@ -38,7 +38,7 @@ class Memory:
     def load(self) -> dict[str, Any] | None:
         """Return the state saved last, if it is genuine, and take up the list of checked files."""
         document = self._read(self._cache, "cache")
-        if document is None or document.get("format") != _FORMAT:
+        if document is None or document.get("program") != _program():
             return None
         self.checked = document["checked"]
         state: dict[str, Any] = document["state"]
@@ -48,7 +48,7 @@ class Memory:
         """Keep a state that was verified, and which files were."""
         live = {row[0] for row in state["live"]}
         self.checked = {file_id: seen for file_id, seen in self.checked.items() if file_id in live}
-        self._write(self._cache, "cache", {"format": _FORMAT, "state": state, "checked": self.checked})
+        self._write(self._cache, "cache", {"program": _program(), "state": state, "checked": self.checked})
         self.changed = False
 
     def pin(self) -> tuple[int, str] | None:
@@ -98,6 +98,11 @@ class Memory:
 
     def _tag(self, kind: str, content: bytes) -> bytes:
         return hmac.digest(self._key, kind.encode() + b"\n" + content, hashlib.sha256).hex().encode()
+
+
+def _program() -> list[str | int]:
+    """Return which program remembers: another version, or schema, checks everything anew."""
+    return [__version__, upgrade.SCHEMA]
 
 
 def _fingerprint(status: os.stat_result) -> list[int]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from crmcli.storage.tables import Table
 
+_EXTRA = {SEQ: pa.field(SEQ, pa.int64()), DELETED: pa.field(DELETED, pa.bool_())}
 BULK = 1000
 ROW_GROUP = 1 << 16
 
@@ -51,18 +52,18 @@ def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
     return content
 
 
-def file_schema(table: Table, kind: str, names: Sequence[str], *, name: str, whole: bool) -> pa.Schema:
-    """Return the schema that a file of that kind and those columns must have; `whole`: it lacks none of them.
-
-    Raises: DamagedError naming `name`.
-    """
-    extra = [pa.field(SEQ, pa.int64()), pa.field(DELETED, pa.bool_())]
-    own = [table.schema.field(table.key)] if kind == "delete" else list(table.schema)
-    known = {field.name: field for field in (*own, *extra)}
-    needed = {field.name for field in (own if kind != "history" else (*own, *extra))} if whole else set()
-    if not needed <= set(names) <= set(known) or len(set(names)) != len(names):
+def check_columns(table: Table, kind: str, columns: Sequence[str], *, name: str) -> None:
+    """Raise DamagedError naming `name` unless a file of that kind has the columns it must have, and no other."""
+    own = [table.key] if kind == "delete" else table.schema.names
+    extra = [SEQ, DELETED]
+    needed = {*own, *extra} if kind == "history" else set(own)
+    if not needed <= set(columns) <= {*own, *extra} or len(set(columns)) != len(columns):
         raise unreadable(name)
-    return pa.schema([known[column] for column in names])
+
+
+def field_of(table: Table, column: str) -> pa.Field:
+    """Return the field of a column that a file of the table may have. Raises: KeyError."""
+    return _EXTRA.get(column) or table.schema.field(column)
 
 
 def open_file(

@@ -75,18 +75,19 @@ class Reader:
         """Return columns of one file (all if None) with `_seq`, the commit that each row came with."""
         table, name = TABLES[entry.table], file_path(entry.file_id)
         file = self.open(entry)
-        present = file.schema_arrow.names
-        schema = parquet.file_schema(table, entry.kind, present, name=name, whole=entry.schema == upgrade.SCHEMA)
-        wanted = present
-        if columns is not None and entry.schema == upgrade.SCHEMA:
-            wanted = [column for column in present if column in columns or column in (SEQ, DELETED)]
+        wanted = file.schema_arrow.names
+        is_older = entry.schema != upgrade.SCHEMA
+        if not is_older:
+            parquet.check_columns(table, entry.kind, wanted, name=name)
+            wanted = [c for c in wanted if columns is None or c in columns or c in (SEQ, DELETED)]
         rows = parquet.read(file, wanted, name=name, rows=entry.rows, where=where)
+        if is_older and entry.kind != "delete":
+            rows = upgrade.upgrade(table, rows, entry.schema)
+            parquet.check_columns(table, entry.kind, rows.column_names, name=name)
         try:
-            rows = pc.cast(rows.select(wanted), pa.schema([schema.field(column) for column in wanted]))
-        except (pa.ArrowException, ValueError) as error:
+            rows = pc.cast(rows, pa.schema([parquet.field_of(table, column) for column in rows.column_names]))
+        except (pa.ArrowException, ValueError, KeyError) as error:
             raise parquet.unreadable(name) from error
-        if entry.kind != "delete":
-            rows = upgrade.upgrade(table, rows, entry.schema) if entry.schema != upgrade.SCHEMA else rows
         if SEQ not in rows.column_names:
             rows = rows.append_column(SEQ, pa.repeat(pa.scalar(entry.seq, pa.int64()), rows.num_rows))
         return _filter(rows, where)

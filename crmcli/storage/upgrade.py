@@ -20,19 +20,17 @@ Step: TypeAlias = "Callable[[str, pa.Table], pa.Table]"
 STEPS: Mapping[int, Step] = {}
 
 
-def check_schema(schema: object, newest: int = SCHEMA) -> None:
+def check_schema(schema: object) -> None:
     """Raise NoStoreError for a schema of a later program."""
-    if isinstance(schema, int) and schema > newest:
+    if isinstance(schema, int) and schema > SCHEMA:
         raise NoStoreError("the store was written by a newer crmcli", "upgrade the program")
 
 
-def upgrade(
-    table: Table, rows: pa.Table, schema: int, newest: int = SCHEMA, steps: Mapping[int, Step] = STEPS
-) -> pa.Table:
-    """Return rows written under `schema` as rows under `newest`, missing columns filled with nulls."""
-    for version in range(schema, newest):
-        if version in steps:
-            rows = steps[version](table.name, rows)
+def upgrade(table: Table, rows: pa.Table, schema: int) -> pa.Table:
+    """Return all rows and columns of a file written under `schema` as today's, missing columns filled with nulls."""
+    for version in range(schema, SCHEMA):
+        if version in STEPS:
+            rows = STEPS[version](table.name, rows)
     for field in table.schema:
         if field.name not in rows.column_names:
             rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))

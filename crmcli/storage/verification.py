@@ -49,18 +49,19 @@ def verify(store: Store, findings: Findings) -> Iterator[None]:
     A damaged log ends it; damaged files are all named.
     """
     state = State(store.genesis, store.identity.member)
-    compactions: list[tuple[Commit, list[FileEntry]]] = []
+    known: dict[str, FileEntry] = {}
+    compactions: list[tuple[Commit, list[FileEntry], bool]] = []
     with files.mapped("read the log"):
         for _, raw in log.read_from(store.root / "log", 1):
-            before = state.live
-            state.live = dict(before)
             try:
                 commit = state.apply(raw)
             except DamagedError as error:
                 findings.problems.append(error.message)
                 return
+            known.update((entry.file_id, entry) for entry in commit.add)
             if commit.type == "compact":
-                compactions.append((commit, [before[file_id] for file_id in commit.drop]))
+                inputs = [known[file_id] for file_id in commit.drop]
+                compactions.append((commit, inputs, _was_whole(state, commit, inputs)))
             findings.commits += 1
     yield
     reader = Reader(store.root, state, Keyring(store.identity, state), _NothingKnown())
@@ -70,8 +71,8 @@ def verify(store: Store, findings: Findings) -> Iterator[None]:
         except CrmError as error:
             findings.problems.append(error.message)
         yield
-    for commit, inputs in compactions:
-        _check_compaction(reader, commit, inputs, findings)
+    for commit, inputs, whole in compactions:
+        _check_compaction(reader, commit, inputs, findings, whole=whole)
         yield
 
 
@@ -92,15 +93,27 @@ def _check_file(reader: Reader, entry: FileEntry, findings: Findings) -> None:
         raise DamagedError(f"{file_path(entry.file_id)} holds a row twice or without a key")
 
 
-def _check_compaction(reader: Reader, commit: Commit, inputs: list[FileEntry], findings: Findings) -> None:
+def _was_whole(state: State, commit: Commit, inputs: list[FileEntry]) -> bool:
+    """Say whether a compaction left no file with older rows beside it, so that nothing need be hidden any more."""
+    newest = max(entry.seq for entry in inputs)
+    made = {entry.file_id for entry in commit.add}
+    older = (
+        entry.file_id
+        for entry in state.entries(inputs[0].table)
+        if entry.book == inputs[0].book and entry.kind != "history" and entry.seq <= newest
+    )
+    return made.issuperset(older) and not any(entry.kind in ("upsert", "delete") for entry in commit.add)
+
+
+def _check_compaction(
+    reader: Reader, commit: Commit, inputs: list[FileEntry], findings: Findings, *, whole: bool
+) -> None:
     """Recompute a compaction while its inputs and outputs still lie there and can be opened."""
     everything = [*inputs, *commit.add]
     if not all(reader.keyring.opens(e) and reader.path(e.file_id).exists() for e in everything):
         return
     table = TABLES[inputs[0].table]
     try:
-        # Whether a compaction was whole shows in what it left: no row that could hide an older one.
-        whole = not any(entry.kind in ("upsert", "delete") for entry in commit.add)
         expected = upkeep.merge(reader, table, inputs, whole=whole)
         for kind, rows in expected.items():
             order = (table.key, SEQ)

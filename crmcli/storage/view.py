@@ -166,7 +166,8 @@ class View:
         found = lookup.ids_with_prefix(self.reader, table, prefix) if len(prefix) >= SHORTEST else []
         noun = table.removesuffix("s").replace("activitie", "activity").replace("_", " ")
         if not found:
-            raise NotFoundError(f"no such {noun} among yours", f"an id has at least {SHORTEST} characters")
+            hint = f"an id has at least {SHORTEST} characters" if len(prefix) < SHORTEST else None
+            raise NotFoundError(f"no such {noun} among yours", hint)
         if len(found) > 1:
             raise ConflictError(f"{len(found)} ids begin like that", "give more of it")
         return self.records(table, TABLES[table].key, found)[0]
@@ -178,7 +179,9 @@ class View:
         for staff_id, known in self.staff.items():
             if known.casefold() == name.strip().casefold():
                 return staff_id
-        raise NotFoundError("there is nobody of that name on the staff", ", ".join(sorted(self.staff.values())[:12]))
+        raise NotFoundError(
+            "there is nobody of that name on the staff", "there is " + ", ".join(sorted(self.staff.values())[:12])
+        )
 
     def listed_value(self, name: str, word: str | None) -> str | None:
         """Return the word of a filter as records hold it. Raises: InputError if the company's list lacks it."""

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from crmcli.errors import CrmError, DamagedError, OutcomeUnknownError, OvertakenError, RepeatedError
-from crmcli.storage import files, log, parquet
+from crmcli.storage import files, log, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.log import Commit, FileEntry
 from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES, Table, stamp
-from crmcli.storage.upgrade import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,8 +67,8 @@ def commit(store: Store, pending: Pending, base: int, op_id: str, at: datetime) 
                     author=store.identity.member,
                     at=max(stamp(at), store.state.at),
                     type=pending.type,
-                    schema=SCHEMA,
-                    add=tuple(replace(entry, seq=store.state.seq + 1, schema=SCHEMA) for entry in entries),
+                    schema=upgrade.SCHEMA,
+                    add=tuple(replace(entry, seq=store.state.seq + 1, schema=upgrade.SCHEMA) for entry in entries),
                     drop=tuple(pending.drop),
                     body=pending.body,
                 )

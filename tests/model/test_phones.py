@@ -54,6 +54,7 @@ ANY_FIGURES = st.from_regex(r"\+?[0-9]{2,16}", fullmatch=True, alphabet=st.chara
 @example(raw="7 7012345678")
 @example(raw="72001234567")
 @example(raw="8001234567")
+@example(raw="8101000000")
 def test_russian_numbers_are_what_the_library_says(raw: str) -> None:
     assert ours(raw, "RU") == by_library(raw, "RU")
 

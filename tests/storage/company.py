@@ -28,10 +28,10 @@ from crmcli.storage import log, view, writing
 from crmcli.storage.genesis import b64, member_json
 from crmcli.storage.identity import Identity, load_identity, new_member_id, save_identity
 from crmcli.storage.keyring import new_epoch, wrap_context
-from crmcli.storage.keys import random_bytes
+from crmcli.storage.keys import SEED_SIZE, KeyPair, random_bytes
 from crmcli.storage.log import Commit, FileEntry
-from crmcli.storage.reading import file_path
 from crmcli.storage.members import GROUPS_OF, PROOF_LABEL, Book, proof_message
+from crmcli.storage.reading import file_path
 from crmcli.storage.state import State
 from crmcli.storage.store import Store
 from crmcli.storage.tables import TABLES
@@ -191,7 +191,7 @@ def environment(changes: dict[str, str]) -> Iterator[None]:
 
 def by_hand(state: State, author: str, kind: str = "data", **parts: Any) -> Commit:
     """Return the next commit with any of its parts changed."""
-    whole = {
+    whole: dict[str, Any] = {
         "store": state.store,
         "seq": state.seq + 1,
         "prev": state.hash,
@@ -294,3 +294,21 @@ def problems(company: Company, who: str = "admin") -> list[str]:
     except CrmError as error:
         return [error.message]
     return findings.problems
+
+
+ENTRY = FileEntry("0" * 32, "", "clients", "facts", 1, "insert", 1, 1, "0" * 64, None, None)
+
+
+def entry(book: str, table: str, **changes: Any) -> FileEntry:
+    """Return the entry of a file that need not exist."""
+    return replace(ENTRY, book=book, table=table, group=TABLES[table].group, **changes)
+
+
+def may(state: State, author: str, kind: str = "data", **parts: Any) -> bool:
+    """Say whether the state takes the commit: all rights and shapes, without signature and chain."""
+    line = by_hand(state, author, kind, **parts).sealed(KeyPair(bytes(SEED_SIZE))).split(b"\n")[0]
+    try:
+        state.admit(Commit.parse(line))
+    except (CrmError, ValueError, KeyError, TypeError):
+        return False
+    return True

@@ -30,7 +30,7 @@ class Fault:
                 return call(*arguments, **options)
             if self.late:
                 call(*arguments, **options)
-            self.strike()
+            return self.strike()
 
         return counted
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from dataclasses import replace
 
 import pytest
 
+from crmcli.errors import OvertakenError
+from crmcli.model.records import Contact
 from crmcli.storage import log
+from crmcli.storage.finding import refuse_known
 from tests.storage.company import Company, problems
 
 WRITERS = 8
@@ -88,10 +92,6 @@ def test_writers_of_different_books_go_on_while_the_log_is_packed(
 
 def test_two_who_read_the_same_record_do_not_overwrite_one_another(company: Company) -> None:
     company.crmcli("add-client", "Anna")
-    from dataclasses import replace
-
-    from crmcli.errors import OvertakenError
-
     first, second = company.session(), company.session()
     with pytest.raises(OvertakenError), first.writing() as mine:
         [client] = mine.records("clients")
@@ -109,3 +109,16 @@ def test_pin_never_goes_back(company: Company) -> None:
     assert behind.state.seq < ahead.state.seq
     behind.memory.set_pin(behind.state.seq, behind.state.hash)
     assert ahead.memory.pin() == (ahead.state.seq, ahead.state.hash)
+
+
+def test_answer_that_somebody_else_made_wrong_is_not_saved(company: Company) -> None:
+    """Both find the phone free before either saves: the second to save must look again."""
+    first, second = company.session(), company.session()
+    with pytest.raises(OvertakenError), first.writing() as mine:
+        refuse_known(mine, Contact(1, "Anna", phones=(SAME_PHONE,)))
+        with second.writing() as theirs:
+            refuse_known(theirs, Contact(2, "Boris", phones=(SAME_PHONE,)))
+            theirs.put(Contact(2, "Boris", phones=(SAME_PHONE,)))
+        mine.put(Contact(1, "Anna", phones=(SAME_PHONE,)))
+    assert company.names() == ["Boris"]
+    assert problems(company) == []
