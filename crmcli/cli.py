@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
+from contextlib import suppress
 from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -13,11 +15,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from crmcli import __version__
-from crmcli.errors import CrmError, InputError, InterruptedByUserError, OvertakenError
+from crmcli.errors import CrmError, InputError, InterruptedByUserError, NoSpaceError, OvertakenError
 from crmcli.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from crmcli.session import Session
 
@@ -149,39 +151,59 @@ class Run:
         self.output = output
         self.session: Session | None = None
 
+    @property
+    def saved(self) -> bool:
+        """Whether a change was committed in this run."""
+        return self.session is not None and self.session.saved
+
 
 def main() -> NoReturn:
     """Run the command line of this process and end it with the exit code; leaves no time to tear down."""
     _harden()
     output = Output()
     code = run(sys.argv[1:], output)
-    output.flush()
+    with suppress(OSError):
+        output.flush()
     os._exit(code)
 
 
 def run(arguments: Sequence[str], output: Output) -> int:
     """Run a command line and return its exit code, every failure told in two lines at most."""
     state = Run(output)
-    try:
-        code = _attempts(_hoisted(list(arguments)), state)
-    except CrmError as error:
-        code = _tell(error, output)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _tell(InterruptedByUserError("interrupted; nothing was saved"), output)
-    except BrokenPipeError:
-        code = 0
-    except MemoryError:
-        code = _tell(CrmError("not enough memory"), output)
-    except Exception as error:  # noqa: BLE001 - the boundary
-        code = _tell(_unforeseen(error), output)
-    try:
-        if state.session is not None:
-            output.flush()
+    code = _guarded(lambda: _finished(arguments, state), state)
+    if code and state.saved:
+        output.note("the change itself was saved: do not repeat it")
+    if state.session is not None:
+        # What was asked for is done and said; upkeep that fails is tried again by the next command.
+        with suppress(Exception, KeyboardInterrupt):
             state.session.close(succeeded=code == 0)
-    except (CrmError, OSError, KeyboardInterrupt):
-        # Upkeep is tried again by the next command; what was asked for is done and said.
-        pass
     return code
+
+
+def _finished(arguments: Sequence[str], state: Run) -> int:
+    code = _attempts(_hoisted(list(arguments)), state)
+    state.output.flush()
+    return code
+
+
+def _guarded(command: Callable[[], int], state: Run) -> int:  # noqa: PLR0911 - a failure each
+    """Return the exit code of a command, or tell its failure and return the code of that."""
+    output = state.output
+    try:
+        return command()
+    except CrmError as error:
+        return _tell(error, output)
+    except (KeyboardInterrupt, typer.Abort):
+        kept = "what was asked for" if state.saved else "nothing"
+        return _tell(InterruptedByUserError(f"interrupted; {kept} was saved"), output)
+    except BrokenPipeError:
+        return 0
+    except MemoryError:
+        return _tell(CrmError("not enough memory"), output)
+    except OSError as error:
+        return _tell(_unwritten(error), output)
+    except Exception as error:  # noqa: BLE001 - the boundary
+        return _tell(_unforeseen(error), output)
 
 
 def _attempts(arguments: list[str], state: Run) -> int:
@@ -240,6 +262,14 @@ def _tell(error: CrmError, output: Output) -> int:
     else:
         output.note(error.message)
     return error.exit_code
+
+
+def _unwritten(error: OSError) -> CrmError:
+    """Return what to say of the operating system's refusal, such as a full disk behind stdout."""
+    reason = (error.strerror or type(error).__name__).lower()
+    if error.errno == errno.ENOSPC:
+        return NoSpaceError(f"cannot write: {reason}")
+    return CrmError(f"the system says no: {reason}")
 
 
 def _unforeseen(error: Exception) -> CrmError:

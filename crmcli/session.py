@@ -42,6 +42,7 @@ class Session:
     seed: str | None = None
     op_id: str | None = None
     attempt: int = 0
+    saved: bool = False
     _store: Store | None = None
     _said: set[str] = field(default_factory=set)
 
@@ -145,6 +146,7 @@ class Session:
         pending = draft.finish()
         if pending:
             store.commit(pending, draft.base, self.op_id or new_op_id(), self.now)
+            self.saved = True
 
     def _refuse_repetition(self, store: Store) -> None:
         if self.op_id is None:

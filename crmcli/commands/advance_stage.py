@@ -10,7 +10,7 @@ from crmcli.commands.params import DealId, Form, Note, When, Who, amount
 from crmcli.commands.showing import show_records
 from crmcli.errors import InputError
 from crmcli.model.closing import lose_until, move, win_with_sale
-from crmcli.storage.finding import deal_to_move
+from crmcli.storage.finding import deal_to_move, reminders_known
 
 
 def advance_stage(
@@ -49,10 +49,10 @@ def advance_stage(
                 current,
                 lost,
                 crm.day(store, return_on, "return"),
-                store.of_client("reminders", known.client_id),
+                reminders_known(store, known),
             )
         else:
-            records = move(acting, store.process, current, to, store.of_client("reminders", known.client_id))
+            records = move(acting, store.process, current, to, reminders_known(store, known))
         records += acting.note(known.client_id, current.deal_id, "note", note)
         store.put(*records)
     show_records(crm, records, form)

@@ -12,7 +12,7 @@ from crmcli.model.closing import win_with_sale
 from crmcli.model.records import Record
 from crmcli.model.reminding import remind
 from crmcli.model.selling import refund, sell, total_of
-from crmcli.storage.finding import deal_named, open_deals, sale_named
+from crmcli.storage.finding import deal_named, open_deals, reminders_known, sale_named
 
 
 def log_sale(
@@ -45,7 +45,7 @@ def log_sale(
             records = sell(acting, known.client_id, sold, lines, store.products)
         _, next_at = crm.day(store, next_on, "next purchase")
         if next_at is not None:
-            reminders = store.of_client("reminders", known.client_id)
+            reminders = reminders_known(store, known)
             records += remind(acting, known.client_id, "next_purchase", next_at, known=reminders)
         left_open = [] if deal or refund_of else open_deals(store, known)
         store.put(*records)

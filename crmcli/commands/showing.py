@@ -60,7 +60,8 @@ def _what(store: View, record: Any, moves: dict[int, r.StageChange]) -> str:
             money = f"{abs(record.amount)} {store.settings.currency}"
             return f"{kind} of {money} on {day(record.sold_at)}" + (", voided" if record.voided else "")
         case _:
-            return f"{record.cause.replace('_', ' ')}, due {_due(store, record)}"
+            when = "done" if record.status == r.DONE else f"due {_due(store, record)}"
+            return f"{record.cause.replace('_', ' ')}, {when}"
 
 
 def _moved(change: r.StageChange) -> str:

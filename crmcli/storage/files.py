@@ -76,7 +76,11 @@ def replace_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Put `content` in place of a file that is private to this machine: cache, pin or identity."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     write_new(fresh, content, mode)
-    fresh.replace(path)
+    try:
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:

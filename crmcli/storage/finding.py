@@ -8,7 +8,7 @@ from crmcli.errors import ConflictError, InputError, NotFoundError
 from crmcli.model.acting import clean_name
 from crmcli.model.capture import Introduction, interest, introduce
 from crmcli.model.phones import looks_like_phone
-from crmcli.model.records import LOST, OPEN, Activity, Client, Contact, Deal, Record, Sale
+from crmcli.model.records import LOST, OPEN, Activity, Client, Contact, Deal, Record, Reminder, Sale
 
 if TYPE_CHECKING:
     from crmcli.model.acting import Acting
@@ -80,20 +80,29 @@ def open_deals(view: View, client: Client) -> list[Deal]:
     return [deal for deal in view.of_client("deals", client.client_id) if deal.status == OPEN]
 
 
-def sale_named(view: View, client: Client, named: str) -> Sale:
+def sale_named(draft: Draft, client: Client, named: str) -> Sale:
     """Return the client's sale of that id. Raises: NotFoundError, InputError if it is another client's."""
-    sale: Sale = view.one("sales", named)
+    # What is left to refund depends on refunds that somebody may be adding.
+    draft.depends_on("sales")
+    sale: Sale = draft.one("sales", named)
     if sale.client_id != client.client_id:
         raise InputError("that sale is another client's")
     return sale
 
 
-def sale_or_activity(view: View, named: str) -> Sale | Activity:
+def reminders_known(draft: Draft, client: Client) -> list[Reminder]:
+    """Return the client's reminders, to which nobody may add one of the same cause meanwhile."""
+    draft.depends_on("reminders")
+    return draft.of_client("reminders", client.client_id)
+
+
+def sale_or_activity(draft: Draft, named: str) -> Sale | Activity:
     """Return the sale or the activity of that id. Raises: NotFoundError, ConflictError."""
+    draft.depends_on("sales")
     found: list[Sale | Activity] = []
     for table in ("sales", "activities"):
         try:
-            found.append(view.one(table, named))
+            found.append(draft.one(table, named))
         except NotFoundError:
             continue
     if not found:

@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from crmcli.errors import DamagedError
+from crmcli.errors import DamagedError, NoStoreError
 from crmcli.storage import log
 from crmcli.storage.keys import KeyPair, PublicKeys
 
@@ -34,8 +34,10 @@ class Genesis:
             document = log.parse_json(line)
             if tuple(document) != ("format", "store", "created_at", "founder", "recovery"):
                 raise ValueError("its fields are not those of a genesis")
+            if log.is_count(document["format"]) and document["format"] > FORMAT:
+                raise NoStoreError("the store was made by a newer crmcli", "upgrade the program")
             if document["format"] != FORMAT:
-                raise ValueError("its format is newer than this program")
+                raise ValueError("its format is none")
             (founder, founder_keys), (recovery, recovery_keys) = (
                 member_of(document[role]) for role in ("founder", "recovery")
             )

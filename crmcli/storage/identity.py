@@ -25,6 +25,7 @@ _LIMIT = 1 << 20
 _LETTERS = 56
 # RFC 9106, section 4, second recommended option: 64 MiB, 3 passes, 4 lanes.
 _ARGON = {"memory_kib": 1 << 16, "passes": 3, "lanes": 4}
+_KIB_PER_LANE = 8
 _MOST = {"memory_kib": 1 << 20, "passes": 16, "lanes": 16}
 
 
@@ -96,7 +97,7 @@ def load_identity(path: Path, ask_passphrase: Callable[[], str]) -> Identity:
         raw, _ = files.read_regular(path, _LIMIT)
     except FileNotFoundError as error:
         raise NoKeyError(
-            f"no identity in {path}", "crmcli init makes one; CRMCLI_IDENTITY names one that lies elsewhere"
+            f"no identity in {path}", "crmcli init makes one, crmcli identity recover takes one from the key on paper"
         ) from error
     except OSError as error:
         raise NoKeyError(f"the identity in {path} cannot be read: {error.strerror}") from error
@@ -130,6 +131,8 @@ def _outer(document: Any) -> tuple[str, bytes, tuple[bytes, dict[str, int]] | No
     cost = {name: argon[name] for name in _ARGON}
     if not all(log.is_count(cost[name]) and 0 < cost[name] <= most for name, most in _MOST.items()):
         raise ValueError("an unreasonable cost")
+    if cost["memory_kib"] < _KIB_PER_LANE * cost["lanes"]:
+        raise ValueError("an impossible cost")
     return document["member"], unb64(document["secret"]), (unb64(argon["salt"]), cost)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import NoKeyError
 from crmcli.storage.genesis import b64, unb64
 from crmcli.storage.keys import KEY_SIZE, FileAddress, KeyPair, key_id, random_bytes, seal_under
-from crmcli.storage.members import GROUPS_OF, Book, Member
+from crmcli.storage.members import GROUPS_OF, Book, Member, entitled
 from crmcli.storage.state import State
 from crmcli.storage.tables import PERSONAL
 
@@ -71,7 +71,7 @@ def new_epoch(state: State, book: Book, members: Iterable[Member]) -> dict[str, 
         key = random_bytes(KEY_SIZE)
         wraps = []
         for member in members:
-            if member.active and state.entitled(member, book, group):
+            if member.active and entitled(member, book, group):
                 context = wrap_context(state.store, book.book, group, epoch, member.member)
                 wraps.append({"member": member.member, "wrap": b64(member.public.seal(key, *context))})
         keys.append({"group": group, "key_id": key_id(key), "wraps": wraps})

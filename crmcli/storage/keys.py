@@ -27,7 +27,8 @@ from crmcli.errors import DamagedError, NoKeyError
 
 KEY_SIZE = 32
 SEED_SIZE = KEY_SIZE + 64 + 32
-_MLKEM_PUBLIC = 1184
+MLKEM_PUBLIC = 1184
+SIGNATURE_SIZE = 64
 
 # The points of small order on Ed25519 in every encoding (RFC 8032, section 5.1.3): a signature by one of them verifies
 # for almost any message.
@@ -82,7 +83,7 @@ class PublicKeys:
     def check(self) -> None:
         """Raise DamagedError for keys of a wrong size or of small order."""
         sizes = (len(self.sign), len(self.mlkem), len(self.x25519))
-        if sizes != (KEY_SIZE, _MLKEM_PUBLIC, KEY_SIZE) or self.sign in _SMALL_ORDER:
+        if sizes != (KEY_SIZE, MLKEM_PUBLIC, KEY_SIZE) or self.sign in _SMALL_ORDER:
             raise DamagedError("a public key is malformed")
 
     def verify(self, label: str, message: bytes, signature: bytes) -> bool:

@@ -14,6 +14,7 @@ from crmcli.model.ids import decode_id
 from crmcli.model.importing import external_key, tax_number
 from crmcli.model.phones import looks_like_phone, normalise_phone
 from crmcli.storage import kernels as pc
+from crmcli.storage.members import may_write
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ class Clients:
         for book in self._reader.parts(TABLES["clients"]):
             if book != self.own_book:
                 ids = self._reader.merged("clients", ["client_id"], books=[book]).column(0).to_pylist()
-                books.update(dict.fromkeys(ids, book if draft.store.state.may_write(member, book, "clients") else None))
+                books.update(
+                    dict.fromkeys(ids, book if may_write(member, draft.store.state.books[book], "clients") else None)
+                )
         return books
 
     def _listed(self, column: str) -> Iterator[tuple[str, int]]:
@@ -195,7 +198,7 @@ class People:
 
     def __init__(self, draft: Draft, acting: Acting) -> None:
         member = draft.store.state.members[draft.store.identity.member]
-        self._may_add = draft.store.state.may_write(member, draft.store.state.book_of_kind("company"), "staff")
+        self._may_add = may_write(member, draft.store.state.books[draft.store.state.book_of_kind("company")], "staff")
         self._known = {name.casefold(): number for number, name in draft.staff.items()}
         self._new_id = acting.new_id
         self._found: dict[str, int | None] = {"": None}

@@ -17,6 +17,9 @@ GROUPS_OF = {"member": (FACTS, PERSONAL), "inbox": (FACTS, PERSONAL), "company":
 RIGHTS = ("export", "erase")
 
 
+SERVICE_TABLE = "deliveries"
+
+
 def proof_message(store: str, member: str, keys: PublicKeys) -> bytes:
     """Return what a new member signs to prove possession: all public keys, so that none can be swapped on the way."""
     return "|".join((store, *member_json(member, keys).values())).encode()
@@ -80,3 +83,29 @@ class Grant:
     once: bool
     used: int = 0
     revoked: bool = False
+
+
+def may_write(member: Member, book: Book | None, table: str) -> bool:
+    """Say whether a member may add rows of a table to a book."""
+    if member.role == ADMIN:
+        return True
+    if member.role == ANALYST or book is None:
+        return False
+    if book.kind == "company":
+        return COMPANY_TABLES.get(member.role) == table
+    return book.owner == member.member and (member.role != SERVICE or table == SERVICE_TABLE)
+
+
+def entitled(member: Member, book: Book, group: str) -> bool:
+    """Say whether a member is one of those who hold a key of a book, by role and by what an admin allowed."""
+    if member.role == ADMIN or book.kind == "company":
+        return True
+    if member.role == ANALYST:
+        return group == FACTS and book.kind == "member"
+    if book.owner == member.member:
+        return True
+    if book.kind == "inbox":
+        return member.role == SERVICE or member.dispatcher
+    if member.role == SERVICE:
+        return group == FACTS or book.book in member.personal
+    return member.role == LEAD and book.book in member.read

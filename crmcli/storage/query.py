@@ -116,7 +116,7 @@ class _View:
             part = f"SELECT {names} FROM _{name}_{place}"  # noqa: S608
             if hidden.num_rows:
                 connection.register(f"_{name}_{place}_hidden", hidden)
-                part += f" WHERE {key} NOT IN (SELECT {key} FROM _{name}_{place}_hidden)"  # noqa: S608
+                part += f" WHERE {key} NOT IN (SELECT {key} FROM _{name}_{place}_hidden WHERE {key} IS NOT NULL)"  # noqa: S608
             parts.append(part)
         connection.execute(f"CREATE TEMP VIEW {name} AS {' UNION ALL '.join(parts)}")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from crmcli.storage import log
+from crmcli.storage.genesis import unb64
+from crmcli.storage.keys import MLKEM_PUBLIC, SIGNATURE_SIZE
 
 
 def require_fields(document: dict[str, Any], *names: str) -> None:
@@ -41,3 +43,22 @@ def require_distinct(names: list[Any] | tuple[Any, ...]) -> None:
 def with_tuples(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with its lists as tuples, as frozen dataclasses hold them."""
     return {name: tuple(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
+
+
+def signature_in(document: Any) -> bytes:
+    """Return the signature in 128 hex digits. Raises: ValueError, TypeError."""
+    if (
+        not isinstance(document, str)
+        or len(document) != 2 * SIGNATURE_SIZE
+        or bytes.fromhex(document).hex() != document
+    ):
+        raise ValueError("a signature is not in its one form")
+    return bytes.fromhex(document)
+
+
+def require_drop_key(document: dict[str, Any]) -> None:
+    """Raise ValueError or TypeError unless a document is a drop key: public halves, and the private one sealed."""
+    require_fields(document, "mlkem", "x25519", "sealed")
+    if len(unb64(document["mlkem"])) != MLKEM_PUBLIC or not log.matches(log.HEX64, document["x25519"]):
+        raise ValueError("a drop key is malformed")
+    unb64(document["sealed"])

@@ -6,28 +6,35 @@ from dataclasses import asdict, replace
 from operator import attrgetter
 from typing import Any
 
-from crmcli.errors import DamagedError, NotPermittedError
+from crmcli.errors import DamagedError, NoStoreError, NotPermittedError
 from crmcli.storage import log
 from crmcli.storage.genesis import Genesis, member_json, member_of, unb64
 from crmcli.storage.log import Commit, FileEntry
 from crmcli.storage.members import (
     ADMIN,
-    ANALYST,
-    COMPANY_TABLES,
     GROUPS_OF,
-    LEAD,
     PROOF_LABEL,
     RIGHTS,
     ROLES,
-    SERVICE,
     Book,
     Grant,
     Member,
     Wrap,
+    entitled,
+    may_write,
     proof_message,
 )
-from crmcli.storage.shapes import are_ids, require_distinct, require_fields, rows_in, texts_in, with_tuples
-from crmcli.storage.tables import FACTS, PERSONAL, TABLES
+from crmcli.storage.shapes import (
+    are_ids,
+    require_distinct,
+    require_drop_key,
+    require_fields,
+    rows_in,
+    signature_in,
+    texts_in,
+    with_tuples,
+)
+from crmcli.storage.tables import PERSONAL, TABLES
 
 _ENTRY_CELLS = attrgetter(*FileEntry.__slots__)
 _WITHOUT_FILES = ("members", "keys", "grant", "grant-use")
@@ -64,8 +71,10 @@ class State:
         """
         seq = self.seq + 1
         try:
+            if len(raw) > log.MAX_COMMIT:
+                raise ValueError("it is too large")
             line, (signature,) = log.split_lines(raw, 1)
-            commit = Commit.parse(line)
+            commit = self._parsed(line, signature)
             if (commit.store, commit.seq, commit.prev) != (self.store, seq, self.hash):
                 raise ValueError("it does not continue the chain")
             author = self.members.get(commit.author)
@@ -76,11 +85,21 @@ class State:
             self.admit(commit)
         except (ValueError, TypeError, KeyError, NotPermittedError, DamagedError) as error:
             raise DamagedError(
-                f"commit {seq} cannot be trusted: {error}", "crmcli verify shows more; nothing after it is used"
+                f"commit {seq} cannot be trusted: {error}", "nothing after it is used: put the log back from a backup"
             ) from error
         self._fold(commit)
         self.seq, self.hash, self.at = seq, log.digest(raw), commit.at
         return commit
+
+    def _parsed(self, line: bytes, signature: bytes) -> Commit:
+        """Return the commit on a line. Raises: ValueError; NoStoreError for one of a later program, by a member."""
+        try:
+            return Commit.parse(line)
+        except NoStoreError:
+            author = self.members[log.parse_json(line)["author"]]
+            if not author.public.verify(log.COMMIT_LABEL, line, signature):
+                raise ValueError("its signature is wrong") from None
+            raise
 
     def admit(self, commit: Commit) -> None:
         """Check that the author has the right to this commit now. Raises: ValueError, NotPermittedError."""
@@ -117,7 +136,7 @@ class State:
         if commit.drop or any(entry.kind == "history" for entry in commit.add):
             raise ValueError("a data commit only adds")
         for entry in commit.add:
-            if not self.may_write(author, entry.book, entry.table):
+            if not may_write(author, self.books.get(entry.book), entry.table):
                 raise NotPermittedError(f"a {author.role} may not write {entry.table} into that book")
             if entry.kind != "insert" and author.role != ADMIN and self.books[entry.book].kind == "company":
                 raise NotPermittedError(f"a {author.role} may only add to {entry.table}")
@@ -131,28 +150,6 @@ class State:
         if author.role != ADMIN and self.books[book].owner != author.member:
             raise NotPermittedError(f"a {author.role} may not compact that book")
 
-    def may_write(self, member: Member, book: str, table: str) -> bool:
-        """Say whether a member may add rows of a table to a book."""
-        if member.role == ADMIN:
-            return True
-        if member.role == ANALYST or book not in self.books:
-            return False
-        if self.books[book].kind == "company":
-            return COMPANY_TABLES.get(member.role) == table
-        return self.books[book].owner == member.member
-
-    def entitled(self, member: Member, book: Book, group: str) -> bool:
-        """Say whether a member is one of those who hold a key of a book, by role and by what an admin allowed."""
-        if member.role == ADMIN or book.kind == "company" or book.owner == member.member:
-            return True
-        if book.kind == "inbox":
-            return member.role == SERVICE or member.dispatcher
-        if group == FACTS and member.role in (ANALYST, SERVICE):
-            return True
-        return (member.role == LEAD and book.book in member.read) or (
-            member.role == SERVICE and book.book in member.personal
-        )
-
     def _check_members(self, commit: Commit) -> None:
         changed = dict(self.members)
         for change in rows_in(commit.body["members"]):
@@ -165,12 +162,11 @@ class State:
         if action == "add":
             require_fields(change, "action", "member", "role", "keys", "proof")
             member, keys = member_of(change["keys"])
-            proof = bytes.fromhex(change["proof"])
             if (name, change["keys"]) != (member, member_json(member, keys)):
                 raise ValueError("a new member's keys are not in their one form")
             if name in members or change["role"] not in ROLES:
                 raise ValueError("a new member is malformed or there already")
-            if not keys.verify(PROOF_LABEL, proof_message(self.store, name, keys), proof):
+            if not keys.verify(PROOF_LABEL, proof_message(self.store, name, keys), signature_in(change["proof"])):
                 raise ValueError("a new member's proof of possession is wrong")
             return Member(name, change["keys"], change["role"])
         member_now = members[name]
@@ -220,10 +216,7 @@ class State:
         for key in change["keys"]:
             wraps[f"{key['group']}/{epoch}"] = self._changed_wrap(book, key, epoch)
         if change["drop"] is not None:
-            require_fields(change["drop"], "mlkem", "x25519", "sealed")
-            for name in ("sealed", "mlkem"):
-                unb64(change["drop"][name])
-            bytes.fromhex(change["drop"]["x25519"])
+            require_drop_key(change["drop"])
             if drops.setdefault(str(epoch), change["drop"]) != change["drop"]:
                 raise ValueError("a drop key of an epoch changes")
         return replace(book, epoch=max(epoch, book.epoch), wraps=wraps, drops=drops)
@@ -252,10 +245,13 @@ class State:
             require_fields(wrap, "member", "wrap")
             unb64(wrap["wrap"])
             holder = self.members[wrap["member"]]
-            if not holder.active or not self.entitled(holder, book, group):
+            if not holder.active or not entitled(holder, book, group):
                 raise ValueError("a key is given to somebody who is not entitled to it")
             holders.append(holder.member)
             mine = wrap["wrap"] if holder.member == self.me else mine
+        admins = {m.member for m in self.members.values() if m.active and m.role == ADMIN}
+        if before is None and not admins <= set(holders):
+            raise ValueError("a key is kept from an admin")
         return Wrap(key["key_id"], tuple(dict.fromkeys(holders)), mine)
 
     def _check_grant(self, commit: Commit) -> None:

@@ -141,7 +141,8 @@ def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
     """
     with files.mapped("remove old files"), store.lock():
         store.refresh()
-        stale = {path.stem: path for path in (store.root / "files").glob("??/*") if path.stem not in store.state.live}
+        present = (path for path in (store.root / "files").glob("??/*") if path.is_symlink() or not path.is_dir())
+        stale = {path.stem: path for path in present if path.stem not in store.state.live}
         dropped = _dropped_at(store, set(stale)) if stale else {}
         removed = 0
         for file_id, path in stale.items():

@@ -12,9 +12,10 @@ from crmcli.storage import files, log, reading, upkeep
 from crmcli.storage import kernels as pc
 from crmcli.storage.keyring import Keyring
 from crmcli.storage.memory import Memory
-from crmcli.storage.reading import Reader, file_path
+from crmcli.storage.reading import Reader, file_path, newest_versions
 from crmcli.storage.state import State
-from crmcli.storage.tables import SEQ, TABLES
+from crmcli.storage.tables import SEQ, TABLES, Table
+from crmcli.storage.writing import bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,10 @@ def verify(store: Store, findings: Findings) -> Iterator[None]:
         except CrmError as error:
             findings.problems.append(error.message)
         yield
+    for table in TABLES.values():
+        for book, entries in reader.parts(table).items():
+            _check_versions(reader, table, book, entries, findings)
+            yield
     for commit, inputs, whole in compactions:
         _check_compaction(reader, commit, inputs, findings, whole=whole)
         yield
@@ -89,8 +94,29 @@ def _check_file(reader: Reader, entry: FileEntry, findings: Findings) -> None:
     key = rows.column(TABLES[entry.table].key)
     findings.opened += 1
     findings.rows += rows.num_rows
+    if bounds(TABLES[entry.table], rows) != (entry.low, entry.high):
+        raise DamagedError(f"{file_path(entry.file_id)} holds other times than its commit says")
     if key.null_count or (entry.kind in ("insert", "upsert") and pc.count_distinct(key) != rows.num_rows):
         raise DamagedError(f"{file_path(entry.file_id)} holds a row twice or without a key")
+
+
+def _check_versions(reader: Reader, table: Table, book: str, entries: list[FileEntry], findings: Findings) -> None:
+    """Check that every row was inserted once, and that what changes or deletes it came later."""
+    try:
+        inserted = pa.concat_tables(
+            [
+                pa.schema([table.schema.field(table.key), (SEQ, pa.int64())]).empty_table(),
+                *(reader.read(e, [table.key]).select([table.key, SEQ]) for e in entries if e.kind == "insert"),
+            ]
+        )
+        changes = reader.changes(table, [entry for entry in entries if entry.kind != "insert"], [table.key])
+    except CrmError:
+        return
+    newest = newest_versions(table.key, changes)
+    places = pc.index_in(inserted.column(table.key), newest.column(table.key).combine_chunks())
+    late = pc.is_true(pc.less_equal(pc.taken(newest.column(SEQ), places), inserted.column(SEQ)))
+    if pc.count_distinct(inserted.column(table.key)) != inserted.num_rows or pc.filtered(inserted, late).num_rows:
+        findings.problems.append(f"{table.name} of book {book} has a row twice, or one added after it was changed")
 
 
 def _was_whole(state: State, commit: Commit, inputs: list[FileEntry]) -> bool:

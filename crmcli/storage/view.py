@@ -28,6 +28,7 @@ from crmcli.model.records import (
 from crmcli.model.reminding import CAUSES
 from crmcli.model.settings import Settings
 from crmcli.storage import lookup
+from crmcli.storage.members import may_write
 from crmcli.storage.tables import COMPANY, TABLE_OF, TABLES, Table
 from crmcli.storage.writing import Pending
 
@@ -256,7 +257,7 @@ class Draft(View):
 
     def _check_right(self, book: str, table: str) -> None:
         member = self.store.state.members[self.store.identity.member]
-        if not self.store.state.may_write(member, book, table):
+        if not may_write(member, self.store.state.books[book], table):
             raise NotPermittedError(f"a {member.role} may not write {table} there")
 
     def _book(self, table: Table, record: Any) -> str:

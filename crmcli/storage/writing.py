@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FILE_ROWS = 1 << 20
 LOCK_TIMEOUT = 30.0
+# Commits after which a client may be in another book, or a book under another key.
+_MOVES_ROWS = ("keys", "transfer", "erase")
 
 
 @dataclass
@@ -106,23 +108,29 @@ def _admit(store: Store, made: Commit) -> None:
 
 
 def _check_still_true(store: Store, pending: Pending, entries: list[FileEntry], base: int, op_id: str) -> None:
+    """Check, under the lock, a pending change against the commits since `base`.
+
+    Raises: OvertakenError if they changed what it stands on, RepeatedError if one is this very operation.
+    """
     changed = {(entry.book, entry.table) for entry in entries if entry.kind != "insert"}
     for since in store.seen_since(base):
         if since.op_id == op_id:
             raise RepeatedError(f"already done in commit {since.seq}")
-        if since.type == "compact":
-            continue
-        for entry in since.add:
-            if entry.table in pending.depends_on:
-                raise OvertakenError(f"{entry.table} changed meanwhile")
-            if entry.kind != "insert" and (entry.book, entry.table) in changed:
-                raise OvertakenError(f"{entry.table} changed meanwhile")
+        if since.type in _MOVES_ROWS:
+            raise OvertakenError(f"a commit of type {since.type} came meanwhile")
+        if since.type == "data" and any(_touches(entry, pending, changed) for entry in since.add):
+            raise OvertakenError("what the command read changed meanwhile")
     if any(entry.epoch != store.state.books[entry.book].epoch for entry in entries):
         raise OvertakenError("a book has a new key")
     if any(file_id not in store.state.live for file_id in pending.drop):
         raise OvertakenError("files were replaced meanwhile")
     if not all((store.root / file_path(entry.file_id)).exists() for entry in entries):
         raise OvertakenError("new files were taken for orphans and removed")
+
+
+def _touches(entry: FileEntry, pending: Pending, changed: set[tuple[str, str]]) -> bool:
+    """Say whether somebody's new file is in a table that was depended on, or changes rows of one that is changed."""
+    return entry.table in pending.depends_on or (entry.kind != "insert" and (entry.book, entry.table) in changed)
 
 
 def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
@@ -161,7 +169,7 @@ def seal(store: Store, book: str, table: Table, kind: str, rows: pa.Table, file_
     address = store.keyring.address(book, table.name, table.group, epoch, file_id)
     key = address.key(store.keyring.book_key(book, table.group, epoch))
     content = parquet.encode(table, rows, key, address.aad())
-    low, high = _bounds(table, rows)
+    low, high = bounds(table, rows)
     entry = FileEntry(
         file_id,
         book,
@@ -178,7 +186,7 @@ def seal(store: Store, book: str, table: Table, kind: str, rows: pa.Table, file_
     return entry, content
 
 
-def _bounds(table: Table, rows: pa.Table) -> tuple[str | None, str | None]:
+def bounds(table: Table, rows: pa.Table) -> tuple[str | None, str | None]:
     """Return the first and the last time in the rows, or None twice if a row has none."""
     if table.time is None or table.time not in rows.column_names or rows.column(table.time).null_count:
         return None, None

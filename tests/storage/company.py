@@ -30,7 +30,7 @@ from crmcli.storage.identity import Identity, load_identity, new_member_id, save
 from crmcli.storage.keyring import new_epoch, wrap_context
 from crmcli.storage.keys import SEED_SIZE, KeyPair, random_bytes
 from crmcli.storage.log import Commit, FileEntry
-from crmcli.storage.members import GROUPS_OF, PROOF_LABEL, Book, proof_message
+from crmcli.storage.members import GROUPS_OF, PROOF_LABEL, Book, entitled, proof_message
 from crmcli.storage.reading import file_path
 from crmcli.storage.state import State
 from crmcli.storage.store import Store
@@ -245,7 +245,7 @@ def shared(store: Store, book: Book, name: str) -> dict[str, Any]:
     keys = [
         {"group": group, "key_id": wrap.key_id, "wraps": [wrapped(store, book, group, name)]}
         for group in GROUPS_OF[book.kind]
-        if (wrap := book.wrap(group, book.epoch)) and store.state.entitled(member, book, group)
+        if (wrap := book.wrap(group, book.epoch)) and entitled(member, book, group)
     ]
     return {
         "book": book.book,

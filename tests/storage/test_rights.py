@@ -41,19 +41,21 @@ def apply(company: Company, who: str, kind: str = "data", **parts: Any) -> None:
 @pytest.mark.parametrize(
     ("who", "writes"),
     [
-        ("admin", {"own", "other", "products", "norms", "staff", "settings", "process", "inbox"}),
-        ("manager", {"own", "products"}),
-        ("lead", {"own", "products"}),
+        ("admin", {"own", "deliveries", "other", "products", "norms", "staff", "settings", "process", "inbox"}),
+        ("manager", {"own", "deliveries", "products"}),
+        ("lead", {"own", "deliveries", "products"}),
         ("analyst", set()),
-        ("service", {"own", "norms"}),
+        ("service", {"deliveries", "norms"}),
         ("leaver", set()),
     ],
 )
 def test_rows_are_written_where_the_role_allows(company: Company, who: str, writes: set[str]) -> None:
     state = company.open().state
     company_book = company.company_book()
+    own = company.book(who) if who != "analyst" else new_member_id()
     places = {
-        "own": (company.book(who) if who != "analyst" else new_member_id(), "contacts"),
+        "own": (own, "contacts"),
+        "deliveries": (own, "deliveries"),
         "other": (company.book("colleague"), "contacts"),
         "inbox": (state.book_of_kind("inbox"), "clients"),
     } | {table: (company_book, table) for table in ("products", "norms", "staff", "settings", "process")}
