@@ -131,7 +131,8 @@ class Session:
 
         store = self.store()
         self._refuse_repetition(store)
-        if self.attempt:
+        # Ids from a seed follow from the head, so nobody else may commit on the same one.
+        if self.attempt or self.seed is not None:
             with store.lock():
                 store.refresh()
                 draft = Draft(store)

@@ -279,12 +279,15 @@ class Fold:
             need(ends <= set(self.books) and {book for book, _ in places} <= ends, "its books")
 
     def may_add(self, author: str, role: str, file: Row) -> bool:
-        book, table, kind = self.books[file["book"]], file["table"], file["kind"]
-        if kind == "history" or role in {"admin", "analyst"}:
-            return kind != "history" and role == "admin"
+        book = self.books[file["book"]]
+        table, kind = str(file["table"]), str(file["kind"])
+        if kind == "history" or role == "analyst":
+            return False
+        if role == "admin":
+            return True
         if book.kind == "company":
             return kind == "insert" and table == ("norms" if role == "service" else "products")
-        return book.owner == author and (role != "service" or table == "deliveries")
+        return author == book.owner and (role != "service" or table == "deliveries")
 
     def take_members(self, _commit: Row, changes: list[Row]) -> None:
         for change in changes:
@@ -349,6 +352,7 @@ class Fold:
             self.grants[grant["grant"]] = grant | {"used": False}
 
     def take_grant_use(self, commit: Row, use: Row) -> None:
+        need(set(use["books"]) <= set(self.books), "a use's books")
         if use["grant"] is None:
             need(self.members[commit["author"]].role == "admin", "a use without a grant")
             return
@@ -368,10 +372,9 @@ def commits(log: Path) -> Iterator[bytes]:
     seq, tries = 1, 3
     while tries:
         names, before = [path.name for path in log.iterdir()], seq
-        packed = [
-            tuple(map(int, name[:-6].split("-"))) for name in names if re.fullmatch(r"\d{20}-\d{20}\.jsonl", name)
-        ]
-        loose = {int(name[:-5]) for name in names if re.fullmatch(r"\d{20}\.json", name)}
+        numbers = [re.fullmatch("([0-9]{20})(?:-([0-9]{20})[.]jsonl|[.]json)", name) for name in names]
+        packed = [(int(found[1]), int(found[2])) for found in numbers if found and found[2]]
+        loose = {int(found[1]) for found in numbers if found and not found[2]}
         highest = max(loose.union(last for _, last in packed), default=0)
         while seq <= highest:
             first, last = next(((first, last) for first, last in packed if first <= seq <= last), (seq, seq))
@@ -439,7 +442,8 @@ class Store:
         times = content[table.time].to_pylist() if table.time in dict(found) else [None]
         ends = [None, None] if None in times else [f"{end(times):%Y-%m-%dT%H:%M:%S.%fZ}" for end in (min, max)]
         need(ends == [file["min"], file["max"]], "its times")
-        return [{"_seq": file["seq"], "_deleted": file["kind"] == "delete"} | row for row in content.to_pylist()]
+        gone = {"_deleted": True} if file["kind"] == "delete" else {}
+        return [{"_seq": file["seq"], "_deleted": False} | row | gone for row in content.to_pylist()]
 
     def records(self, name: str) -> list[Row]:
         """What a table holds: the rows of every book that the identity can open, merged."""

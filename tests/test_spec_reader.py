@@ -8,22 +8,21 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from crmcli import cli
 from crmcli.session import Session
 from crmcli.storage.view import View
 from tests import spec_reader
 from tests.spec_reader import Refused
-from tests.storage.company import make_company, quiet_output
+from tests.storage.company import environment, make_company, quiet_output
 
 CRMCLI = Path(sys.executable).parent / "crmcli"
-MOVES = 66  # more than 64 files of a table are compacted
+MOVES = 63  # more than 64 files of a table are compacted
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,22 @@ class Shop:
     root: Path
     identity: Path
 
+    def environment(self) -> dict[str, str]:
+        home = str(self.root.parent)
+        folders = {f"XDG_{kind}_HOME": f"{home}/{kind}" for kind in ("CACHE", "STATE", "CONFIG", "DATA")}
+        return {"HOME": home, "CRMCLI_STORE": str(self.root), "CRMCLI_IDENTITY": str(self.identity), **folders}
+
     def run(self, *arguments: str) -> str:
-        here = self.root.parent
-        environ = {"HOME": str(here), "PATH": os.environ["PATH"], "CRMCLI_IDENTITY": str(self.identity)}
-        command = [CRMCLI, "--store", str(self.root), *arguments]
-        done = subprocess.run(command, env=environ, cwd=here, capture_output=True, text=True, check=False, timeout=20)
+        """Run the program in a process of its own."""
+        environ = os.environ | self.environment()
+        done = subprocess.run(
+            [CRMCLI, "--store", str(self.root), *arguments],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -53,22 +63,19 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A year of history, then a hundred commands: so many deals that a compaction leaves most of them alone."""
+    """A year of history, then some seventy commands: so many deals that a compaction leaves most of them alone."""
     folder = tmp_path_factory.mktemp("shop")
     shop = Shop(folder / "data", folder / "data.identity.json")
     shop.run("demo", "--clients", "1000")
-    names = ("Zadig", "Zelda", "Zuleika")
-
-    def visit(name: str) -> None:
+    for name in ("Zadig", "Zelda"):
         shop.run("add-client", name, "--note", f"a note about {name}")
-        for move in range(MOVES // len(names)):
-            shop.run("advance-stage", name, "--to", ("discovery", "proposal")[move % 2])
-
-    with ThreadPoolExecutor(len(names)) as pool:
-        list(pool.map(visit, names))
-    shop.run("log-call", names[0], "out", "--said", "Чай — да", "--promise", "samples", "--due", "tomorrow 10:00")
-    shop.run("advance-stage", names[1], "--won", "990.50")
-    sale = shop.run("log-sale", names[2], "1234.50", "--item", "Tea:2.5:493.80").split()[4]
+    with environment(shop.environment()):
+        for move in range(MOVES):
+            stage = ("discovery", "proposal")[move // 2 % 2]
+            assert cli.run(["advance-stage", ("Zadig", "Zelda")[move % 2], "--to", stage], quiet_output()) == 0
+    shop.run("log-call", "Zadig", "out", "--said", "Чай — да", "--promise", "samples", "--due", "tomorrow 10:00")
+    shop.run("advance-stage", "Zelda", "--won", "990.50")
+    sale = shop.run("log-sale", "Zadig", "1234.50", "--item", "Tea:2.5:493.80").split()[4]
     shop.run("void", sale)
     shop.run("gc")
     return shop
@@ -184,11 +191,19 @@ def test_a_changed_byte_of_a_file_is_refused(shop: Shop, tmp_path: Path) -> None
         copy.read().records("contacts")
 
 
-@pytest.mark.parametrize("field", ["book", "table", "group", "epoch", "file_id", "bytes"])
-def test_a_file_opens_only_where_it_belongs(shop: Shop, field: str) -> None:
-    store = shop.read()
+ELSEWHERE = {"book": "ZZZZZZZZZZZZ", "table": "notes", "group": "facts", "epoch": 2, "file_id": "0" * 32}
+
+
+@pytest.mark.parametrize("field", ELSEWHERE)
+def test_a_file_opens_only_where_it_belongs(shop: Shop, tmp_path: Path, field: str) -> None:
+    store = shop.copy(tmp_path).read()
     file = next(file for file in store.fold.files.values() if file["table"] == "contacts")
+    moved = file | {field: ELSEWHERE[field]}
+    paths = [store.folder / "files" / each["file_id"][:2] / f"{each['file_id']}.parquet" for each in (file, moved)]
+    if field == "file_id":
+        shutil.copy(*paths)
+    places = [(each["book"], each["epoch"], each["group"]) for each in (file, moved)]
+    store.keys[places[1]] = store.keys[places[0]]
     assert store.rows(file)
-    elsewhere: dict[str, Any] = {"book": "0" * 12, "table": "notes", "group": "facts", "epoch": 2, "file_id": "0" * 32}
-    with pytest.raises((Refused, LookupError, OSError)):
-        store.rows(file | {field: elsewhere.get(field, file["bytes"] + 1)})
+    with pytest.raises(OSError, match="decrypt"):
+        store.rows(moved)

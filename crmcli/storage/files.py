@@ -47,6 +47,13 @@ def make_folder(path: Path, mode: int) -> None:
     path.chmod(mode)
 
 
+def ensure_folder(path: Path, mode: int) -> None:
+    """Create a folder that a copying program may have left out because it was empty."""
+    if not path.is_dir():
+        make_folder(path, mode)
+        sync_folder(path.parent)
+
+
 def write_new(path: Path, content: bytes | memoryview, mode: int) -> None:
     """Create `path`, which must not exist, with `content` on the disk; what fails is removed again."""
     handle = os.open(path, _CREATE, mode)

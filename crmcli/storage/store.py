@@ -48,7 +48,7 @@ class Store:
         self.state = State(genesis, identity.member)
         self.keyring = Keyring(identity, self.state)
         self.reader = Reader(root, self.state, self.keyring, memory)
-        self.file_mode = files.modes(root)[0]
+        self.file_mode, self.folder_mode = files.modes(root)
         self._recent: list[Commit] = []
         self._held = False
 

@@ -139,6 +139,8 @@ def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
     shard = random_bytes(1).hex()
     entries: list[FileEntry] = []
     published = []
+    for folder in ("tmp", f"files/{shard}"):
+        files.ensure_folder(store.root / folder, store.folder_mode)
     try:
         for (book, name, kind), pieces in pending.rows.items():
             for rows in _sized(pa.concat_tables(pieces)):
