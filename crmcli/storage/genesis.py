@@ -83,6 +83,8 @@ def member_of(document: Any) -> tuple[str, PublicKeys]:
         raise ValueError("a member is malformed")
     keys = PublicKeys(bytes.fromhex(sign), unb64(mlkem), bytes.fromhex(x25519))
     keys.check()
+    if member_json(member, keys) != document:
+        raise ValueError("a member's keys are not in their one form")
     return member, keys
 
 

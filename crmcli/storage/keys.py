@@ -29,6 +29,10 @@ KEY_SIZE = 32
 SEED_SIZE = KEY_SIZE + 64 + 32
 MLKEM_PUBLIC = 1184
 SIGNATURE_SIZE = 64
+# What HPKE makes of a book key: 1,088 bytes of ML-KEM-768, 32 of X25519, the key, and a tag of 16.
+WRAP_SIZE = 1088 + 32 + KEY_SIZE + 16
+# The private half of a drop key, 96 bytes, between a nonce of 12 and a tag of 16.
+SEALED_DROP_SIZE = 12 + 96 + 16
 
 # The points of small order on Ed25519 in every encoding (RFC 8032, section 5.1.3): a signature by one of them verifies
 # for almost any message.

@@ -44,8 +44,8 @@ _COMMON = ("store", "seq", "prev", "op_id", "author", "at", "type", "schema", "a
 _ENTRY = ("file_id", "book", "table", "group", "epoch", "kind", "rows", "bytes", "sha256", "min", "max")
 
 HEX32, HEX64 = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
-ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{12}")
-_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+ID = re.compile(r"(?!0{12})[0-9A-HJKMNP-TV-Z]{12}")
+_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 WORD = re.compile(r"[a-z][a-z_-]{0,31}")
 _SIGNATURE = re.compile(rb"[0-9a-f]{128}")
 _NAME = re.compile(r"([0-9]{20})(?:\.json|-([0-9]{20})\.jsonl)")

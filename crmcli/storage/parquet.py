@@ -52,13 +52,22 @@ def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
     return content
 
 
-def check_columns(table: Table, kind: str, columns: Sequence[str], *, name: str) -> None:
-    """Raise DamagedError naming `name` unless a file of that kind has the columns it must have, and no other."""
+def check_columns(table: Table, kind: str, schema: pa.Schema, *, name: str) -> None:
+    """Raise DamagedError naming `name` unless a file of that kind has the columns and types it must have."""
     own = [table.key] if kind == "delete" else table.schema.names
-    extra = [SEQ, DELETED]
-    needed = {*own, *extra} if kind == "history" else set(own)
-    if not needed <= set(columns) <= {*own, *extra} or len(set(columns)) != len(columns):
+    needed = {*own, SEQ, DELETED} if kind == "history" else set(own)
+    allowed = needed | {SEQ}
+    if not needed <= set(schema.names) <= allowed or len(set(schema.names)) != len(schema.names):
         raise unreadable(name)
+    if not all(_same(field.type, field_of(table, field.name).type) for field in schema):
+        raise unreadable(name)
+
+
+def _same(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Say whether two types are the same, whatever the elements of a list are called."""
+    if pa.types.is_list(wanted):
+        return pa.types.is_list(found) and bool(found.value_type == wanted.value_type)
+    return bool(found == wanted)
 
 
 def field_of(table: Table, column: str) -> pa.Field:

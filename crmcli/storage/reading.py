@@ -75,20 +75,23 @@ class Reader:
         """Return columns of one file (all if None) with `_seq`, the commit that each row came with."""
         table, name = TABLES[entry.table], file_path(entry.file_id)
         file = self.open(entry)
-        wanted = file.schema_arrow.names
+        schema = file.schema_arrow
+        wanted = schema.names
         is_older = entry.schema != upgrade.SCHEMA
         if not is_older:
-            parquet.check_columns(table, entry.kind, wanted, name=name)
+            parquet.check_columns(table, entry.kind, schema, name=name)
             wanted = [c for c in wanted if columns is None or c in columns or c in (SEQ, DELETED)]
         rows = parquet.read(file, wanted, name=name, rows=entry.rows, where=where)
         if is_older and entry.kind != "delete":
             rows = upgrade.upgrade(table, rows, entry.schema)
-            parquet.check_columns(table, entry.kind, rows.column_names, name=name)
+            parquet.check_columns(table, entry.kind, rows.schema, name=name)
         try:
             rows = pc.cast(rows, pa.schema([parquet.field_of(table, column) for column in rows.column_names]))
         except (pa.ArrowException, ValueError, KeyError) as error:
             raise parquet.unreadable(name) from error
-        if SEQ not in rows.column_names:
+        if SEQ in rows.column_names:
+            _check_versions(rows.column(SEQ), entry, name)
+        else:
             rows = rows.append_column(SEQ, pa.repeat(pa.scalar(entry.seq, pa.int64()), rows.num_rows))
         return _filter(rows, where)
 
@@ -161,6 +164,13 @@ def newest_versions(key: str, changes: pa.Table) -> pa.Table:
     keys = ordered.column(key)
     is_last = pc.not_equal(keys.slice(0, len(keys) - 1), keys.slice(1))
     return pc.filtered(ordered, pa.chunked_array([*is_last.chunks, pa.array([True])]))
+
+
+def _check_versions(versions: pa.ChunkedArray, entry: FileEntry, name: str) -> None:
+    """Raise DamagedError if a row claims to have come with a later commit than its file, or with none."""
+    ends = pc.min_max(versions).as_py()
+    if versions.null_count or (len(versions) and not 0 < ends["min"] <= ends["max"] <= entry.seq):
+        raise parquet.unreadable(name)
 
 
 def _filter(rows: pa.Table, where: tuple[str, Sequence[int]] | None) -> pa.Table:

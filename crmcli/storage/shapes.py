@@ -6,7 +6,7 @@ from typing import Any
 
 from crmcli.storage import log
 from crmcli.storage.genesis import unb64
-from crmcli.storage.keys import MLKEM_PUBLIC, SIGNATURE_SIZE
+from crmcli.storage.keys import MLKEM_PUBLIC, SEALED_DROP_SIZE, SIGNATURE_SIZE
 
 
 def require_fields(document: dict[str, Any], *names: str) -> None:
@@ -59,6 +59,13 @@ def signature_in(document: Any) -> bytes:
 def require_drop_key(document: dict[str, Any]) -> None:
     """Raise ValueError or TypeError unless a document is a drop key: public halves, and the private one sealed."""
     require_fields(document, "mlkem", "x25519", "sealed")
-    if len(unb64(document["mlkem"])) != MLKEM_PUBLIC or not log.matches(log.HEX64, document["x25519"]):
+    if not log.matches(log.HEX64, document["x25519"]):
         raise ValueError("a drop key is malformed")
-    unb64(document["sealed"])
+    require_length(document["mlkem"], MLKEM_PUBLIC)
+    require_length(document["sealed"], SEALED_DROP_SIZE)
+
+
+def require_length(document: Any, size: int) -> None:
+    """Raise ValueError or TypeError unless a document is that many bytes in base64."""
+    if len(unb64(document)) != size:
+        raise ValueError("a key is of another length")
