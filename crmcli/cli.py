@@ -289,7 +289,9 @@ def _harden() -> None:
     """Leave no core file, and let a termination end a command as Ctrl-C does."""
     import signal
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.umask(0o077)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.default_int_handler)
     try:
         import resource
 

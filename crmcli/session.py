@@ -70,7 +70,8 @@ class Session:
             return _first_line(_output_of(command))
         if file:
             try:
-                return _first_line(Path(file).read_bytes()[:_PASSPHRASE_LIMIT])
+                with Path(file).open("rb") as source:
+                    return _first_line(source.read(_PASSPHRASE_LIMIT))
             except OSError as error:
                 raise NoKeyError("the file in CRMCLI_PASSPHRASE_FILE cannot be read") from error
         return self.output.secret("passphrase")
@@ -334,10 +335,15 @@ def _platform(kind: str) -> Path:
 def _clock(text: str | None) -> datetime:
     if text is None:
         return datetime.now(UTC)
+    from crmcli.model.dates import FIRST_YEAR, LAST_YEAR
+
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
+        now = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InputError("CRMCLI_NOW is not an ISO instant") from error
+    if not FIRST_YEAR < now.year < LAST_YEAR:
+        raise InputError(f"CRMCLI_NOW is not between {FIRST_YEAR} and {LAST_YEAR}")
+    return now
 
 
 def _output_of(command: str) -> bytes:

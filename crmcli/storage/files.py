@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError, LockedError, NoSpaceError
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -49,7 +50,8 @@ def make_folder(path: Path, mode: int) -> None:
 
 def ensure_folder(path: Path, mode: int) -> None:
     """Create a folder that a copying program may have left out because it was empty."""
-    if not path.is_dir():
+    require_folder(path)
+    if not path.exists():
         make_folder(path, mode)
         sync_folder(path.parent)
 
@@ -90,21 +92,35 @@ def replace_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
         raise
 
 
-def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
-    """Return the bytes of a regular file and its status, following no link and waiting for no pipe.
-
-    Raises: FileNotFoundError; DamagedError if it is something else than a file or longer than `limit`.
-    """
+def _open_regular(path: Path) -> int:
+    """Return a handle on a regular file, following no link and waiting for no pipe."""
     try:
         handle = os.open(path, _READ)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise DamagedError(f"{path.name} is not a regular file") from error
         raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DamagedError(f"{path.name} is not a regular file")
+    return handle
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[io.BufferedReader]:
+    """Give a regular file to read from. Raises: FileNotFoundError, DamagedError if it is something else."""
+    with os.fdopen(_open_regular(path), "rb") as file:
+        yield file
+
+
+def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of a regular file and its status.
+
+    Raises: FileNotFoundError; DamagedError if it is something else than a file or longer than `limit`.
+    """
+    handle = _open_regular(path)
     try:
         status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise DamagedError(f"{path.name} is not a regular file")
         if status.st_size > limit:
             raise DamagedError(f"{path.name} is {status.st_size} bytes long, more than it can be")
         chunks = []
@@ -113,6 +129,23 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
         return b"".join(chunks), status
     finally:
         os.close(handle)
+
+
+def hash_regular(path: Path) -> tuple[str, os.stat_result]:
+    """Return SHA-256, in hex, and status of a regular file, read a piece at a time.
+
+    Raises: FileNotFoundError; DamagedError if it is something else.
+    """
+    import hashlib
+
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno())
+
+
+def require_folder(path: Path) -> None:
+    """Raise DamagedError unless `path` is a folder, or nothing at all, and no link to one."""
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
+        raise DamagedError(f"{path.name} in the store is no folder", "put the store back from a backup")
 
 
 @contextmanager

@@ -26,6 +26,7 @@ _LETTERS = 56
 # RFC 9106, section 4, second recommended option: 64 MiB, 3 passes, 4 lanes.
 _ARGON = {"memory_kib": 1 << 16, "passes": 3, "lanes": 4}
 _KIB_PER_LANE = 8
+_SALT_SIZE = 16
 _MOST = {"memory_kib": 1 << 20, "passes": 16, "lanes": 16}
 
 
@@ -65,7 +66,7 @@ def save_identity(path: Path, identity: Identity, passphrase: str | None, *, rep
     secret = json.dumps({"name": identity.name, "seed": b64(identity.keys.seed), "stores": identity.stores}).encode()
     document: dict[str, Any] = {"format": FORMAT, "member": identity.member, "argon2id": None, "secret": b64(secret)}
     if passphrase is not None:
-        salt = random_bytes(16)
+        salt = random_bytes(_SALT_SIZE)
         document["argon2id"] = {"salt": b64(salt), **_ARGON}
         document["secret"] = b64(seal_under(_stretch(passphrase, salt, **_ARGON), LABEL, identity.member, secret))
     content = (json.dumps(document, indent=1) + "\n").encode()
@@ -133,7 +134,10 @@ def _outer(document: Any) -> tuple[str, bytes, tuple[bytes, dict[str, int]] | No
         raise ValueError("an unreasonable cost")
     if cost["memory_kib"] < _KIB_PER_LANE * cost["lanes"]:
         raise ValueError("an impossible cost")
-    return document["member"], unb64(document["secret"]), (unb64(argon["salt"]), cost)
+    salt = unb64(argon["salt"])
+    if len(salt) != _SALT_SIZE:
+        raise ValueError("a salt of another size")
+    return document["member"], unb64(document["secret"]), (salt, cost)
 
 
 def _stretch(passphrase: str, salt: bytes, memory_kib: int, passes: int, lanes: int) -> bytes:

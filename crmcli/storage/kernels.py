@@ -91,6 +91,12 @@ def sorted_by(rows: pa.Table, *columns: str) -> pa.Table:
     return taken(rows, sort_indices(rows, [(column, "ascending", "at_end") for column in columns]))
 
 
+def as_numbers(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return dates as days, instants as microseconds since 1970."""
+    width = pa.int32() if pa.types.is_date32(cells.type) else pa.int64()
+    return pa.chunked_array([chunk.view(width) for chunk in cells.chunks], width)
+
+
 def cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return the rows with the types of a schema, column by column in order. Raises: ValueError, pa.ArrowException."""
     if rows.schema.types == schema.types:

@@ -28,6 +28,11 @@ class Keyring:
         self._state = state
         self._keys: dict[tuple[str, str, int], bytes] = {}
 
+    def holds(self, book: str, group: str) -> bool:
+        """Say whether the present key of a group of a book is at hand."""
+        wrap = self._state.books[book].wrap(group, self._state.books[book].epoch)
+        return wrap is not None and wrap.mine is not None
+
     def opens(self, entry: FileEntry) -> bool:
         """Say whether the key of a file is at hand."""
         wrap = self._state.books[entry.book].wrap(entry.group, entry.epoch)

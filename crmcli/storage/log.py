@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import DamagedError
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 COMMIT_LABEL = "crmcli/commit/v1"
 GENESIS_LABEL = "crmcli/genesis/v1"
 MAX_COMMIT = 1 << 20
-MAX_SEGMENT = 1 << 30
 MAX_INT = 1 << 53
 LOOSE = 1000
 SEGMENT = 1000
+_LISTINGS = 3
 
 KINDS = ("insert", "upsert", "delete", "history")
 BODIES = {
@@ -230,17 +231,17 @@ def read_from(folder: Path, first: int) -> Iterator[tuple[int, bytes]]:
     """Yield (seq, raw bytes) of every commit from `first` to the head.
 
     Packing may move a commit from a loose file to a segment meanwhile: what has just gone is looked for again.
-    Raises: DamagedError if a commit between is missing.
+    Raises: DamagedError if a commit is missing.
     """
     seq = first
     stuck = 0
     while True:
-        loose, segments = listing(folder)
+        loose, segments = _whole_listing(folder)
         present = set(loose)
         start = seq
         for low, high in segments:
             if low <= seq <= high:
-                for raw in _segment(folder, low, high)[seq - low :]:
+                for raw in islice(_segment(folder, low, high), seq - low, None):
                     yield seq, raw
                     seq += 1
         while seq in present:
@@ -250,21 +251,46 @@ def read_from(folder: Path, first: int) -> Iterator[tuple[int, bytes]]:
                 break
             yield seq, raw
             seq += 1
-        last = max([*loose[-1:], *(high for _, high in segments)], default=0)
-        if seq > last:
+        if seq > max([*loose[-1:], *(high for _, high in segments)], default=0):
             return
         stuck = stuck + 1 if seq == start else 0
         if stuck > 1:
-            raise DamagedError(f"commit {seq} is missing from the log", "put the folder back from a backup")
+            raise _missing(seq)
 
 
-def _segment(folder: Path, first: int, last: int) -> list[bytes]:
+def _whole_listing(folder: Path) -> tuple[list[int], list[tuple[int, int]]]:
+    """Return a listing that leaves no number out; packing may be at work while the folder is being listed.
+
+    Raises: DamagedError if a commit is missing.
+    """
+    for _ in range(_LISTINGS):
+        loose, segments = listing(folder)
+        covered = 0
+        for low, high in sorted([*segments, *((seq, seq) for seq in loose)]):
+            if low > covered + 1:
+                break
+            covered = max(covered, high)
+        else:
+            return loose, segments
+    raise _missing(covered + 1)
+
+
+def _missing(seq: int) -> DamagedError:
+    return DamagedError(f"commit {seq} is missing from the log", "put the folder back from a backup")
+
+
+def _segment(folder: Path, first: int, last: int) -> Iterator[bytes]:
+    """Yield the raw bytes of the commits in a segment, no line of which may be longer than a commit."""
     name = segment_name(first, last)
-    raw, _ = files.read_regular(folder / name, MAX_SEGMENT)
-    lines = raw.split(b"\n")
-    if lines[-1] != b"" or len(lines) != 2 * (last - first + 1) + 1:
-        raise DamagedError(f"log/{name} does not hold commits {first} to {last}", "put it back from a backup")
-    return [b"%b\n%b\n" % pair for pair in zip(lines[:-1:2], lines[1::2], strict=True)]
+    damaged = DamagedError(f"log/{name} does not hold commits {first} to {last}", "put it back from a backup")
+    with files.opened(folder / name) as file:
+        for _ in range(first, last + 1):
+            raw = b"".join(file.readline(MAX_COMMIT) for _ in range(2))
+            if raw.count(b"\n") != 2 or raw[-1:] != b"\n":  # noqa: PLR2004 - the commit and its signature
+                raise damaged
+            yield raw
+        if file.read(1):
+            raise damaged
 
 
 def pack(folder: Path, mode: int) -> int:

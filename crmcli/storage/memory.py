@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from crmcli import __version__
@@ -15,7 +16,6 @@ from crmcli.errors import DamagedError
 from crmcli.storage import files, upgrade
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
 
 _LIMIT = 1 << 28
@@ -53,7 +53,7 @@ class Memory:
 
     def pin(self) -> tuple[int, str] | None:
         """Return (seq, hash) of the newest head seen. Raises: DamagedError if the pin is not genuine."""
-        if not self._pin.exists():
+        if not os.path.lexists(self._pin):
             return None
         document = self._read(self._pin, "pin")
         if document is None:

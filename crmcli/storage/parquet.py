@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 _EXTRA = {SEQ: pa.field(SEQ, pa.int64()), DELETED: pa.field(DELETED, pa.bool_())}
 BULK = 1000
+# A file may unpack to this many bytes, or to so many times its size; writers see to it that it does.
+UNPACKED = 1 << 26
+MOST_PACKED = 100
+# The years 2 to 9998 in days and in microseconds, so that no time zone leads out of the calendar.
+_CALENDAR = {"date32[day]": (-718_797, 2_932_531), "timestamp[us]": (-62_104_060_800_000_000, 253_370_764_799_999_999)}
 ROW_GROUP = 1 << 16
 
 
 def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
     """Return rows as an encrypted Parquet file: small ones plain, large ones sorted, with dictionaries and zstd."""
     encryption = create_encryption_properties(key, aad_prefix=aad, store_aad_prefix=False)
-    sink = pa.BufferOutputStream()
     options: dict[str, Any] = {"version": "2.6", "data_page_version": "1.0", "writer_engine_version": "V2"}
     if rows.num_rows < BULK:
         options |= {"compression": "none", "use_dictionary": False, "write_statistics": False}
@@ -38,6 +42,14 @@ def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
         rows = kernels.sorted_by(rows, *(name for name in table.order if name in rows.column_names))
         statistics = [name for name in (*table.order, SEQ) if name in rows.column_names]
         options |= {"compression": "zstd", "use_dictionary": table.values, "write_statistics": statistics}
+    content = _written(rows, encryption, options)
+    if rows.nbytes > max(UNPACKED, len(content) * MOST_PACKED) // 2:
+        content = _written(rows, encryption, options | {"compression": "none", "use_dictionary": False})
+    return content
+
+
+def _written(rows: pa.Table, encryption: Any, options: dict[str, Any]) -> bytes:
+    sink = pa.BufferOutputStream()
     writer = ParquetWriter(
         sink,
         rows.schema,
@@ -91,27 +103,46 @@ def open_file(
     return reader
 
 
+def check_size(file: ParquetReader, rows: int, size: int, *, name: str) -> None:
+    """Raise DamagedError unless a file has the rows that were signed and unpacks to no more than it may."""
+    metadata = file.metadata
+    unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    if metadata.num_rows != rows or unpacked > max(UNPACKED, size * MOST_PACKED):
+        raise unreadable(name)
+
+
+def check_values(table: Table, kind: str, rows: pa.Table, *, name: str) -> None:
+    """Raise DamagedError for texts that are none, times that no calendar has, and nothing where something must be."""
+    for column in rows.column_names:
+        cells = rows.column(column)
+        if kind in ("insert", "upsert") and column in table.required and cells.null_count:
+            raise unreadable(name)
+        try:
+            if pa.types.is_string(cells.type) or pa.types.is_list(cells.type):
+                cells.validate(full=True)
+            elif pa.types.is_temporal(cells.type) and len(cells) > cells.null_count:
+                ends = kernels.min_max(kernels.as_numbers(cells)).as_py()
+                low, high = _CALENDAR[str(cells.type)]
+                if not low <= ends["min"] <= ends["max"] <= high:
+                    raise unreadable(name)
+        except pa.ArrowException as error:
+            raise unreadable(name) from error
+
+
 def read(
-    file: ParquetReader,
-    columns: Sequence[str],
-    *,
-    name: str,
-    rows: int,
-    where: tuple[str, Sequence[int]] | None = None,
+    file: ParquetReader, columns: Sequence[str], *, name: str, where: tuple[str, Sequence[int]] | None = None
 ) -> pa.Table:
     """Return the columns of the row groups that may hold one of the ids in `where`, a pair (column, ids).
 
-    Raises: DamagedError if it cannot be decrypted or has not the number of rows that was signed.
+    Raises: DamagedError if it cannot be decrypted.
     """
     metadata = file.metadata
-    if metadata.num_rows != rows:
-        raise unreadable(name)
     groups = list(range(metadata.num_row_groups))
-    if where is not None and len(groups) > 1:
-        groups = [group for group in groups if _may_hold(metadata.row_group(group), *where)]
     try:
+        if where is not None and len(groups) > 1:
+            groups = [group for group in groups if _may_hold(metadata.row_group(group), *where)]
         return file.read_row_groups(groups, column_indices=_leaves(metadata, columns), use_threads=False)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
         raise unreadable(name) from error
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from crmcli.errors import CrmError
 from crmcli.storage import kernels, upgrade
 from crmcli.storage.reading import SMALL
 from crmcli.storage.tables import TABLES
@@ -64,6 +65,11 @@ def run(
         for table, rows in (extra or {}).items():
             connection.register(table, rows)
         return connection.sql(statement, params=dict(parameters)).to_arrow_table()
+    except MemoryError:
+        raise
+    except Exception as error:
+        # What the engine says quotes values, so it is not passed on.
+        raise CrmError(f"the report {name} failed in the engine: {type(error).__name__}") from error
     finally:
         connection.close()
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from crmcli.storage.memory import Memory
     from crmcli.storage.state import State
 
-MAX_FILE = 1 << 34
 SMALL = 1 << 20
 
 
@@ -50,24 +49,38 @@ class Reader:
         return parts
 
     def open(self, entry: FileEntry, dictionaries: Sequence[str] = ()) -> ParquetReader:
-        """Open a file whose hash is, or was before it was last touched, the one in the log. Raises: DamagedError."""
+        """Open a file whose hash is, or was before it was last touched, the one in the log.
+
+        Raises: DamagedError if it, or what it says of its own size and columns, is not what was signed.
+        """
         name = file_path(entry.file_id)
         path = self._root / name
         source: Path | bytes = path
         try:
+            files.require_folder(path.parent)
             status = path.lstat()
-            if entry.bytes <= SMALL or not self._memory.is_checked(entry.file_id, status):
-                raw, status = files.read_regular(path, MAX_FILE)
-                if not self._memory.is_checked(entry.file_id, status):
-                    check_hash(entry, raw)
-                    self._memory.mark_checked(entry.file_id, status)
-                source = raw
+            known = self._memory.is_checked(entry.file_id, status)
+            if status.st_size != entry.bytes:
+                raise parquet.unreadable(name)
+            if entry.bytes <= SMALL:
+                source, status = files.read_regular(path, entry.bytes)
+                sha256 = entry.sha256 if known else hashlib.sha256(source).hexdigest()
+            else:
+                sha256, status = (entry.sha256, status) if known else files.hash_regular(path)
+            if sha256 != entry.sha256:
+                raise parquet.unreadable(name)
+            if not known:
+                self._memory.mark_checked(entry.file_id, status)
         except FileNotFoundError as error:
             raise DamagedError(f"{name} is missing", "restore it from a backup") from error
         except OSError as error:
             raise DamagedError(f"{name} cannot be read: {error.strerror}", "restore it from a backup") from error
         key, aad = self.keyring.file_keys(entry)
-        return parquet.open_file(source, key, aad, name=name, dictionaries=dictionaries)
+        file = parquet.open_file(source, key, aad, name=name, dictionaries=dictionaries)
+        parquet.check_size(file, entry.rows, entry.bytes, name=name)
+        if entry.schema == upgrade.SCHEMA:
+            parquet.check_columns(TABLES[entry.table], entry.kind, file.schema_arrow, name=name)
+        return file
 
     def read(
         self, entry: FileEntry, columns: Sequence[str] | None = None, where: tuple[str, Sequence[int]] | None = None
@@ -75,13 +88,11 @@ class Reader:
         """Return columns of one file (all if None) with `_seq`, the commit that each row came with."""
         table, name = TABLES[entry.table], file_path(entry.file_id)
         file = self.open(entry)
-        schema = file.schema_arrow
-        wanted = schema.names
+        wanted = file.schema_arrow.names
         is_older = entry.schema != upgrade.SCHEMA
-        if not is_older:
-            parquet.check_columns(table, entry.kind, schema, name=name)
-            wanted = [c for c in wanted if columns is None or c in columns or c in (SEQ, DELETED)]
-        rows = parquet.read(file, wanted, name=name, rows=entry.rows, where=where)
+        if not is_older and columns is not None:
+            wanted = [column for column in wanted if column in columns or column in (SEQ, DELETED)]
+        rows = parquet.read(file, wanted, name=name, where=where)
         if is_older and entry.kind != "delete":
             rows = upgrade.upgrade(table, rows, entry.schema)
             parquet.check_columns(table, entry.kind, rows.schema, name=name)
@@ -89,6 +100,7 @@ class Reader:
             rows = pc.cast(rows, pa.schema([parquet.field_of(table, column) for column in rows.column_names]))
         except (pa.ArrowException, ValueError, KeyError) as error:
             raise parquet.unreadable(name) from error
+        parquet.check_values(table, entry.kind, rows, name=name)
         if SEQ in rows.column_names:
             _check_versions(rows.column(SEQ), entry, name)
         else:
@@ -178,12 +190,6 @@ def _filter(rows: pa.Table, where: tuple[str, Sequence[int]] | None) -> pa.Table
         return rows
     column, ids = where
     return pc.filtered(rows, pc.is_in(rows.column(column), pa.array(ids, pa.int64())))
-
-
-def check_hash(entry: FileEntry, raw: bytes) -> None:
-    """Raise DamagedError unless the bytes are those that were signed."""
-    if len(raw) != entry.bytes or hashlib.sha256(raw).hexdigest() != entry.sha256:
-        raise parquet.unreadable(file_path(entry.file_id))
 
 
 def file_path(file_id: str) -> str:

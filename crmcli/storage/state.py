@@ -98,9 +98,11 @@ class State:
         try:
             return Commit.parse(line)
         except NoStoreError:
-            author = self.members[log.parse_json(line)["author"]]
-            if not author.public.verify(log.COMMIT_LABEL, line, signature):
-                raise ValueError("its signature is wrong") from None
+            known = log.parse_json(line)
+            author = self.members[known["author"]]
+            follows = (known["store"], known["seq"], known["prev"]) == (self.store, self.seq + 1, self.hash)
+            if not (follows and author.active and author.public.verify(log.COMMIT_LABEL, line, signature)):
+                raise ValueError("it is of a later program, and not by a member") from None
             raise
 
     def admit(self, commit: Commit) -> None:
@@ -135,8 +137,8 @@ class State:
             raise ValueError("a file is there already, or has no rows")
 
     def _admit_data(self, author: Member, commit: Commit) -> None:
-        if commit.drop or any(entry.kind == "history" for entry in commit.add):
-            raise ValueError("a data commit only adds")
+        if not commit.add or commit.drop or any(entry.kind == "history" for entry in commit.add):
+            raise ValueError("a data commit adds, and does nothing else")
         for entry in commit.add:
             if not may_write(author, self.books.get(entry.book), entry.table):
                 raise NotPermittedError(f"a {author.role} may not write {entry.table} into that book")

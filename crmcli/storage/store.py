@@ -76,6 +76,7 @@ class Store:
         Raises: NoStoreError, DamagedError, RolledBackError, NoKeyError, NotPermittedError.
         """
         genesis = read_genesis(root)
+        _check_folders(root)
         if genesis.hash not in identity.stores:
             raise RolledBackError(
                 "this identity does not belong to this store", "CRMCLI_IDENTITY and CRMCLI_STORE must fit together"
@@ -172,11 +173,11 @@ class Store:
         return writing.commit(self, pending, base, op_id, at)
 
     def find_operation(self, op_id: str) -> int | None:
-        """Return the seq of the commit with that op_id, searching the whole log."""
-        needle = f'"op_id":"{op_id}"'.encode()
+        """Return the seq of the commit with that op_id, searching the whole log and trusting no memory of it."""
+        state = State(self.genesis, None)
         with files.mapped("read the log"):
             for seq, raw in log.read_from(self.root / "log", 1):
-                if needle in raw:
+                if state.apply(raw).op_id == op_id:
                     return seq
         return None
 
@@ -199,6 +200,16 @@ class Store:
     def entries(self) -> list[FileEntry]:
         """Return all live files."""
         return list(self.state.live.values())
+
+
+def _check_folders(root: Path) -> None:
+    """Raise DamagedError unless the store's own folders are there and are no links; an empty one may be missing."""
+    for name in FOLDERS:
+        files.require_folder(root / name)
+    if not (root / "log").is_dir() or not (root / "files").is_dir():
+        raise DamagedError("the store has no log or no files", "put the store back from a backup")
+    if (root / "lock").is_symlink() or not (root / "lock").is_file():
+        raise DamagedError("the store has no lock file", "put the store back from a backup")
 
 
 def first_keys(store: Store) -> dict[str, Any]:

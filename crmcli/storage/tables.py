@@ -51,6 +51,11 @@ class Table:
         return {field.name: str(field.type).removesuffix(" | None") for field in fields(self.record)}
 
     @cached_property
+    def required(self) -> set[str]:
+        """The columns that hold something in every row."""
+        return {field.name for field in fields(self.record) if not str(field.type).endswith(" | None")}
+
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema of an insert or upsert file; every column may be null."""
         return pa.schema([(name, _TYPES[kind]) for name, kind in self.kinds.items()])

@@ -141,7 +141,10 @@ def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
     """
     with files.mapped("remove old files"), store.lock():
         store.refresh()
-        present = (path for path in (store.root / "files").glob("??/*") if path.is_symlink() or not path.is_dir())
+        for folder in ((store.root / "tmp"), *(store.root / "files").iterdir()):
+            # Through a link, what is removed would be somebody else's.
+            files.require_folder(folder)
+        present = [path for path in (store.root / "files").glob("??/*.parquet") if log.HEX32.fullmatch(path.stem)]
         stale = {path.stem: path for path in present if path.stem not in store.state.live}
         dropped = _dropped_at(store, set(stale)) if stale else {}
         removed = 0
@@ -151,7 +154,7 @@ def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
                 path.unlink(missing_ok=True)
                 removed += 1
         for path in (store.root / "tmp").iterdir():
-            if now - _modified(path) > keep:
+            if now - _modified(path) > keep and not path.is_dir():
                 path.unlink(missing_ok=True)
                 removed += 1
     return removed

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from crmcli.errors import CrmError, DamagedError
-from crmcli.storage import files, log, reading, upkeep
+from crmcli.storage import files, log, parquet, upkeep
 from crmcli.storage import kernels as pc
 from crmcli.storage.keyring import Keyring
 from crmcli.storage.memory import Memory
 from crmcli.storage.reading import Reader, file_path, newest_versions
 from crmcli.storage.state import State
-from crmcli.storage.tables import SEQ, TABLES, Table
+from crmcli.storage.tables import FACTS, SEQ, TABLES, Table
 from crmcli.storage.writing import bounds
 
 if TYPE_CHECKING:
@@ -67,28 +68,43 @@ def verify(store: Store, findings: Findings) -> Iterator[None]:
     yield
     reader = Reader(store.root, state, Keyring(store.identity, state), _NothingKnown())
     for entry in state.live.values():
-        try:
+        with _noted(findings, file_path(entry.file_id)):
             _check_file(reader, entry, findings)
-        except CrmError as error:
-            findings.problems.append(error.message)
         yield
     for table in TABLES.values():
         for book, entries in reader.parts(table).items():
-            _check_versions(reader, table, book, entries, findings)
+            with _noted(findings, f"{table.name} of book {book}"):
+                _check_versions(reader, table, book, entries, findings)
             yield
+        with _noted(findings, table.name):
+            _check_across_books(reader, table, findings)
     for commit, inputs, whole in compactions:
-        _check_compaction(reader, commit, inputs, findings, whole=whole)
+        with _noted(findings, f"the compaction of commit {commit.seq}"):
+            _check_compaction(reader, commit, inputs, findings, whole=whole)
         yield
+
+
+@contextmanager
+def _noted(findings: Findings, what: str) -> Iterator[None]:
+    """Note what goes wrong inside the block as one more problem."""
+    try:
+        yield
+    except CrmError as error:
+        if error.message not in findings.problems:
+            findings.problems.append(error.message)
+    except (ValueError, TypeError, KeyError, OverflowError, pa.ArrowException):
+        findings.problems.append(f"{what} is malformed")
 
 
 def _check_file(reader: Reader, entry: FileEntry, findings: Findings) -> None:
     findings.files += 1
     if not reader.keyring.opens(entry):
         try:
-            raw, _ = files.read_regular(reader.path(entry.file_id), reading.MAX_FILE)
+            sha256, _ = files.hash_regular(reader.path(entry.file_id))
         except FileNotFoundError as error:
             raise DamagedError(f"{file_path(entry.file_id)} is missing") from error
-        reading.check_hash(entry, raw)
+        if sha256 != entry.sha256:
+            raise parquet.unreadable(file_path(entry.file_id))
         return
     rows = reader.read(entry)
     key = rows.column(TABLES[entry.table].key)
@@ -101,22 +117,32 @@ def _check_file(reader: Reader, entry: FileEntry, findings: Findings) -> None:
 
 
 def _check_versions(reader: Reader, table: Table, book: str, entries: list[FileEntry], findings: Findings) -> None:
-    """Check that every row was inserted once, and that what changes or deletes it came later."""
-    try:
-        inserted = pa.concat_tables(
-            [
-                pa.schema([table.schema.field(table.key), (SEQ, pa.int64())]).empty_table(),
-                *(reader.read(e, [table.key]).select([table.key, SEQ]) for e in entries if e.kind == "insert"),
-            ]
-        )
-        changes = reader.changes(table, [entry for entry in entries if entry.kind != "insert"], [table.key])
-    except CrmError:
-        return
-    newest = newest_versions(table.key, changes)
-    places = pc.index_in(inserted.column(table.key), newest.column(table.key).combine_chunks())
+    """Check that every row was inserted once, that what changes it came later, and that its client is in the book."""
+    key = table.key
+    inserted = pa.concat_tables(
+        [
+            pa.schema([table.schema.field(key), (SEQ, pa.int64())]).empty_table(),
+            *(reader.read(entry, [key]).select([key, SEQ]) for entry in entries if entry.kind == "insert"),
+        ]
+    )
+    changes = reader.changes(table, [entry for entry in entries if entry.kind != "insert"], [key])
+    newest = newest_versions(key, changes)
+    places = pc.index_in(inserted.column(key), newest.column(key).combine_chunks())
     late = pc.is_true(pc.less_equal(pc.taken(newest.column(SEQ), places), inserted.column(SEQ)))
-    if pc.count_distinct(inserted.column(table.key)) != inserted.num_rows or pc.filtered(inserted, late).num_rows:
+    if pc.count_distinct(inserted.column(key)) != inserted.num_rows or pc.filtered(inserted, late).num_rows:
         findings.problems.append(f"{table.name} of book {book} has a row twice, or one added after it was changed")
+    if "client_id" in table.schema.names and reader.keyring.holds(book, FACTS):
+        clients = reader.merged("clients", ["client_id"], books=[book]).column("client_id").combine_chunks()
+        owners = reader.merged(table.name, ["client_id"], books=[book]).column("client_id")
+        if pc.filtered(owners, pc.invert(pc.is_in(owners, clients))).to_pylist():
+            findings.problems.append(f"{table.name} of book {book} has rows of clients that are not in that book")
+
+
+def _check_across_books(reader: Reader, table: Table, findings: Findings) -> None:
+    """Check that no record is in two books."""
+    keys = reader.merged(table.name, [table.key]).column(table.key)
+    if pc.count_distinct(keys) != len(keys):
+        findings.problems.append(f"{table.name} has a record in two books")
 
 
 def _was_whole(state: State, commit: Commit, inputs: list[FileEntry]) -> bool:
@@ -139,14 +165,11 @@ def _check_compaction(
     if not all(reader.keyring.opens(e) and reader.path(e.file_id).exists() for e in everything):
         return
     table = TABLES[inputs[0].table]
-    try:
-        expected = upkeep.merge(reader, table, inputs, whole=whole)
-        for kind, rows in expected.items():
-            order = (table.key, SEQ)
-            made = [reader.read(entry) for entry in commit.add if entry.kind == kind]
-            found = pa.concat_tables(made).select(rows.column_names) if made else rows.slice(0, 0)
-            if not pc.sorted_by(rows, *order).equals(pc.sorted_by(found, *order)):
-                raise DamagedError(f"commit {commit.seq} lost or changed rows of {table.name} in a compaction")
-    except CrmError as error:
-        findings.problems.append(error.message)
     findings.compactions += 1
+    expected = upkeep.merge(reader, table, inputs, whole=whole)
+    for kind, rows in expected.items():
+        order = (table.key, SEQ)
+        made = [reader.read(entry) for entry in commit.add if entry.kind == kind]
+        found = pa.concat_tables(made).select(rows.column_names) if made else rows.slice(0, 0)
+        if not pc.sorted_by(rows, *order).equals(pc.sorted_by(found, *order)):
+            raise DamagedError(f"commit {commit.seq} lost or changed rows of {table.name} in a compaction")

@@ -6,7 +6,7 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from crmcli.errors import ConflictError, InputError, NotFoundError, NotPermittedError
+from crmcli.errors import ConflictError, DamagedError, InputError, NotFoundError, NotPermittedError
 from crmcli.model.acting import clean_text
 from crmcli.model.emails import normalise_email
 from crmcli.model.ids import SHORTEST
@@ -273,13 +273,16 @@ class Draft(View):
         return list(self.reader.parts(TABLES["clients"]))
 
     def _client_book(self, client_id: int) -> str | None:
+        """Return the book that a client is in, or None. Raises: DamagedError for a client in two books."""
         books = self._member_books()
-        if not books:
-            return None
-        for book in books:
-            if self.reader.merged("clients", ["client_id"], ("client_id", [client_id]), [book]).num_rows:
-                return book
-        return None
+        found = [
+            book
+            for book in books
+            if self.reader.merged("clients", ["client_id"], ("client_id", [client_id]), [book]).num_rows
+        ]
+        if len(found) > 1:
+            raise DamagedError("this client is in two books", "crmcli verify shows more; nothing was written")
+        return found[0] if found else None
 
     def discard(self) -> None:
         """Forget what was put, once it is checked that the member might put it. Raises: NotPermittedError."""

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from crmcli.errors import OvertakenError
-from crmcli.model.records import Contact
+from crmcli.model.records import Client, Contact
 from crmcli.storage import log
 from crmcli.storage.finding import refuse_known
-from tests.storage.company import Company, problems
+from tests.storage.company import NOW, Company, problems
 
 WRITERS = 8
 SAME_PHONE = "+79160000000"
@@ -118,7 +118,7 @@ def test_answer_that_somebody_else_made_wrong_is_not_saved(company: Company) -> 
         refuse_known(mine, Contact(1, "Anna", phones=(SAME_PHONE,)))
         with second.writing() as theirs:
             refuse_known(theirs, Contact(2, "Boris", phones=(SAME_PHONE,)))
-            theirs.put(Contact(2, "Boris", phones=(SAME_PHONE,)))
+            theirs.put(Client(2, NOW, 1, 1), Contact(2, "Boris", phones=(SAME_PHONE,)))
         mine.put(Contact(1, "Anna", phones=(SAME_PHONE,)))
     assert company.names() == ["Boris"]
     assert problems(company) == []

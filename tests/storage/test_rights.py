@@ -151,8 +151,16 @@ def test_file_belongs_to_a_table_of_a_book_under_its_key(company: Company, chang
 
 def test_time_does_not_run_backwards(company: Company) -> None:
     state = company.open().state
-    assert may(state, company.identity().member, at=state.at)
-    assert not may(state, company.identity().member, at="2001-01-01T00:00:00.000000Z")
+    add = (entry(company.book("admin"), "clients"),)
+    assert may(state, company.identity().member, at=state.at, add=add)
+    assert not may(state, company.identity().member, at="2001-01-01T00:00:00.000000Z", add=add)
+
+
+def test_data_commit_of_nothing_is_refused(company: Company) -> None:
+    """One who may write nothing could else move the log's clock."""
+    state = company.open().state
+    for who in ("analyst", "manager", "admin"):
+        assert not may(state, company.identity(who).member, at="9999-12-31T00:00:00.000000Z")
 
 
 # What is written by hand into the log.
