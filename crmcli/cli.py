@@ -117,6 +117,15 @@ app = typer.Typer(
 )
 
 
+def _version(ctx: typer.Context, value: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if value:
+        ctx.obj.output.line(f"crmcli {__version__}")
+        raise typer.Exit
+
+
+_Version = Annotated[bool, typer.Option("--version", help="print the version", is_eager=True, callback=_version)]
+
+
 @app.callback()
 def crmcli(
     ctx: typer.Context,
@@ -125,13 +134,10 @@ def crmcli(
     op_id: Annotated[
         str | None, typer.Option(metavar="ID", help="repeat an operation whose outcome was unknown")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="print the version", is_eager=True)] = False,  # noqa: FBT002
+    version: _Version = False,  # noqa: ARG001, FBT002 - a flag whose callback ends the run
 ) -> None:
     """Keep a company's client base: encrypted, signed, with reminders and reports, in plain files."""
     run = ctx.obj
-    if version:
-        run.output.line(f"crmcli {__version__}")
-        raise typer.Exit
     run.session = run.session or _session(store, identity, op_id, run.output)
     ctx.obj = run.session
 

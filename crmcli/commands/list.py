@@ -35,7 +35,7 @@ def list_(
     limit: Limit = 50,
     form: Form = "table",
 ) -> None:
-    """List clients, deals, calls, sales or reminders: the newest first, reminders by when they are due.
+    """List clients, deals, calls, sales or reminders: the newest first, open reminders by when they are due.
 
     A table shows 50 rows; the other formats are whole. The period is that of creation, opening, call, sale or due date.
     """

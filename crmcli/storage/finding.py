@@ -69,10 +69,10 @@ def deal_to_move(view: View, client: Client, named: str | None, *, reopening: bo
         shorts = view.short("deals", [deal.deal_id for deal in open_ones])
         listed = ", ".join(f"{shorts[deal.deal_id]} at {deal.stage}" for deal in open_ones)
         raise ConflictError(f"the client has {len(open_ones)} open deals", f"name one with --deal: {listed}")
-    lost = [deal for deal in deals if deal.status == LOST and deal.closed_at is not None] if reopening else []
+    lost = [deal for deal in deals if deal.status == LOST] if reopening else []
     if not open_ones and not lost:
         raise NotFoundError("the client has no open deal", "crmcli add-deal opens one; --to STAGE reopens a lost one")
-    return open_ones[0] if open_ones else max(lost, key=lambda deal: (deal.closed_at is not None, deal.closed_at))
+    return open_ones[0] if open_ones else max(lost, key=lambda deal: str(deal.closed_at or deal.opened_at or ""))
 
 
 def open_deals(view: View, client: Client) -> list[Deal]:

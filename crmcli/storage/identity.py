@@ -108,8 +108,9 @@ def load_identity(path: Path, ask_passphrase: Callable[[], str]) -> Identity:
         raise DamagedError(f"{path.name} is no identity file") from error
     if argon is not None:
         salt, cost = argon
+        key = _stretch(ask_passphrase(), salt, **cost)
         try:
-            secret = open_under(_stretch(ask_passphrase(), salt, **cost), LABEL, member, secret)
+            secret = open_under(key, LABEL, member, secret)
         except NoKeyError as error:
             raise NoKeyError("the passphrase is wrong", "or the identity file was changed") from error
     try:

@@ -14,6 +14,7 @@ from pyarrow._compute import (
     CountOptions,
     FilterOptions,
     MatchSubstringOptions,
+    ReplaceSubstringOptions,
     SetLookupOptions,
     SortOptions,
     TakeOptions,
@@ -63,6 +64,11 @@ def is_true(mask: Any) -> Any:
 def contains(values: Any, text: str) -> Any:
     """Say of each text whether it has `text` in it, null for null."""
     return call_function("match_substring", [values], MatchSubstringOptions(text))
+
+
+def folded(values: Any) -> Any:
+    """Return texts as they are compared: in small letters, ё as е."""
+    return call_function("replace_substring", [utf8_lower(values)], ReplaceSubstringOptions("ё", "е"))
 
 
 def count_distinct(values: Any) -> int:

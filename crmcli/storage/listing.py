@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ class Kind:
     columns: tuple[str, ...]
     newest_first: bool = True
     only: tuple[str, str] | None = None
+    unless_asked: Mapping[str, str] = field(default_factory=dict)
 
 
 KINDS = {
@@ -63,6 +64,7 @@ KINDS = {
         {"client": "client_id", "owner": "assignee_id", "status": "status", "cause": "cause"},
         ("reminder_id", "client_id", "name", "due_at", "cause", "about", "deal_id", "owner", "status"),
         newest_first=False,
+        unless_asked={"status": "open"},
     ),
 }  # fmt: skip
 _TEXTS = {"calls": ("said", "activity_id", ("said",)), "reminders": ("about", "reminder_id", ("promised", "about"))}
@@ -80,6 +82,7 @@ def choose(
     `equal` is option -> value; `between` is half-open. Raises: InputError for a filter that the kind has not.
     """
     table = TABLES[kind.table]
+    equal = {**kind.unless_asked, **equal}
     unknown = [option for option in equal if option not in kind.filters]
     if unknown:
         raise InputError(f"--{unknown[0]} does not filter these", f"what does: {', '.join(kind.filters)}")

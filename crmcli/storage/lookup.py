@@ -10,6 +10,8 @@ from crmcli.model.ids import prefix_bounds, short_id
 from crmcli.storage import kernels as pc
 from crmcli.storage.tables import TABLES
 
+_FEWEST_DIGITS = 3
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -58,8 +60,8 @@ def clients_named(reader: Reader, text: str) -> list[int]:
     rows = reader.merged("contacts", ["client_id", "name", "company"])
     found: list[int] = []
     for column in ("name", "company"):
-        values = pc.utf8_lower(rows.column(column))
-        exact = pc.equal(values, text.lower())
+        values = pc.folded(rows.column(column))
+        exact = pc.equal(values, _folded(text))
         found += pc.filtered(rows, pc.is_true(exact)).column("client_id").to_pylist()
     if found:
         return list(dict.fromkeys(found))
@@ -75,13 +77,21 @@ def clients_matching(reader: Reader, text: str) -> list[int]:
     found: list[int] = []
     for column in columns:
         found += _having(rows, column, lambda values: _contains(values, text))
+    digits = "".join(letter for letter in text if letter.isdecimal())
+    if len(digits) >= _FEWEST_DIGITS and not any(letter.isalpha() for letter in text):
+        found += _having(rows, "phones", lambda values: _contains(values, digits))
     notes = reader.merged("notes", ["client_id", "text"])
     found += pc.filtered(notes, _contains(notes.column("text"), text)).column("client_id").to_pylist()
     return list(dict.fromkeys(found))
 
 
+def _folded(text: str) -> str:
+    """Return a text that was typed as it is compared, with single blanks."""
+    return " ".join(text.lower().replace("ё", "е").split())
+
+
 def _contains(values: pa.ChunkedArray, text: str) -> pa.ChunkedArray:
-    return pc.is_true(pc.contains(pc.utf8_lower(values), text.lower()))
+    return pc.is_true(pc.contains(pc.folded(values), _folded(text)))
 
 
 def _having(rows: pa.Table, column: str, test: Callable[[Any], Any]) -> list[int]:

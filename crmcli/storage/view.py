@@ -131,12 +131,20 @@ class View:
             raise InputError("which client?", "an id, a phone, an e-mail or part of a name")
         found = lookup.ids_with_prefix(self.reader, "clients", who) if len(who) >= SHORTEST else []
         if not found and looks_like_phone(who):
-            found = lookup.clients_with(self.reader, "phones", [normalise_phone(who, self.settings.region)])
+            found = self._with_phone(who)
         if not found and "@" in who:
             found = lookup.clients_with(self.reader, "emails", [normalise_email(who)])
         if not found and ":" in who:
             found = lookup.clients_with(self.reader, "external_ids", [who])
         return found or lookup.clients_named(self.reader, who)
+
+    def _with_phone(self, text: str) -> list[int]:
+        """Return the clients that have the phone, or none if the text is but a part of one."""
+        try:
+            phone = normalise_phone(text, self.settings.region)
+        except InputError:
+            return []
+        return lookup.clients_with(self.reader, "phones", [phone])
 
     def named(self, client_ids: Sequence[int]) -> str:
         """Return ids and names of the first few clients, for a choice."""
@@ -157,7 +165,7 @@ class View:
         """Return the clients that have the text, or the phone that it is, anywhere."""
         text = clean_text(text) or ""
         if looks_like_phone(text):
-            found = lookup.clients_with(self.reader, "phones", [normalise_phone(text, self.settings.region)])
+            found = self._with_phone(text)
             if found:
                 return found
         return lookup.clients_matching(self.reader, text)

@@ -222,3 +222,23 @@ def test_win_rates_of_closed_and_of_all(company: Company) -> None:
     assert (figures["won"], figures["lost"]) == (won, lost)
     assert figures["win_rate_closed_pct"] == pytest.approx(100 * won / (won + lost), abs=0.05)
     assert figures["win_rate_all_pct"] == pytest.approx(won, abs=0.05)
+
+
+def test_closings_without_a_date_are_closed_until_reopened(company: Company) -> None:
+    deals: list[r.Record] = [r.Client(1, START, 1, 1)]
+    for number, opened_at, outcome in ((50, START, "lost"), (51, None, "won"), (52, START, "lost")):
+        deals += [
+            r.Deal(number, 1, 1, "new", "call", outcome, opened_at),
+            r.StageChange(number * 10, number, 1, "new", None, "call", "open", opened_at, 1),
+            r.StageChange(number * 10 + 1, number, 1, "new", "call", outcome, outcome, None, 1),
+        ]
+    deals.append(
+        r.StageChange(529, 52, 1, "new", "call", "discovery", "reopen", START + timedelta(days=3), 1),
+    )
+    view = put(company, *deals)
+    rows = funnel_counts(view, PIPELINE, None, NOW)
+    assert [(row.reached, row.lost, row.open) for row in rows[:2]] == [(3, 1, 0), (2, 0, 1)]
+    assert rows[-1].reached == 1
+    assert rows[0].median_days is None
+    figures = summary_figures(view, {"all": None, "year": (START, NOW)}, NOW)
+    assert [(figures[name]["won"], figures[name]["lost"]) for name in ("all", "year")] == [(1, 1), (0, 0)]

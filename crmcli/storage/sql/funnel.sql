@@ -8,6 +8,7 @@ WITH first_occasions AS (
 cohort AS (
     SELECT
         d.deal_id,
+        d.opened_at,
         CASE $by
             WHEN 'owner' THEN CAST(d.owner_id AS VARCHAR)
             WHEN 'source' THEN CAST(c.source AS VARCHAR)
@@ -27,8 +28,9 @@ entries AS (
         h.grouping,
         s.position,
         CAST(e.to_stage AS VARCHAR) AS stage,
-        coalesce(e.changed_at, TIMESTAMP '0001-01-01') AS entered_at,
-        e.changed_at IS NOT NULL AS is_dated,
+        -- A closing without a date is told from the opening by its rank.
+        coalesce(e.changed_at, h.opened_at, TIMESTAMP '0001-01-01') AS entered_at,
+        e.changed_at AS dated_at,
         CASE WHEN e.to_stage IN ('won', 'lost') THEN 2 WHEN e.move = 'open' THEN 0 ELSE 1 END AS rank
     FROM stage_changes e
     JOIN cohort h ON h.deal_id = e.deal_id
@@ -62,12 +64,12 @@ visits AS (
         SELECT
             grouping,
             position,
-            is_dated,
+            dated_at,
             entered_at,
-            lead(entered_at) OVER (PARTITION BY deal_id ORDER BY entered_at, rank) AS left_at
+            lead(dated_at) OVER (PARTITION BY deal_id ORDER BY entered_at, rank) AS left_at
         FROM entries
     )
-    WHERE position IS NOT NULL AND is_dated AND left_at IS NOT NULL
+    WHERE position IS NOT NULL AND dated_at IS NOT NULL AND left_at IS NOT NULL
 ),
 durations AS (
     SELECT

@@ -4,7 +4,7 @@ WITH entries AS (
         e.deal_id,
         CAST(e.to_stage AS VARCHAR) AS stage,
         s.position,
-        coalesce(e.changed_at, TIMESTAMP '0001-01-01') AS entered_at,
+        coalesce(e.changed_at, d.opened_at, TIMESTAMP '0001-01-01') AS entered_at,
         CASE WHEN e.to_stage IN ('won', 'lost') THEN 2 WHEN e.move = 'open' THEN 0 ELSE 1 END AS rank
     FROM stage_changes e
     JOIN deals d ON d.deal_id = e.deal_id

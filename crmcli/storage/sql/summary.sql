@@ -52,17 +52,18 @@ calling AS (
 ),
 states AS (
     SELECT
-        deal_id,
+        c.deal_id,
         arg_max(
-            {'stage': CAST(to_stage AS VARCHAR), 'changed_at': changed_at},
+            {'stage': CAST(c.to_stage AS VARCHAR), 'changed_at': c.changed_at},
             (
-                coalesce(changed_at, TIMESTAMP '0001-01-01'),
-                CASE WHEN to_stage IN ('won', 'lost') THEN 2 WHEN move = 'open' THEN 0 ELSE 1 END
+                coalesce(c.changed_at, d.opened_at, TIMESTAMP '0001-01-01'),
+                CASE WHEN c.to_stage IN ('won', 'lost') THEN 2 WHEN c.move = 'open' THEN 0 ELSE 1 END
             )
         ) AS latest
-    FROM stage_changes
-    WHERE changed_at IS NULL OR changed_at <= $as_of
-    GROUP BY deal_id
+    FROM stage_changes c
+    JOIN deals d ON d.deal_id = c.deal_id
+    WHERE c.changed_at IS NULL OR c.changed_at <= $as_of
+    GROUP BY c.deal_id
 ),
 closing AS (
     SELECT
