@@ -68,7 +68,7 @@ def clean_text(text: str | None) -> str | None:
 
 def clean_name(text: str | None, what: str) -> str | None:
     """Return a short one-line text as it is stored. Raises: InputError over 200 characters."""
-    cleaned = " ".join((clean_text(text) or "").split()) or None
+    cleaned = clean_text(text)
     if cleaned is not None and len(cleaned) > MAX_NAME:
         raise InputError(f"{what} is longer than {MAX_NAME} characters")
     return cleaned
