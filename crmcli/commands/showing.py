@@ -31,15 +31,26 @@ def show_records(crm: Session, records: Iterable[Any], form: Format = "table") -
     with crm.reading() as store:
         listed = list(records)
         moves = {change.deal_id: change for change in listed if isinstance(change, r.StageChange)}
-        rows = []
-        for record in listed:
-            if type(record) not in _KINDS:
-                continue
-            kind, table, key = _KINDS[type(record)]
-            number = getattr(record, key)
-            shown = store.short(table, [number])[number] if form == "table" else encode_id(number)
-            rows.append((kind, shown, _what(store, record, moves)))
+        known = [(record, *_KINDS[type(record)]) for record in listed if type(record) in _KINDS]
+        named = [(table, getattr(record, key)) for record, _, table, key in known]
+        ids = _ids(store, named, form)
+        rows = [
+            (kind, ids[name], _what(store, record, moves))
+            for (record, kind, _, _), name in zip(known, named, strict=True)
+        ]
     crm.output.rows(COLUMNS, rows, form=form, limit=0, id_column="id")
+
+
+def _ids(store: View, named: Iterable[tuple[str, int]], form: Format) -> dict[tuple[str, int], str]:
+    """Return what to print for records named by table and number, each table asked once: short ids in a table."""
+    numbers: dict[str, list[int]] = {}
+    for table, number in named:
+        numbers.setdefault(table, []).append(number)
+    ids: dict[tuple[str, int], str] = {}
+    for table, wanted in numbers.items():
+        shorts = store.short(table, wanted) if form == "table" else {}
+        ids |= {(table, number): shorts.get(number) or encode_id(number) for number in wanted}
+    return ids
 
 
 def _what(store: View, record: Any, moves: dict[int, r.StageChange]) -> str:
@@ -129,13 +140,11 @@ def show_story(crm: Session, store: View, client: r.Client, form: Format, limit:
 
     happened = story(store, client)
     zone = store.settings.zone
-    rows = []
-    for at, what, named, text, by in happened:
-        shown = None
-        if named is not None:
-            table, number = named
-            shown = store.short(table, [number])[number] if form == "table" else encode_id(number)
-        rows.append((at and at.astimezone(zone), what, shown, text or None, store.staff.get(by)))
+    ids = _ids(store, (named for _, _, named, _, _ in happened if named is not None), form)
+    rows = [
+        (at and at.astimezone(zone), what, ids.get(named), text or None, store.staff.get(by))
+        for at, what, named, text, by in happened
+    ]
     if form == "table":
         crm.output.line("")
         crm.output.heading("story")

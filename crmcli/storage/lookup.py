@@ -10,12 +10,12 @@ from crmcli.model.ids import prefix_bounds, short_id
 from crmcli.storage import kernels as pc
 from crmcli.storage.tables import TABLES
 
-_FEWEST_DIGITS = 3
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from crmcli.storage.reading import Reader
+
+_FEWEST_DIGITS = 3
 
 
 def ids_with_prefix(reader: Reader, table: str, prefix: str) -> list[int]:
