@@ -22,7 +22,7 @@ from tests.spec_reader import Refused
 from tests.storage.company import environment, make_company, quiet_output
 
 CRMCLI = Path(sys.executable).parent / "crmcli"
-MOVES = 63  # more than 64 files of a table are compacted
+MOVES = 19  # more than 16 files of a table are compacted
 
 
 @dataclass(frozen=True)

@@ -24,5 +24,4 @@ def find(
         found = store.matching(text)
         store.require_any(found)
         shown = found[:limit] if form == "table" and limit else found
-        records = store.records("clients", "client_id", shown)
-        show_rows(crm, store, KINDS["clients"].columns, rows_of(store, "clients", records), form, limit, len(found))
+        show_rows(crm, store, KINDS["clients"].columns, rows_of(store, "clients", shown), form, limit, len(found))

@@ -54,5 +54,5 @@ def list_(
         chosen = crm.period(store, period, from_, to)
         bounds = None if chosen is None else chosen.bounds(store.settings.zone)
         kind = KINDS[what]
-        records, total = choose(store, kind, equal, bounds, limit if form == "table" else 0)
-        show_rows(crm, store, kind.columns, rows_of(store, what, records), form, limit, total)
+        ids, total = choose(store, kind, equal, bounds, limit if form == "table" else 0)
+        show_rows(crm, store, kind.columns, rows_of(store, what, ids), form, limit, total)

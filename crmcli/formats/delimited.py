@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ from typing import NamedTuple, Self
 
 from crmcli.errors import InputError
 from crmcli.formats.source import encoding_of, open_source
+from crmcli.model.frozen import dataclass
 
 _LARGEST_FILE = 2 << 30
 _LONGEST_CELL = 100_000

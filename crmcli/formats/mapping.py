@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal, cast
 
 from crmcli.errors import InputError
 from crmcli.formats.source import open_source
+from crmcli.model.frozen import dataclass
 
 _LARGEST = 1 << 20
 _TEXTS = ("delimiter", "encoding", "date_format", "decimal", "namespace")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError
+from crmcli.model.frozen import dataclass
 from crmcli.model.records import Note
 
 if TYPE_CHECKING:

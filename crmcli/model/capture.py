@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError
 from crmcli.model.acting import clean_name
 from crmcli.model.emails import normalise_email
+from crmcli.model.frozen import dataclass
 from crmcli.model.phones import normalise_phone
 from crmcli.model.pipeline import open_deal
 from crmcli.model.records import Client, Contact, Record

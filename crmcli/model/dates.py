@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
 
 from crmcli.errors import InputError
+from crmcli.model.frozen import dataclass
 
 LONGEST = 60
 FIRST_YEAR, LAST_YEAR = 1900, 2200

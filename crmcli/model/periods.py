@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Literal
 
 from crmcli.errors import InputError
 from crmcli.model.dates import FIRST_YEAR, LAST_YEAR, add_months, day_start, local_day, parse_moment, shown
+from crmcli.model.frozen import dataclass
 
 Unit = Literal["year", "quarter", "month", "day", "span"]
 

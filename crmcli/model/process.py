@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from crmcli.errors import InputError, RuleError
+from crmcli.model.frozen import dataclass
 from crmcli.model.records import LOST, WON
 
 _MOST_LETTERS = 64

@@ -7,10 +7,11 @@ and `*_by` a 60-bit id. Money is Decimal with two places, quantities have three.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeAlias
+
+from crmcli.model.frozen import dataclass
 
 Value: TypeAlias = str
 Quantity: TypeAlias = Decimal

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
+from crmcli.model.frozen import dataclass
 from crmcli.model.records import Activity, Product, Record, Sale, SaleLine
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
+from crmcli.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError
+from crmcli.model.frozen import dataclass
 from crmcli.model.records import ACTIVITY_KINDS, CALL, CALL_RESULTS, DIRECTIONS, Activity, Record
 from crmcli.model.reminding import remind
 

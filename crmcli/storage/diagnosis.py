@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crmcli.model.frozen import dataclass
 from crmcli.storage import log
 from crmcli.storage.members import ADMIN
 from crmcli.storage.tables import stamp

@@ -7,9 +7,11 @@ import os
 import stat
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError, LockedError, NoSpaceError
+from crmcli.storage.keys import sha256_of
 
 if TYPE_CHECKING:
     import io
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+PIECE = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -124,7 +127,7 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
         if status.st_size > limit:
             raise DamagedError(f"{path.name} is {status.st_size} bytes long, more than it can be")
         chunks = []
-        while chunk := os.read(handle, 1 << 20):
+        while chunk := os.read(handle, PIECE):
             chunks.append(chunk)
         return b"".join(chunks), status
     finally:
@@ -136,10 +139,8 @@ def hash_regular(path: Path) -> tuple[str, os.stat_result]:
 
     Raises: FileNotFoundError; DamagedError if it is something else.
     """
-    import hashlib
-
     with opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno())
+        return sha256_of(iter(partial(file.read, PIECE), b"")), os.fstat(file.fileno())
 
 
 def require_folder(path: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import Any
 
 from crmcli.errors import DamagedError, NoStoreError
+from crmcli.model.frozen import dataclass
 from crmcli.storage import log
 from crmcli.storage.keys import KeyPair, PublicKeys
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from crmcli.errors import ConflictError, DamagedError, InputError, NoKeyError
+from crmcli.model.frozen import dataclass
 from crmcli.model.ids import ALPHABET, BITS, encode_id
 from crmcli.storage import files, log
 from crmcli.storage.genesis import b64, unb64
-from crmcli.storage.keys import KEY_SIZE, SEED_SIZE, KeyPair, derive, open_under, random_bytes, seal_under
+from crmcli.storage.keys import KEY_SIZE, SEED_SIZE, KeyPair, derive, open_under, random_bytes, seal_under, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,4 +174,4 @@ def recovery_seed(text: str) -> bytes:
 
 
 def _check(seed: bytes) -> bytes:
-    return hashlib.sha256(b"crmcli/recovery-check/v1" + seed).digest()[:3]
+    return bytes.fromhex(sha256(b"crmcli/recovery-check/v1" + seed)[:6])

@@ -15,6 +15,7 @@ from pyarrow._compute import (
     FilterOptions,
     MatchSubstringOptions,
     ReplaceSubstringOptions,
+    SelectKOptions,
     SetLookupOptions,
     SortOptions,
     TakeOptions,
@@ -90,6 +91,13 @@ def taken(rows: Any, places: Any) -> Any:
 def sort_indices(rows: pa.Table, keys: Sequence[tuple[str, ...]]) -> pa.Array:
     """Return the places of the rows in order of keys (column, `ascending` or `descending`, where nulls go)."""
     return call_function("sort_indices", [rows], SortOptions(list(keys)))
+
+
+def first_indices(rows: pa.Table, keys: Sequence[tuple[str, str]], count: int) -> pa.Array:
+    """Return the places of the first rows in order of keys (column, `ascending` or `descending`), nulls at the end."""
+    if count >= rows.num_rows:
+        return sort_indices(rows, [(*key, "at_end") for key in keys])
+    return call_function("select_k_unstable", [rows], SelectKOptions(count, list(keys)))
 
 
 def sorted_by(rows: pa.Table, *columns: str) -> pa.Table:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.hpke import (
     AEAD,
     KDF,
@@ -24,6 +24,10 @@ from cryptography.hazmat.primitives.hpke import (
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from crmcli.errors import DamagedError, NoKeyError
+from crmcli.model.frozen import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 KEY_SIZE = 32
 SEED_SIZE = KEY_SIZE + 64 + 32
@@ -66,6 +70,40 @@ def derive(secret: bytes, label: str, context: str = "", size: int = KEY_SIZE) -
     return HKDF(SHA256(), size, salt=None, info=f"{label}{context}".encode()).derive(secret)
 
 
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of bytes, 64 hex digits."""
+    return sha256_of((content,))
+
+
+def sha256_of(pieces: Iterable[bytes]) -> str:
+    """Return the SHA-256, 64 hex digits, of pieces one after the other.
+
+    By the library that encrypts too: `hashlib` would load a second copy of OpenSSL at every start.
+    """
+    running = Hash(SHA256())
+    for piece in pieces:
+        running.update(piece)
+    return running.finalize().hex()
+
+
+def authentication(key: bytes, content: bytes) -> str:
+    """Return the HMAC-SHA256 of bytes under a key, 64 hex digits."""
+    running = HMAC(key, SHA256())
+    running.update(content)
+    return running.finalize().hex()
+
+
+def is_authentic(key: bytes, content: bytes, tag: bytes) -> bool:
+    """Say whether `tag`, in hex digits, is the HMAC-SHA256 of bytes under a key."""
+    running = HMAC(key, SHA256())
+    running.update(content)
+    try:
+        running.verify(bytes.fromhex(tag.decode()))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 def random_bytes(size: int) -> bytes:
     """Return `size` bytes from the operating system's generator, the only source of keys."""
     return os.urandom(size)
@@ -73,7 +111,7 @@ def random_bytes(size: int) -> bytes:
 
 def key_id(key: bytes) -> str:
     """Return the public name of a key, 32 hex digits, by which a wrong key is told from damage."""
-    return hashlib.sha256(b"crmcli/key-id/v1" + key).digest()[:16].hex()
+    return sha256(b"crmcli/key-id/v1" + key)[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from crmcli.errors import InputError
+from crmcli.model.frozen import dataclass
 from crmcli.storage import kernels as pc
-from crmcli.storage.tables import TABLES
+from crmcli.storage.tables import TABLES, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,8 +77,8 @@ def choose(
     equal: Mapping[str, object],
     between: tuple[datetime, datetime] | None,
     limit: int,
-) -> tuple[list[Any], int]:
-    """Return the first `limit` records (0: all) that have those values and times, and how many there are in all.
+) -> tuple[list[int], int]:
+    """Return the ids of the first `limit` (0: all) that have those values and times, and how many there are in all.
 
     `equal` is option -> value; `between` is half-open. Raises: InputError for a filter that the kind has not.
     """
@@ -86,53 +87,74 @@ def choose(
     unknown = [option for option in equal if option not in kind.filters]
     if unknown:
         raise InputError(f"--{unknown[0]} does not filter these", f"what does: {', '.join(kind.filters)}")
-    where = ("client_id", [equal["client"]]) if "client" in equal else None
-    rows = view.reader.merged(table.name, None, where)  # type: ignore[arg-type]
     conditions = {kind.filters[option]: value for option, value in equal.items()}
     conditions |= dict([kind.only] if kind.only else [])
+    where = ("client_id", [equal["client"]]) if "client" in equal else None
+    needed = list(dict.fromkeys((table.key, kind.order, *conditions)))
+    rows = view.reader.merged(table.name, needed, where)  # type: ignore[arg-type]
     for column, value in conditions.items():
         rows = pc.filtered(rows, pc.equal(rows.column(column), value))
     if between is not None:
         start, end = (pa.scalar(at.replace(tzinfo=None), pa.timestamp("us")) for at in between)
         times = rows.column(kind.order)
         rows = pc.filtered(rows, pc.is_true(pc.and_(pc.greater_equal(times, start), pc.less(times, end))))
-    total = rows.num_rows
-    direction = "descending" if kind.newest_first else "ascending"
-    order = [(kind.order, direction, "at_end"), (table.key, "ascending", "at_end")]
-    picked = pc.sort_indices(rows.select([kind.order, table.key]), order)
-    return table.to_records(pc.taken(rows, picked.slice(0, limit or None))), total
+    order = [(kind.order, "descending" if kind.newest_first else "ascending"), (table.key, "ascending")]
+    picked = pc.first_indices(rows, order, limit or rows.num_rows)
+    return pc.taken(rows.column(table.key), picked).to_pylist(), rows.num_rows
 
 
-def rows_of(view: View, name: str, records: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Return the rows of a listing, in the columns of its kind; ids are numbers, times are UTC."""
+def rows_of(view: View, name: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Return the rows of a listing for those ids, in the columns of its kind; ids are numbers, times are UTC."""
     kind = KINDS[name]
-    clients = list({record.client_id for record in records})
-    contacts = {c.client_id: c for c in view.records("contacts", "client_id", clients)} if clients else {}
+    table = TABLES[kind.table]
+    read = ("client_id", *(kind.filters.get(column, column) for column in kind.columns))
+    own = list(dict.fromkeys(column for column in read if column in table.kinds))
+    records = _by_key(view, table, own, ids)
+    clients = list({record["client_id"] for record in records.values()})
+    contacts = _by_key(view, TABLES["contacts"], ["client_id", *_told(kind)], clients)
     texts: dict[int, str] = {}
     if name in _TEXTS and records:
         _, key, fields = _TEXTS[name]
-        texts = view.texts([getattr(record, key) for record in records], fields)
-    return [tuple(_cell(view, kind, record, column, contacts, texts) for column in kind.columns) for record in records]
+        texts = view.texts([record[key] for record in records.values()], fields)
+    return [
+        tuple(_cell(view, kind, records[number], column, contacts, texts) for column in kind.columns)
+        for number in ids
+        if number in records
+    ]
 
 
-def _cell(  # noqa: PLR0911 - a column each
-    view: View, kind: Kind, record: Any, column: str, contacts: Mapping[int, Any], texts: Mapping[int, str]
+def _told(kind: Kind) -> list[str]:
+    """Return the columns of contacts that a listing shows something of."""
+    shown = {"name": "name", "company": "company", "phone": "phones", "email": "emails"}
+    return [shown[column] for column in kind.columns if column in shown]
+
+
+def _by_key(view: View, table: Table, columns: Sequence[str], ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return some columns of the records with those ids, by id."""
+    rows = view.reader.merged(table.name, columns, (table.key, ids)) if ids else table.schema.empty_table()
+    cells = table.to_cells(rows, columns)
+    return {row[table.key]: row for row in (dict(zip(columns, values, strict=True)) for values in cells)}
+
+
+def _cell(
+    view: View,
+    kind: Kind,
+    record: Mapping[str, Any],
+    column: str,
+    contacts: Mapping[int, Mapping[str, Any]],
+    texts: Mapping[int, str],
 ) -> Any:
-    contact = contacts.get(record.client_id)
+    contact = contacts.get(record["client_id"], {})
     match column:
         case "name" | "company":
-            return getattr(contact, column, None)
-        case "phone":
-            return contact.phones[0] if contact and contact.phones else None
-        case "email":
-            return contact.emails[0] if contact and contact.emails else None
-        case "owner":
-            return view.staff.get(getattr(record, kind.filters["owner"]))
-        case "by":
-            return view.staff.get(record.by_id)
+            return contact.get(column)
+        case "phone" | "email":
+            return next(iter(contact.get(f"{column}s", ())), None)
+        case "owner" | "by":
+            return view.staff.get(record[kind.filters[column]])
         case "said":
-            return texts.get(record.activity_id)
+            return texts.get(record["activity_id"])
         case "about":
-            return texts.get(record.reminder_id)
+            return texts.get(record["reminder_id"])
         case _:
-            return getattr(record, column)
+            return record[column]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import DamagedError
+from crmcli.model.frozen import dataclass
 from crmcli.storage import files
+from crmcli.storage.keys import sha256
 from crmcli.storage.tables import GROUPS
 from crmcli.storage.upgrade import check_schema
 
@@ -202,7 +203,7 @@ def is_count(value: object) -> bool:
 
 def digest(raw: bytes) -> str:
     """Return the hash by which the next commit names this one: SHA-256 of its raw bytes, signature included."""
-    return hashlib.sha256(raw).hexdigest()
+    return sha256(raw)
 
 
 def loose_name(seq: int) -> str:

@@ -59,9 +59,9 @@ def clients_named(reader: Reader, text: str) -> list[int]:
     """Return the clients whose name or company has the text in it, in any letter case; those so named in full first."""
     rows = reader.merged("contacts", ["client_id", "name", "company"])
     found: list[int] = []
+    wanted = _folded(text)
     for column in ("name", "company"):
-        values = pc.folded(rows.column(column))
-        exact = pc.equal(values, _folded(text))
+        exact = pc.equal(_comparable(rows.column(column), wanted), wanted)
         found += pc.filtered(rows, pc.is_true(exact)).column("client_id").to_pylist()
     if found:
         return list(dict.fromkeys(found))
@@ -90,8 +90,14 @@ def _folded(text: str) -> str:
     return " ".join(text.lower().replace("ё", "е").split())
 
 
-def _contains(values: pa.ChunkedArray, text: str) -> pa.ChunkedArray:
-    return pc.is_true(pc.contains(pc.folded(values), _folded(text)))
+def _comparable(values: Any, folded: str) -> Any:
+    """Return texts as they are compared with a folded one; only beside an е is there anything to do about a ё."""
+    return pc.folded(values) if "е" in folded else pc.utf8_lower(values)
+
+
+def _contains(values: Any, text: str) -> Any:
+    wanted = _folded(text)
+    return pc.is_true(pc.contains(_comparable(values, wanted), wanted))
 
 
 def _having(rows: pa.Table, column: str, test: Callable[[Any], Any]) -> list[int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from crmcli.model.frozen import dataclass
 from crmcli.storage.genesis import member_json, member_of
 from crmcli.storage.keys import PublicKeys
 from crmcli.storage.tables import COMPANY, FACTS, PERSONAL

@@ -5,8 +5,6 @@ Both are authenticated under a key derived from the identity, so that a forged o
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -14,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 from crmcli import __version__
 from crmcli.errors import DamagedError
 from crmcli.storage import files, upgrade
+from crmcli.storage.keys import authentication, is_authentic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _LIMIT = 1 << 28
+# What the cache holds, and how: counted up whenever that changes between two versions of the program.
+_LAYOUT = 2
 
 
 class Memory:
@@ -33,14 +35,15 @@ class Memory:
         self._pin = pins / f"{name}.pin"
         self._key = key
         self.checked: dict[str, list[int]] = {}
+        self.sound: dict[str, list[str]] = {}
         self.changed = False
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state saved last, if it is genuine, and take up the list of checked files."""
+        """Return the state saved last, if it is genuine, and take up what was checked of which files."""
         document = self._read(self._cache, "cache")
         if document is None or document.get("program") != _program():
             return None
-        self.checked = document["checked"]
+        self.checked, self.sound = document["checked"], document["sound"]
         state: dict[str, Any] = document["state"]
         return state
 
@@ -48,7 +51,9 @@ class Memory:
         """Keep a state that was verified, and which files were."""
         live = {row[0] for row in state["live"]}
         self.checked = {file_id: seen for file_id, seen in self.checked.items() if file_id in live}
-        self._write(self._cache, "cache", {"program": _program(), "state": state, "checked": self.checked})
+        self.sound = {file_id: columns for file_id, columns in self.sound.items() if file_id in self.checked}
+        document = {"program": _program(), "state": state, "checked": self.checked, "sound": self.sound}
+        self._write(self._cache, "cache", document)
         self.changed = False
 
     def pin(self) -> tuple[int, str] | None:
@@ -77,6 +82,17 @@ class Memory:
     def mark_checked(self, file_id: str, status: os.stat_result) -> None:
         """Remember that the file's hash is right."""
         self.checked[file_id] = _fingerprint(status)
+        self.sound.pop(file_id, None)
+        self.changed = True
+
+    def unsound(self, file_id: str, columns: Iterable[str]) -> list[str]:
+        """Return those columns of a checked file whose values were not looked at here since its hash was."""
+        sound = self.sound.get(file_id, ())
+        return [column for column in columns if column not in sound]
+
+    def mark_sound(self, file_id: str, columns: Iterable[str]) -> None:
+        """Remember that every value in these columns is one that may be there."""
+        self.sound.setdefault(file_id, []).extend(columns)
         self.changed = True
 
     def _read(self, path: Path, kind: str) -> dict[str, Any] | None:
@@ -85,7 +101,7 @@ class Memory:
         except (OSError, DamagedError):
             return None
         tag, _, content = raw.partition(b"\n")
-        if not hmac.compare_digest(tag, self._tag(kind, content)):
+        if not is_authentic(self._key, _message(kind, content), tag):
             return None
         document: dict[str, Any] = json.loads(content)
         return document
@@ -94,15 +110,17 @@ class Memory:
         content = json.dumps(document, separators=(",", ":")).encode()
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, mode=0o700)
-        files.replace_atomically(path, self._tag(kind, content) + b"\n" + content)
+        tag = authentication(self._key, _message(kind, content)).encode()
+        files.replace_atomically(path, tag + b"\n" + content)
 
-    def _tag(self, kind: str, content: bytes) -> bytes:
-        return hmac.digest(self._key, kind.encode() + b"\n" + content, hashlib.sha256).hex().encode()
+
+def _message(kind: str, content: bytes) -> bytes:
+    return kind.encode() + b"\n" + content
 
 
 def _program() -> list[str | int]:
-    """Return which program remembers: another version, or schema, checks everything anew."""
-    return [__version__, upgrade.SCHEMA]
+    """Return which program remembers: another version, schema or layout checks everything anew."""
+    return [__version__, upgrade.SCHEMA, _LAYOUT]
 
 
 def _fingerprint(status: os.stat_result) -> list[int]:

@@ -6,11 +6,13 @@ remote file system and takes longer than reading a small table.
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow._parquet import ParquetReader, ParquetWriter
-from pyarrow._parquet_encryption import create_decryption_properties, create_encryption_properties
 
 from crmcli.errors import DamagedError
 from crmcli.storage import kernels
@@ -22,6 +24,29 @@ if TYPE_CHECKING:
 
     from crmcli.storage.tables import Table
 
+
+def _import_encryption() -> Any:
+    """Import the engine's encryption without the remote file systems, and the TLS, that come with it.
+
+    Nothing here uses them, and they take as long to load as a commit takes to write. What stands in for them is gone
+    when the import is through; who wants remote file systems imports `pyarrow.fs` before a store is opened.
+    """
+    absent: dict[str, dict[str, Any]] = {
+        "pyarrow.fs": {"_resolve_filesystem_and_path": None},
+        "ssl": {"get_default_verify_paths": lambda: SimpleNamespace(cafile=None, capath=None)},
+    }
+    stand_ins = {name: parts for name, parts in absent.items() if name not in sys.modules}
+    for name, parts in stand_ins.items():
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name]).update(parts)
+    try:
+        return import_module("pyarrow._parquet_encryption")
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
+
+
+_encryption = _import_encryption()
 _EXTRA = {SEQ: pa.field(SEQ, pa.int64()), DELETED: pa.field(DELETED, pa.bool_())}
 BULK = 1000
 # A file may unpack to this many bytes, or to so many times its size; writers see to it that it does.
@@ -34,7 +59,7 @@ ROW_GROUP = 1 << 16
 
 def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
     """Return rows as an encrypted Parquet file: small ones plain, large ones sorted, with dictionaries and zstd."""
-    encryption = create_encryption_properties(key, aad_prefix=aad, store_aad_prefix=False)
+    encryption = _encryption.create_encryption_properties(key, aad_prefix=aad, store_aad_prefix=False)
     options: dict[str, Any] = {"version": "2.6", "data_page_version": "1.0", "writer_engine_version": "V2"}
     if rows.num_rows < BULK:
         options |= {"compression": "none", "use_dictionary": False, "write_statistics": False}
@@ -87,6 +112,11 @@ def field_of(table: Table, column: str) -> pa.Field:
     return _EXTRA.get(column) or table.schema.field(column)
 
 
+def schema_of(table: Table, columns: Sequence[str]) -> pa.Schema:
+    """Return the schema of columns that a file of the table may have. Raises: KeyError."""
+    return pa.schema([field_of(table, column) for column in columns])
+
+
 def open_file(
     source: Path | bytes, key: bytes, aad: bytes, *, name: str, dictionaries: Sequence[str] = ()
 ) -> ParquetReader:
@@ -95,7 +125,7 @@ def open_file(
     try:
         reader.open(
             pa.BufferReader(source) if isinstance(source, bytes) else pa.OSFile(str(source), "rb"),
-            decryption_properties=create_decryption_properties(key, aad_prefix=aad),
+            decryption_properties=_encryption.create_decryption_properties(key, aad_prefix=aad),
             read_dictionary=list(dictionaries) or None,
         )
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -141,7 +171,9 @@ def read(
     try:
         if where is not None and len(groups) > 1:
             groups = [group for group in groups if _may_hold(metadata.row_group(group), *where)]
-        return file.read_row_groups(groups, column_indices=_leaves(metadata, columns), use_threads=False)
+        return file.read_row_groups(
+            groups, column_indices=_leaves(metadata, columns), use_threads=metadata.num_rows >= BULK
+        )
     except (OSError, ValueError, TypeError, pa.ArrowException) as error:
         raise unreadable(name) from error
 

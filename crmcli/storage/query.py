@@ -98,10 +98,9 @@ class _View:
             base, overlay = reader.layers(table, small, needed, None)
             pieces += [kernels.cast(piece.select(needed), self.schema) for piece in (*base, overlay) if piece.num_rows]
             if large:
-                changes = [
-                    reader.read(entry, [table.key]).select([table.key]) for entry in small if entry.kind != "insert"
-                ]
-                hidden = pa.concat_tables([pa.schema([(table.key, pa.int64())]).empty_table(), *changes])
+                hidden = reader.changes(table, (e for e in small if e.kind != "insert"), [table.key]).select(
+                    [table.key]
+                )
                 self.streams.append(([_dataset(reader, entry, self.schema, table) for entry in large], hidden))
         self.memory = pa.concat_tables(pieces).unify_dictionaries()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 from crmcli.errors import DamagedError
 from crmcli.storage import files, parquet, upgrade
 from crmcli.storage import kernels as pc
+from crmcli.storage.keys import sha256
 from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Reader:
         self._state = state
         self.keyring = keyring
         self._memory = memory
+        self._folders: set[Path] = set()
+        self._small: dict[tuple[str, ...], pa.Table] = {}
 
     def path(self, file_id: str) -> Path:
         """Return where a file lies."""
@@ -57,17 +59,17 @@ class Reader:
         path = self._root / name
         source: Path | bytes = path
         try:
-            files.require_folder(path.parent)
+            self._require_folder(path.parent)
             status = path.lstat()
             known = self._memory.is_checked(entry.file_id, status)
             if status.st_size != entry.bytes:
                 raise parquet.unreadable(name)
             if entry.bytes <= SMALL:
                 source, status = files.read_regular(path, entry.bytes)
-                sha256 = entry.sha256 if known else hashlib.sha256(source).hexdigest()
+                found = entry.sha256 if known else sha256(source)
             else:
-                sha256, status = (entry.sha256, status) if known else files.hash_regular(path)
-            if sha256 != entry.sha256:
+                found, status = (entry.sha256, status) if known else files.hash_regular(path)
+            if found != entry.sha256:
                 raise parquet.unreadable(name)
             if not known:
                 self._memory.mark_checked(entry.file_id, status)
@@ -81,6 +83,12 @@ class Reader:
         if entry.schema == upgrade.SCHEMA:
             parquet.check_columns(TABLES[entry.table], entry.kind, file.schema_arrow, name=name)
         return file
+
+    def _require_folder(self, folder: Path) -> None:
+        """Raise DamagedError for a link in a folder's place, looked for once a run."""
+        if folder not in self._folders:
+            files.require_folder(folder)
+            self._folders.add(folder)
 
     def read(
         self, entry: FileEntry, columns: Sequence[str] | None = None, where: tuple[str, Sequence[int]] | None = None
@@ -97,15 +105,47 @@ class Reader:
             rows = upgrade.upgrade(table, rows, entry.schema)
             parquet.check_columns(table, entry.kind, rows.schema, name=name)
         try:
-            rows = pc.cast(rows, pa.schema([parquet.field_of(table, column) for column in rows.column_names]))
+            rows = pc.cast(rows, parquet.schema_of(table, rows.column_names))
         except (pa.ArrowException, ValueError, KeyError) as error:
             raise parquet.unreadable(name) from error
-        parquet.check_values(table, entry.kind, rows, name=name)
+        self._check_values(table, entry, rows, name)
         if SEQ in rows.column_names:
             _check_versions(rows.column(SEQ), entry, name)
         else:
             rows = rows.append_column(SEQ, pa.repeat(pa.scalar(entry.seq, pa.int64()), rows.num_rows))
         return _filter(rows, where)
+
+    def pieces(
+        self, entries: Iterable[FileEntry], columns: Sequence[str], where: tuple[str, Sequence[int]] | None = None
+    ) -> list[pa.Table]:
+        """Return columns, with `_seq`, of files of one table and kind: a piece for each large one, one for the rest."""
+        small: list[FileEntry] = []
+        large: list[FileEntry] = []
+        for entry in entries:
+            (small if entry.rows < parquet.BULK and entry.bytes <= SMALL else large).append(entry)
+        pieces = [self.read(entry, columns, where) for entry in large]
+        if small:
+            rows = self._together(small)
+            names = [name for name in rows.column_names if name in columns or name in (SEQ, DELETED)]
+            pieces.append(_filter(rows.select(names), where))
+        return pieces
+
+    def _together(self, entries: Sequence[FileEntry]) -> pa.Table:
+        """Return all rows of small files of one table and kind, read once a run."""
+        place = tuple(entry.file_id for entry in entries)
+        if place not in self._small:
+            rows = [self.read(entry) for entry in entries]
+            names = [name for name in rows[0].column_names if all(name in piece.column_names for piece in rows)]
+            self._small[place] = pa.concat_tables([piece.select(names) for piece in rows]).combine_chunks()
+        return self._small[place]
+
+    def _check_values(self, table: Table, entry: FileEntry, rows: pa.Table, name: str) -> None:
+        """Raise DamagedError for values that cannot be there, looked for once in each column of a file."""
+        unsound = self._memory.unsound(entry.file_id, rows.column_names)
+        if unsound:
+            parquet.check_values(table, entry.kind, rows.select(unsound), name=name)
+            if rows.num_rows == entry.rows:
+                self._memory.mark_sound(entry.file_id, unsound)
 
     def merged(
         self,
@@ -134,7 +174,7 @@ class Reader:
         self, table: Table, entries: list[FileEntry], columns: Sequence[str], where: tuple[str, Sequence[int]] | None
     ) -> tuple[list[pa.Table], pa.Table]:
         """Return the rows of insert files that nothing hides, and the newest versions of all other rows."""
-        base = [self.read(entry, columns, where) for entry in entries if entry.kind == "insert"]
+        base = self.pieces((entry for entry in entries if entry.kind == "insert"), columns, where)
         changes = self.changes(table, [entry for entry in entries if entry.kind != "insert"], columns, where)
         newest = newest_versions(table.key, changes)
         if changes.num_rows:
@@ -155,16 +195,18 @@ class Reader:
             [*(table.schema.field(column) for column in columns), (SEQ, pa.int64()), (DELETED, pa.bool_())]
         )
         pieces = [schema.empty_table()]
-        for entry in entries:
+        entries = list(entries)
+        for kind in ("upsert", "delete", "history"):
             # A deletion names the row by its key alone, so a filter on another column must not lose it.
-            usable = where if entry.kind != "delete" or (where and where[0] == table.key) else None
-            rows = self.read(entry, columns, usable)
-            if DELETED not in rows.column_names:
-                rows = rows.append_column(DELETED, pa.repeat(entry.kind == "delete", rows.num_rows))
-            for field in schema:
-                if field.name not in rows.column_names:
-                    rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
-            pieces.append(rows.select(names))
+            usable = where if kind != "delete" or (where and where[0] == table.key) else None
+            for rows in self.pieces((entry for entry in entries if entry.kind == kind), columns, usable):
+                whole = rows
+                if DELETED not in whole.column_names:
+                    whole = whole.append_column(DELETED, pa.repeat(kind == "delete", whole.num_rows))
+                for field in schema:
+                    if field.name not in whole.column_names:
+                        whole = whole.append_column(field, pa.nulls(whole.num_rows, field.type))
+                pieces.append(whole.select(names))
         return pa.concat_tables(pieces)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from crmcli.model import records
+from crmcli.model.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 FACTS, PERSONAL, COMPANY = "facts", "personal", "company"
 GROUPS = (FACTS, PERSONAL, COMPANY)
@@ -83,8 +84,11 @@ class Table:
 
     def to_records(self, rows: pa.Table) -> list[Any]:
         """Return the records in an Arrow table that has at least this table's columns."""
-        columns = [_loaded(rows.column(name), kind) for name, kind in self.kinds.items()]
-        return [self.record(*cells) for cells in zip(*columns, strict=True)]
+        return [self.record(*cells) for cells in self.to_cells(rows, self.kinds)]
+
+    def to_cells(self, rows: pa.Table, columns: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield some columns of an Arrow table of this table's rows, as records hold them."""
+        return zip(*(_loaded(rows.column(name), self.kinds[name]) for name in columns), strict=True)
 
 
 def _stored(value: Any, kind: str) -> Any:

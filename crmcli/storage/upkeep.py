@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from crmcli.storage.reading import Reader
     from crmcli.storage.store import Store
 
-MANY = 64
+MANY = 16
 KEEP = timedelta(days=7)
 # Files of up to this many rows are rewritten at every compaction; larger ones only when that at least doubles them.
-SMALL_ROWS = 1024
+SMALL_ROWS = 256
 
 
 def crowded(store: Store) -> list[list[FileEntry]]:

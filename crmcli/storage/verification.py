@@ -42,6 +42,7 @@ class _NothingKnown(Memory):
 
     def __init__(self) -> None:
         self.checked = {}
+        self.sound = {}
         self.changed = False
 
 

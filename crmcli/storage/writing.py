@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from contextlib import suppress
@@ -14,7 +13,7 @@ import pyarrow as pa
 from crmcli.errors import CrmError, DamagedError, OutcomeUnknownError, OvertakenError, RepeatedError
 from crmcli.storage import files, log, parquet, upgrade
 from crmcli.storage import kernels as pc
-from crmcli.storage.keys import random_bytes
+from crmcli.storage.keys import random_bytes, sha256
 from crmcli.storage.log import Commit, FileEntry
 from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES, Table, stamp
@@ -181,7 +180,7 @@ def seal(store: Store, book: str, table: Table, kind: str, rows: pa.Table, file_
         kind,
         rows.num_rows,
         len(content),
-        hashlib.sha256(content).hexdigest(),
+        sha256(content),
         low,
         high,
     )
