@@ -47,8 +47,12 @@ def _import_encryption() -> Any:
 
 
 _encryption = _import_encryption()
+# The engine's own allocator asks for huge pages, and clearing those takes longer than decoding into them.
+pa.set_memory_pool(pa.system_memory_pool())
 _EXTRA = {SEQ: pa.field(SEQ, pa.int64()), DELETED: pa.field(DELETED, pa.bool_())}
 BULK = 1000
+# A column of few distinct values as its dictionary and each row's place in it.
+CODED = pa.dictionary(pa.int32(), pa.string())
 # A file may unpack to this many bytes, or to so many times its size; writers see to it that it does.
 UNPACKED = 1 << 26
 MOST_PACKED = 100
@@ -101,7 +105,9 @@ def check_columns(table: Table, kind: str, schema: pa.Schema, *, name: str) -> N
 
 
 def _same(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Say whether two types are the same, whatever the elements of a list are called."""
+    """Say whether two types are the same, whatever the elements of a list are called and whether texts are coded."""
+    if found == CODED:
+        return bool(pa.types.is_string(wanted))
     if pa.types.is_list(wanted):
         return pa.types.is_list(found) and bool(found.value_type == wanted.value_type)
     return bool(found == wanted)
@@ -112,9 +118,11 @@ def field_of(table: Table, column: str) -> pa.Field:
     return _EXTRA.get(column) or table.schema.field(column)
 
 
-def schema_of(table: Table, columns: Sequence[str]) -> pa.Schema:
-    """Return the schema of columns that a file of the table may have. Raises: KeyError."""
-    return pa.schema([field_of(table, column) for column in columns])
+def schema_of(table: Table, columns: Sequence[str], *, coded: bool = False) -> pa.Schema:
+    """Return the schema of columns that a file of the table may have, those of few values coded. Raises: KeyError."""
+    return pa.schema(
+        [pa.field(c, CODED) if coded and c in table.values else field_of(table, c) for c in columns],
+    )
 
 
 def open_file(
@@ -148,7 +156,7 @@ def check_values(table: Table, kind: str, rows: pa.Table, *, name: str) -> None:
         if kind in ("insert", "upsert") and column in table.required and cells.null_count:
             raise unreadable(name)
         try:
-            if pa.types.is_string(cells.type) or pa.types.is_list(cells.type):
+            if cells.type == CODED or pa.types.is_string(cells.type) or pa.types.is_list(cells.type):
                 cells.validate(full=True)
             elif pa.types.is_temporal(cells.type) and len(cells) > cells.null_count:
                 ends = kernels.min_max(kernels.as_numbers(cells)).as_py()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from crmcli.storage.state import State
 
 SMALL = 1 << 20
+# (column, ids): the rows wanted.
+Where: TypeAlias = "tuple[str, Sequence[int]]"
 
 
 class Reader:
@@ -91,42 +93,55 @@ class Reader:
             self._folders.add(folder)
 
     def read(
-        self, entry: FileEntry, columns: Sequence[str] | None = None, where: tuple[str, Sequence[int]] | None = None
+        self,
+        entry: FileEntry,
+        columns: Sequence[str] | None = None,
+        where: Where | None = None,
+        *,
+        coded: bool = False,
     ) -> pa.Table:
-        """Return columns of one file (all if None) with `_seq`, the commit that each row came with."""
+        """Return columns of one file; all if None, and with them `_seq`, the commit that each row came with.
+
+        `coded`: columns of few distinct values come as dictionaries, as they lie in the file.
+        """
         table, name = TABLES[entry.table], file_path(entry.file_id)
-        file = self.open(entry)
+        file = self.open(entry, table.values if coded else ())
         wanted = file.schema_arrow.names
         is_older = entry.schema != upgrade.SCHEMA
         if not is_older and columns is not None:
-            wanted = [column for column in wanted if column in columns or column in (SEQ, DELETED)]
+            wanted = [column for column in wanted if column in columns]
         rows = parquet.read(file, wanted, name=name, where=where)
         if is_older and entry.kind != "delete":
             rows = upgrade.upgrade(table, rows, entry.schema)
             parquet.check_columns(table, entry.kind, rows.schema, name=name)
         try:
-            rows = pc.cast(rows, parquet.schema_of(table, rows.column_names))
+            rows = pc.cast(rows, parquet.schema_of(table, rows.column_names, coded=coded))
         except (pa.ArrowException, ValueError, KeyError) as error:
             raise parquet.unreadable(name) from error
         self._check_values(table, entry, rows, name)
         if SEQ in rows.column_names:
             _check_versions(rows.column(SEQ), entry, name)
-        else:
+        elif columns is None or SEQ in columns:
             rows = rows.append_column(SEQ, pa.repeat(pa.scalar(entry.seq, pa.int64()), rows.num_rows))
         return _filter(rows, where)
 
     def pieces(
-        self, entries: Iterable[FileEntry], columns: Sequence[str], where: tuple[str, Sequence[int]] | None = None
+        self,
+        entries: Iterable[FileEntry],
+        columns: Sequence[str],
+        where: Where | None = None,
+        *,
+        coded: bool = False,
     ) -> list[pa.Table]:
-        """Return columns, with `_seq`, of files of one table and kind: a piece for each large one, one for the rest."""
+        """Return columns of files of one table and kind: a piece for each large file, one for all the others."""
         small: list[FileEntry] = []
         large: list[FileEntry] = []
         for entry in entries:
             (small if entry.rows < parquet.BULK and entry.bytes <= SMALL else large).append(entry)
-        pieces = [self.read(entry, columns, where) for entry in large]
+        pieces = [self.read(entry, columns, where, coded=coded) for entry in large]
         if small:
             rows = self._together(small)
-            names = [name for name in rows.column_names if name in columns or name in (SEQ, DELETED)]
+            names = [name for name in rows.column_names if name in columns]
             pieces.append(_filter(rows.select(names), where))
         return pieces
 
@@ -151,43 +166,53 @@ class Reader:
         self,
         name: str,
         columns: Sequence[str] | None = None,
-        where: tuple[str, Sequence[int]] | None = None,
+        where: Where | None = None,
         books: Iterable[str] | None = None,
+        *,
+        coded: bool = False,
     ) -> pa.Table:
         """Return the columns of a table over the books at hand, or over `books`.
 
-        `where` is (column, ids), a column that never changes after a row is first written.
+        `where` is (column, ids), a column that never changes after a row is first written. `coded`: columns of few
+        distinct values come as dictionaries, which differ from chunk to chunk.
         """
         table = TABLES[name]
         columns = list(columns) if columns is not None else table.schema.names
-        needed = list(dict.fromkeys((*columns, table.key, *(where or ())[:1])))
         pieces = []
         for book, entries in self.parts(table).items():
             if books is None or book in books:
-                base, overlay = self.layers(table, entries, needed, where)
+                # The key tells what newer versions hide; where there are none, it need not be read.
+                key = [table.key] if any(entry.kind != "insert" for entry in entries) else []
+                needed = list(dict.fromkeys((*columns, *(where or ())[:1], *key)))
+                base, overlay = self.layers(table, entries, needed, where, coded=coded)
                 pieces += [piece.select(columns) for piece in (*base, overlay) if piece.num_rows]
-        if not pieces:
-            return pa.schema([table.schema.field(column) for column in columns]).empty_table()
-        return pa.concat_tables(pieces)
+        schema = parquet.schema_of(table, columns, coded=coded)
+        return pa.concat_tables([schema.empty_table(), *(pc.cast(piece, schema) for piece in pieces)])
 
     def layers(
-        self, table: Table, entries: list[FileEntry], columns: Sequence[str], where: tuple[str, Sequence[int]] | None
+        self,
+        table: Table,
+        entries: list[FileEntry],
+        columns: Sequence[str],
+        where: Where | None,
+        *,
+        coded: bool = False,
     ) -> tuple[list[pa.Table], pa.Table]:
         """Return the rows of insert files that nothing hides, and the newest versions of all other rows."""
-        base = self.pieces((entry for entry in entries if entry.kind == "insert"), columns, where)
+        base = self.pieces((entry for entry in entries if entry.kind == "insert"), columns, where, coded=coded)
         changes = self.changes(table, [entry for entry in entries if entry.kind != "insert"], columns, where)
         newest = newest_versions(table.key, changes)
         if changes.num_rows:
             hidden = changes.column(table.key).combine_chunks()
             base = [pc.filtered(rows, pc.invert(pc.is_in(rows.column(table.key), hidden))) for rows in base]
-        return base, pc.filtered(newest, pc.invert(newest.column(DELETED))).select([*columns, SEQ])
+        return base, pc.filtered(newest, pc.invert(newest.column(DELETED))).select(columns)
 
     def changes(
         self,
         table: Table,
         entries: Iterable[FileEntry],
         columns: Sequence[str],
-        where: tuple[str, Sequence[int]] | None = None,
+        where: Where | None = None,
     ) -> pa.Table:
         """Return every version in upsert and delete files, with `_seq` and `_deleted`."""
         names = [*columns, SEQ, DELETED]
@@ -199,7 +224,7 @@ class Reader:
         for kind in ("upsert", "delete", "history"):
             # A deletion names the row by its key alone, so a filter on another column must not lose it.
             usable = where if kind != "delete" or (where and where[0] == table.key) else None
-            for rows in self.pieces((entry for entry in entries if entry.kind == kind), columns, usable):
+            for rows in self.pieces((entry for entry in entries if entry.kind == kind), names, usable):
                 whole = rows
                 if DELETED not in whole.column_names:
                     whole = whole.append_column(DELETED, pa.repeat(kind == "delete", whole.num_rows))
@@ -227,7 +252,7 @@ def _check_versions(versions: pa.ChunkedArray, entry: FileEntry, name: str) -> N
         raise parquet.unreadable(name)
 
 
-def _filter(rows: pa.Table, where: tuple[str, Sequence[int]] | None) -> pa.Table:
+def _filter(rows: pa.Table, where: Where | None) -> pa.Table:
     if where is None:
         return rows
     column, ids = where

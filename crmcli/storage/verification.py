@@ -123,7 +123,7 @@ def _check_versions(reader: Reader, table: Table, book: str, entries: list[FileE
     inserted = pa.concat_tables(
         [
             pa.schema([table.schema.field(key), (SEQ, pa.int64())]).empty_table(),
-            *(reader.read(entry, [key]).select([key, SEQ]) for entry in entries if entry.kind == "insert"),
+            *(reader.read(entry, [key, SEQ]).select([key, SEQ]) for entry in entries if entry.kind == "insert"),
         ]
     )
     changes = reader.changes(table, [entry for entry in entries if entry.kind != "insert"], [key])
