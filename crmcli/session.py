@@ -231,7 +231,7 @@ class Session:
 
     def acting(self, view: View, when: str | None = None) -> Acting:
         """Return who acts in this run, now or at the time that was typed."""
-        acting = Acting(view.store.member_number, self.now, self.now, self._ids(view))
+        acting = Acting(view.store.member_number, self.now, self.now, self._ids(view), self.seed is not None)
         if when is None:
             return acting
         return acting.when(self.moment(view, when, "when", past=True).at)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crmcli.formats.delimited import Sheet
     from crmcli.formats.mapping import Binding
     from crmcli.session import Session
-    from crmcli.storage.importing import Outcome
+    from crmcli.storage.importing import Import, Outcome
 
 _SHOWN = 20
 _STEP = 1000
@@ -63,12 +63,26 @@ def import_(
         cells = Cells(store.settings, store.process, products, crm.now, money, chosen.date_format)
         terms = Terms(binding.fields, chosen.namespace, chosen.unknown.get("client"), with_sales)
         taking = import_of(kind, store, crm.acting(store), cells, terms)
-        outcome = taking.run(_rows(sheet, binding, advance))
+        outcome = _taken_at_once(taking, file, sheet, binding, advance) or taking.run(_rows(sheet, binding, advance))
         _report_rejected(crm, outcome, skip_errors=skip_errors)
         taking.put()
         if dry_run:
             store.discard()
     crm.output.pairs([*_summary(outcome), ("commit", saved_as(store.committed, dry_run=dry_run))])
+
+
+def _taken_at_once(
+    taking: Import, file: Path, sheet: Sheet, binding: Binding, advance: Callable[[int], None]
+) -> Outcome | None:
+    """Take in a file that is plain enough for it in columns; None if it is to be read line by line."""
+    from crmcli.storage.plain_sheet import read_plain
+
+    columns = read_plain(
+        file.read_bytes(), sheet.encoding, sheet.delimiter, sheet.header, binding.places, binding.constants
+    )
+    outcome = None if columns is None else taking.run_columns(columns)
+    advance(outcome.read if outcome else 0)
+    return outcome
 
 
 def _rows(

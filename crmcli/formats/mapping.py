@@ -20,20 +20,23 @@ _Values = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Binding:
-    """A map laid on one header: turns the cells of a line into fields."""
+    """A map laid on one header: turns the cells of a line into fields.
 
-    _places: tuple[tuple[str, int, _Values | None, str], ...]
-    _constants: _Values
+    `places`: (field, column, what its values mean, what an empty cell means); `constants`: field -> text.
+    """
+
+    places: tuple[tuple[str, int, _Values | None, str], ...]
+    constants: _Values
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that every row has."""
-        return (*self._constants, *(name for name, *_ in self._places))
+        return (*self.constants, *(name for name, *_ in self.places))
 
     def row(self, cells: Sequence[str]) -> dict[str, str]:
         """Return field -> stripped text, in our words; `cells` are as many as the header has. Empty is ""."""
-        row = dict(self._constants)
-        for name, place, values, unknown in self._places:
+        row = dict(self.constants)
+        for name, place, values, unknown in self.places:
             text = cells[place].strip()
             if values is not None:
                 text = values.get(text, text)

@@ -19,12 +19,16 @@ MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """The member of staff `by` acting at the instant `at`, recorded at `now`; `new_id` gives fresh 60-bit ids."""
+    """The member of staff `by` acting at the instant `at`, recorded at `now`; `new_id` gives fresh 60-bit ids.
+
+    `is_seeded`: the ids follow from a seed, so that each has to be asked for.
+    """
 
     by: int
     at: datetime
     now: datetime
     new_id: Callable[[], int]
+    is_seeded: bool = False
 
     def when(self, at: datetime | None) -> Acting:
         """Return the same at another instant, which must not lie in the future."""

@@ -161,17 +161,19 @@ class Cells:
         form: str | None = None,
     ) -> None:
         self._settings = settings
-        self._zone = settings.zone
+        self.zone = settings.zone
         self._process = process
         self._products = products
-        self._latest = microseconds(now + timedelta(days=1))
-        self._form = form
+        self.latest = microseconds(now + timedelta(days=1))
+        self.form = form
         self.instants: Remembered[int | None] = Remembered(self._instant)
         self.days: Remembered[date | None] = Remembered(self._day)
         self.money: Remembered[Decimal | None] = Remembered(money)
         self.quantities: Remembered[Decimal | None] = Remembered(_quantity)
         self.seconds: Remembered[int | None] = Remembered(_seconds)
         self.minutes: Remembered[int | None] = Remembered(_minutes)
+        self.directions: Remembered[str] = Remembered(lambda text: _one_of("direction", text, DIRECTIONS))
+        self.results: Remembered[str | None] = Remembered(lambda text: _one_of("result", text, CALL_RESULTS))
         self.sources: Remembered[str | None] = Remembered(process.source)
         self.segments: Remembered[str | None] = Remembered(process.segment)
         self.reasons: Remembered[str | None] = Remembered(process.lost_reason)
@@ -267,8 +269,8 @@ class Cells:
         called_at = self.instants[_filled(row, "called_at")]
         return CallRow(
             _filled(row, "client"),
-            _one_of("direction", _filled(row, "direction"), DIRECTIONS),
-            _one_of("result", row["result"], CALL_RESULTS) if get("result") else None,
+            self.directions[_filled(row, "direction")],
+            self.results[get("result", "")],
             called_at or 0,
             minutes if seconds is None else seconds,
             get("by", ""),
@@ -293,13 +295,13 @@ class Cells:
         )
 
     def _instant(self, text: str) -> int:
-        at = microseconds(parse_stamp(text, self._form, self._zone)[0])
-        if at > self._latest:
+        at = microseconds(parse_stamp(text, self.form, self.zone)[0])
+        if at > self.latest:
             raise InputError("a date in the future")
         return at
 
     def _day(self, text: str) -> date:
-        return local_day(parse_stamp(text, self._form, self._zone)[0], self._zone)
+        return local_day(parse_stamp(text, self.form, self.zone)[0], self.zone)
 
     def _product(self, text: str) -> int:
         known = self._products.get(text.casefold())

@@ -11,6 +11,7 @@ import pyarrow as pa
 from crmcli.errors import InputError, RuleError
 from crmcli.model.importing import external_key, microseconds
 from crmcli.model.records import CALL
+from crmcli.storage.importing_columns import Facts, NotPlainError, amounts, instants, read_each
 from crmcli.storage.matching import Clients, People, Records, stored, texts
 from crmcli.storage.tables import TABLES
 
@@ -66,6 +67,8 @@ class Import:
         self._contacts: dict[int, Cells] = {}
         self._since: dict[int, int] = {}
         self._batches: dict[tuple[str, str, str], list[Cells]] = defaultdict(list)
+        # Rows that came in columns: table, book, rows.
+        self.columns: list[tuple[str, str, pa.Table]] = []
         draft.depends_on("clients", "contacts", "staff", "process", *self.reads)
 
     def run(self, rows: Iterable[tuple[int, Mapping[str, str], str | None]]) -> Outcome:
@@ -82,8 +85,23 @@ class Import:
         self.finish()
         return outcome
 
+    def run_columns(self, columns: pa.Table) -> Outcome | None:
+        """Take in rows, field -> text, all at once and say what that came to; None if they are not plain enough."""
+        try:
+            self.take_columns(columns)
+        except NotPlainError:
+            return None
+        self.finish()
+        return self.outcome
+
+    def take_columns(self, columns: pa.Table) -> None:  # noqa: ARG002 - for those that can
+        """Take in all rows at once. Raises: NotPlainError if one needs to be looked at, and nothing was taken."""
+        raise NotPlainError
+
     def put(self) -> None:
         """Put what was gathered into the draft."""
+        for table, book, rows in self.columns:
+            self.draft.put_rows(book, TABLES[table], "insert", rows)
         for (table, book, kind), rows in self._batches.items():
             if rows:
                 self.draft.put_rows(book, TABLES[table], kind, arrow(table, rows))
@@ -191,6 +209,15 @@ class SaleImport(Import):
         line_id, _, _, product_id, quantity, *_ = line
         return quantity, self._names.get(product_id) or self._items.get(line_id, "").casefold() or None
 
+    def take_columns(self, columns: pa.Table) -> None:
+        """Take in documents that have no items, deals or numbers of their own."""
+        if not set(columns.column_names) <= {"client", "sold_at", "amount", "by"}:
+            raise NotPlainError
+        at, amount = instants(columns.column("sold_at"), self.cells), amounts(columns.column("amount"), self.cells)
+        facts = Facts(self, columns, at)
+        facts.require_new("sales", ["sold_at", "amount"], [at, amount])
+        facts.put("sales", {"amount": amount, "voided": pa.repeat(False, len(at))})  # noqa: FBT003
+
     def take(self, row: Mapping[str, str]) -> str:
         """Take in one document."""
         sale: SaleRow = self.cells.sale(row)
@@ -289,6 +316,27 @@ class CallImport(Import):
         self._said: dict[int, str] = {}
         if "said" in terms.fields:
             self._said = {about: text for about, _, text in texts(draft.reader, "said")}
+
+    def take_columns(self, columns: pa.Table) -> None:
+        """Take in calls of which nothing was written down and that have no numbers of their own."""
+        names = set(columns.column_names)
+        if not names <= {"client", "direction", "result", "called_at", "seconds", "minutes", "by"}:
+            raise NotPlainError
+        if {"seconds", "minutes"} <= names:
+            raise NotPlainError
+        read = self.cells
+        at = instants(columns.column("called_at"), read)
+        direction = read_each(columns.column("direction"), read.directions.__getitem__, pa.string())
+        cells: dict[str, Any] = {"direction": direction}
+        if "result" in names:
+            cells["result"] = read_each(columns.column("result"), read.results.__getitem__, pa.string())
+        for name, each in (("seconds", read.seconds), ("minutes", read.minutes)):
+            if name in names:
+                cells["seconds"] = read_each(columns.column(name), each.__getitem__, pa.int64())
+        seconds = cells.get("seconds", pa.nulls(len(at), pa.int64()))
+        facts = Facts(self, columns, at)
+        facts.require_new("activities", ["happened_at", "direction", "seconds"], [at, direction, seconds])
+        facts.put("activities", cells | {"kind": pa.repeat(CALL, len(at)), "voided": pa.repeat(False, len(at))})  # noqa: FBT003
 
     def take(self, row: Mapping[str, str]) -> str:
         """Take in one call."""

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow._compute import (
+    AssumeTimezoneOptions,
     CastOptions,
     CountOptions,
+    DictionaryEncodeOptions,
     FilterOptions,
     MatchSubstringOptions,
     ReplaceSubstringOptions,
+    ScalarAggregateOptions,
     SelectKOptions,
     SetLookupOptions,
     SortOptions,
@@ -42,6 +45,8 @@ and_ = _plain("and")
 invert = _plain("invert")
 shift_right = _plain("shift_right")
 utf8_lower = _plain("utf8_lower")
+trimmed = _plain("utf8_trim_whitespace")
+if_else = _plain("if_else")
 min_max = _plain("min_max")
 list_flatten = _plain("list_flatten")
 list_parent_indices = _plain("list_parent_indices")
@@ -70,6 +75,33 @@ def contains(values: Any, text: str) -> Any:
 def folded(values: Any) -> Any:
     """Return texts as they are compared: in small letters, ё as е."""
     return call_function("replace_substring", [utf8_lower(values)], ReplaceSubstringOptions("ё", "е"))
+
+
+def matches(values: Any, pattern: str) -> Any:
+    """Say of each text whether a regular expression (RE2) is found in it."""
+    return call_function("match_substring_regex", [values], MatchSubstringOptions(pattern))
+
+
+def all_true(mask: Any) -> bool:
+    """Say whether a mask is true everywhere, of which null is not; of nothing it is."""
+    return bool(call_function("all", [is_true(mask)], ScalarAggregateOptions(min_count=0)).as_py())
+
+
+def coded(values: pa.Array) -> pa.DictionaryArray:
+    """Return texts as their dictionary, in the order of first appearance, and each one's place in it."""
+    return call_function("dictionary_encode", [values], DictionaryEncodeOptions("mask"))
+
+
+def in_zone(values: Any, zone: str) -> Any:
+    """Return local times as instants. Raises: pa.ArrowException for an hour that comes twice or not at all."""
+    return call_function(
+        "assume_timezone", [values], AssumeTimezoneOptions(zone, ambiguous="raise", nonexistent="raise")
+    )
+
+
+def cast_to(values: Any, kind: pa.DataType) -> Any:
+    """Return values as another type. Raises: pa.ArrowException."""
+    return call_function("cast", [values], CastOptions(kind))
 
 
 def count_distinct(values: Any) -> int:

@@ -6,7 +6,8 @@ import os
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 
     from crmcli.storage.store import Store
 
-FILE_ROWS = 1 << 20
+FILE_ROWS = 1 << 19
+# Files of one change are encrypted side by side; each is held in memory until it is on the disk.
+_AT_ONCE = 2
 LOCK_TIMEOUT = 30.0
+# A file to be: book, table, kind, rows.
+_Part: TypeAlias = "tuple[str, Table, str, pa.Table]"
 # Commits after which a client may be in another book, or a book under another key.
 _MOVES_ROWS = ("keys", "transfer", "erase")
 
@@ -141,9 +146,13 @@ def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
     for folder in ("tmp", f"files/{shard}"):
         files.ensure_folder(store.root / folder, store.folder_mode)
     try:
-        for (book, name, kind), pieces in pending.rows.items():
-            for rows in _sized(pa.concat_tables(pieces)):
-                entry, content = seal(store, book, TABLES[name], kind, rows, shard + random_bytes(15).hex())
+        parts = (
+            (book, TABLES[name], kind, rows)
+            for (book, name, kind), pieces in pending.rows.items()
+            for rows in _sized(pa.concat_tables(pieces))
+        )
+        for batch in _batches(parts):
+            for entry, content in _sealed(store, batch, shard):
                 fresh = store.root / "tmp" / entry.file_id
                 files.write_new(fresh, content, store.file_mode)
                 published.append(fresh)
@@ -157,6 +166,23 @@ def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
             path.unlink(missing_ok=True)
         raise
     return entries
+
+
+def _batches(parts: Iterator[_Part]) -> Iterator[list[_Part]]:
+    while batch := list(islice(parts, _AT_ONCE)):
+        yield batch
+
+
+def _sealed(store: Store, parts: list[_Part], shard: str) -> Iterator[tuple[FileEntry, bytes]]:
+    def one(part: _Part) -> tuple[FileEntry, bytes]:
+        return seal(store, *part, shard + random_bytes(15).hex())
+
+    if all(rows.num_rows < parquet.BULK for *_, rows in parts):
+        return map(one, parts)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return iter(list(pool.map(one, parts)))
 
 
 def _sized(rows: pa.Table) -> Iterator[pa.Table]:

@@ -1,0 +1,219 @@
+"""A file taken in columns comes to what the same file comes to row by row, whatever is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from crmcli.formats.delimited import open_sheet
+from crmcli.formats.mapping import Binding, ImportMap
+from crmcli.formats.numbers import parse_amount
+from crmcli.model.importing import FIELDS, Cells
+from crmcli.session import Session
+from crmcli.storage import plain_sheet
+from crmcli.storage.importing import Import, Outcome, Terms, arrow, import_of
+from crmcli.storage.plain_sheet import read_plain
+from tests.storage.company import NOW, Company, make_company
+
+KNOWN = """name,phone,email,external_id,tax_id
+Anna,+79161234567,anna@example.com,7,
+Boris,,,8,7707083893
+Same,,,,1
+Same,,,,2
+Петрова Алёна,8 916 765-43-21,,9,
+"""
+SALES = "client,sold_at,amount\nAnna,2025-01-01,5\nAnna,2025-01-01,5\nBoris,2025-02-01 10:00,7.50\n"
+CALLS = "client,direction,called_at,seconds\nAnna,in,2025-01-01 12:00,60\n"
+
+CLIENTS = st.sampled_from(
+    ["Anna", "anna", " Anna ", "+7 (916) 123-45-67", "89161234567", "ANNA@example.com", "7", "8", "Same", "7707083893",
+     "Петрова Алёна", "Петрова Алёна", "New", "NEW", "новый", "Новый\u00a0", "+79990000001", "8 999 000-00-01",
+     "new@example.com", "", "unknown", "x" * 201, 'q"q', "ß", "SS"],
+)  # fmt: skip
+STAMPS = st.sampled_from(
+    ["2025-01-01", "2025-02-01 10:00", "01.01.2025", "2025-03-15 10:11:12", "2025-03-15T10:11", "2030-01-01", "",
+     "soon", "2025-13-01", "2025-01-01 12:00", "2010-10-31 02:30", "1969-01-01"],
+)  # fmt: skip
+AMOUNTS = st.sampled_from(
+    ["5", "7.50", "-3", "0", "-0", "1 234,56", "1,234", "", "ten", "1e3", "12345678901234567", "5.001"]
+)
+PEOPLE = st.sampled_from(["", "Ada", "ada", "Somebody New", " Ada"])
+COLUMNS = {
+    "sales": {"client": CLIENTS, "sold_at": STAMPS, "amount": AMOUNTS, "by": PEOPLE},
+    "calls": {
+        "client": CLIENTS, "direction": st.sampled_from(["in", "out", "IN", "up", ""]),
+        "result": st.sampled_from(["", "answered", "Busy", "what"]), "called_at": STAMPS,
+        "seconds": st.sampled_from(["", "60", "0", "-1", "1.5", "many"]), "by": PEOPLE,
+    },
+}  # fmt: skip
+GOOD = {
+    "client": ["Anna", "+7 (916) 123-45-67", "New", "NEW", "Новый", "8 999 000-00-01", "7", "8", "anna@example.com"],
+    "sold_at": ["2025-01-01", "2025-03-15 10:11:12", "2025-04-01T09:30", "2024-12-31"],
+    "amount": ["5", "7.50", "-3", "0", "1234.56"],
+    "by": ["", "Ada", "Somebody New"],
+    "direction": ["in", "OUT"],
+    "result": ["", "answered"],
+    "called_at": ["2025-01-01", "2025-03-15 10:11:12", "2025-04-01T09:30"],
+    "seconds": ["", "60"],
+}
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    company = make_company(tmp_path_factory.mktemp("columns") / "company")
+    path = company.folder / "known.csv"
+    for kind, text in (("clients", KNOWN), ("sales", SALES), ("calls", CALLS)):
+        path.write_text(text, encoding="utf-8")
+        assert company.crmcli("import", kind, str(path)).code == 0
+    return company
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_files_too() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_sheet, "_FEWEST_BYTES", 0)
+        patch.setattr(plain_sheet, "_SAMPLE", 4)
+        patch.setattr(plain_sheet, "_FEW", 2)
+        yield
+
+
+@contextmanager
+def opened(company: Company, path: Path, kind: str, chosen: ImportMap) -> Iterator[tuple[Import, Any, Binding]]:
+    """An import of a file that is never put into the store."""
+    session: Session = company.session()
+    with open_sheet(path) as sheet, session.reading():
+        from crmcli.storage.view import Draft
+
+        draft = Draft(session.store())
+        binding = chosen.bind(sheet.header, FIELDS[kind])
+        cells = Cells(draft.settings, draft.process, {}, NOW, parse_amount, chosen.date_format)
+        terms = Terms(binding.fields, chosen.namespace, chosen.unknown.get("client"))
+        yield import_of(kind, draft, session.acting(draft), cells, terms), sheet, binding
+
+
+def gathered(taking: Import, company: Company) -> dict[str, list[str]]:
+    """What an import would put, with names in the place of ids."""
+    names = {row["client_id"]: row["name"] for row in company.open().reader.merged("contacts").to_pylist()}
+    names |= {row["staff_id"]: row["name"] for row in company.open().reader.merged("staff").to_pylist()}
+    rows = [(table, row) for table, _, columns in taking.columns for row in columns.to_pylist()]
+    rows += [
+        (table, row)
+        for (table, _, _), cells in taking._batches.items()
+        if cells
+        for row in arrow(table, cells).to_pylist()
+    ]
+    for _, row in rows:
+        for key in ("client_id", "staff_id"):
+            if "name" in row and key in row:
+                names[row[key]] = row["name"]
+    told: dict[str, list[str]] = {}
+    for table, row in rows:
+        shown = {
+            key: names.get(cell, cell) if key in ("client_id", "by_id", "owner_id", "created_by") else cell
+            for key, cell in row.items()
+            if key not in ("sale_id", "activity_id", "staff_id")
+        }
+        told.setdefault(table, []).append(repr(shown))
+    return {table: sorted(lines) for table, lines in told.items()}
+
+
+def told(outcome: Outcome) -> tuple[object, ...]:
+    counts = +outcome.rows
+    return outcome.read, counts, outcome.rejected, outcome.new_clients, outcome.new_staff, outcome.under_unknown
+
+
+def both_ways(company: Company, kind: str, text: str, chosen: ImportMap) -> bool:
+    """Take a file in by columns, if it can be, and row by row, and compare; say whether it could."""
+    path = company.folder / "file.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    with opened(company, path, kind, chosen) as (taking, sheet, binding):
+        columns = read_plain(
+            path.read_bytes(), sheet.encoding, sheet.delimiter, sheet.header, binding.places, binding.constants
+        )
+        outcome = None if columns is None else taking.run_columns(columns)
+        if outcome is None:
+            assert taking.columns == []
+            assert not any(taking._batches.values())
+            # What was looked at on the way must not have changed what the rows mean.
+            again = taking.run((n, binding.row(cells) if not wrong else {}, wrong) for n, cells, wrong in sheet.rows)
+            by_columns = told(again), gathered(taking, company)
+        else:
+            by_columns = told(outcome), gathered(taking, company)
+    with opened(company, path, kind, chosen) as (taking, sheet, binding):
+        rows = taking.run((n, binding.row(cells) if not wrong else {}, wrong) for n, cells, wrong in sheet.rows)
+        assert by_columns == (told(rows), gathered(taking, company))
+    return outcome is not None
+
+
+@pytest.mark.parametrize("kind", ["sales", "calls"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_comes_of_a_file_is_the_same(company: Company, kind: str, data: st.DataObject) -> None:
+    good = data.draw(st.booleans())
+    fields = list(COLUMNS[kind])
+    rows = data.draw(
+        st.lists(
+            st.tuples(*(st.sampled_from(GOOD[name]) if good else COLUMNS[kind][name] for name in fields)),
+            min_size=1,
+            max_size=12,
+        )
+    )
+    end = data.draw(st.sampled_from(["\n", "\r\n"]))
+    delimiter = data.draw(st.sampled_from([";", "\t"]))
+    text = end.join(delimiter.join(row) for row in [fields, *rows]) + data.draw(st.sampled_from(["", end]))
+    chosen = ImportMap(
+        namespace=data.draw(st.sampled_from([None, "shop"])),
+        unknown={"client": "unknown"} if data.draw(st.booleans()) else {},
+        columns={name: name for name in fields},
+    )
+    in_columns = both_ways(company, kind, text, chosen)
+    event(f"{'good' if good else 'any'}: {'in columns' if in_columns else 'row by row'}")
+
+
+def test_good_files_are_taken_in_columns(company: Company) -> None:
+    """So that the comparison above compares something."""
+    for kind, header in (
+        ("sales", ["client", "sold_at", "amount", "by"]),
+        ("calls", ["client", "direction", "called_at"]),
+    ):
+        lines = [";".join(GOOD[name][-1 - place % 2] for name in header) for place in range(6)]
+        assert both_ways(company, kind, "\n".join([";".join(header), *lines]), ImportMap())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SALES,  # all of it is in the store already
+        "client,sold_at,amount\nAnna,2025-05-01,5,6\n",
+        "client,sold_at,amount\n\nAnna,2025-05-01,5\n",
+        'client,sold_at,amount\n"Anna",2025-05-01,5\n',
+        "client,sold_at,amount\nAnna,2025-05-01,5\r6\n",
+        "client,sold_at,amount\n   \nAnna,2025-05-01,5\n",
+    ],
+)
+def test_file_that_is_not_plain_goes_row_by_row(company: Company, text: str) -> None:
+    assert not both_ways(company, "sales", text, ImportMap())
+
+
+def test_cp1251_is_read_in_columns_too() -> None:
+    raw = "client;sold_at;amount\n" + "Иванов;2025-05-01;5\n" * 3
+    header = ("client", "sold_at", "amount")
+    places = tuple((name, place, None, "") for place, name in enumerate(header))
+    rows = read_plain(raw.encode("cp1251"), "cp1251", ";", header, places, {"by": "Ada"})
+    assert rows is not None
+    assert rows.to_pydict() == {
+        "client": ["Иванов"] * 3, "sold_at": ["2025-05-01"] * 3, "amount": ["5"] * 3, "by": ["Ada"] * 3,
+    }  # fmt: skip
+
+
+def test_bad_row_fails_the_whole_file(company: Company) -> None:
+    path = company.folder / "bad.csv"
+    path.write_text("client,sold_at,amount\n" + "Zoe,2025-01-01,5\n" * 5 + "Zoe,never,5\n", encoding="utf-8")
+    result = company.crmcli("import", "sales", str(path))
+    assert (result.code, "line 7" in result.err) == (2, True), result
