@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import stat
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from crmcli.errors import CrmError
 from crmcli.model.frozen import dataclass
 from crmcli.storage import log
 from crmcli.storage.members import ADMIN
@@ -12,7 +14,6 @@ from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
     from pathlib import Path
 
     from crmcli.storage.store import Store
@@ -37,8 +38,7 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     yield Finding("identity passphrase", sealed, "set" if sealed else "none: who copies the file opens your clients")
     yield _folder(store.root)
     yield _lock(store)
-    late = store.state.at <= stamp(now)
-    yield Finding("clock", late, "runs after the newest commit" if late else "is behind the newest commit: set it")
+    yield _clock(store, now)
     alone = [book for book in store.state.books.values() if _ways_in(store, book.book) < _WAYS_IN]
     ways = f"{len(alone)} books have fewer than two" if alone else "two or more to every book"
     yield Finding("ways in", not alone, ways)
@@ -66,8 +66,23 @@ def _folder(root: Path) -> Finding:
 
 
 def _lock(store: Store) -> Finding:
-    with store.lock(1.0):
-        return Finding("lock", ok=True, found="works on this file system")
+    try:
+        with store.lock(1.0):
+            return Finding("lock", ok=True, found="works on this file system")
+    except CrmError as error:
+        return Finding("lock", ok=False, found=f"{error.message}: {error.hint}")
+
+
+def _clock(store: Store, now: datetime) -> Finding:
+    if store.state.at <= stamp(now):
+        return Finding("clock", ok=True, found="runs after the newest commit")
+    behind = datetime.fromisoformat(store.state.at) - now
+    return Finding(
+        "clock",
+        ok=False,
+        found=f"{behind.days} d {behind.seconds // 3600} h behind the newest commit, "
+        f"{store.state.seq} of {store.state.at[:16]}Z: set it, if that commit's was right",
+    )
 
 
 def _ways_in(store: Store, book: str) -> int:

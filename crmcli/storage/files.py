@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PIECE = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -153,28 +154,47 @@ def require_folder(path: Path) -> None:
 def locked(path: Path, timeout: float) -> Iterator[None]:
     """Hold the exclusive lock of a store; it ends with the process, so none is ever stale.
 
-    Raises: LockedError after `timeout` seconds.
+    Raises: LockedError after `timeout` seconds; DamagedError without a lock file.
     """
+    deadline = time.monotonic() + timeout
+    pause = 0.001
+    while True:
+        try:
+            handle = os.open(path, _LOCK)
+        except FileNotFoundError as error:
+            raise no_lock_file(path) from error
+        with os.fdopen(handle, "rb", 0):
+            if _lock(handle, path):
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise LockedError(
+                f"the store has been locked for {timeout:.0f} s",
+                f"wait for the other command to end; fuser -v {path} shows one that hangs",
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+
+
+def _lock(handle: int, path: Path) -> bool:
+    """Lock an open file; say whether it is locked now, and still the one of that name, which is what others lock."""
     import fcntl
 
-    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        deadline = time.monotonic() + timeout
-        pause = 0.001
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
-                    raise CrmError(
-                        "cannot lock the store: this file system has no flock",
-                        "keep the store on a local disk or a file system with flock",
-                    ) from error
-            if time.monotonic() > deadline:
-                raise LockedError(f"the store has been locked for {timeout:.0f} s", "wait for the other command to end")
-            time.sleep(pause)
-            pause = min(pause * 2, 0.05)
-        yield
-    finally:
-        os.close(handle)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
+            return False
+        raise CrmError(
+            f"cannot lock the store: {(error.strerror or 'it fails').lower()}",
+            "keep the store on a local disk or a file system with flock",
+        ) from error
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def no_lock_file(path: Path) -> DamagedError:
+    """Return what to raise for a store without its lock file, which is empty and easily made again."""
+    return DamagedError("the store has no lock file", f"put an empty file in its place: {path}")

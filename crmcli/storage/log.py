@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import field
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import DamagedError
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
-from crmcli.storage.keys import sha256
+from crmcli.storage.keys import random_bytes, sha256
 from crmcli.storage.tables import GROUPS
 from crmcli.storage.upgrade import check_schema
 
@@ -228,6 +229,17 @@ def listing(folder: Path) -> tuple[list[int], list[tuple[int, int]]]:
     return loose, segments
 
 
+def time_of(raw: bytes) -> datetime:
+    """Return when a commit was made, without parsing all of it."""
+    return datetime.fromisoformat(raw.partition(b'"at":"')[2].partition(b'"')[0].decode())
+
+
+def is_packed(folder: Path, seq: int) -> bool:
+    """Say whether a segment holds that commit, at less cost than a listing."""
+    matches = (_NAME.fullmatch(name) for name in os.listdir(folder) if name.endswith(".jsonl"))  # noqa: PTH208
+    return any(int(match[1]) <= seq <= int(match[2]) for match in matches if match and match[2])
+
+
 def read_from(folder: Path, first: int) -> Iterator[tuple[int, bytes]]:
     """Yield (seq, raw bytes) of every commit from `first` to the head.
 
@@ -314,9 +326,9 @@ def pack(folder: Path, mode: int) -> int:
         if (first, last) != (done + 1, done + SEGMENT):
             raise DamagedError(f"a commit after {done} is missing from the log", "put the folder back from a backup")
         raws = [files.read_regular(folder / loose_name(seq), MAX_COMMIT)[0] for seq in loose[:SEGMENT]]
-        fresh = folder.parent / "tmp" / segment_name(first, last)
-        fresh.unlink(missing_ok=True)
+        # A name of its own, for who lost the lock, as on a network disk, may be packing the same commits.
+        fresh = folder.parent / "tmp" / f"{segment_name(first, last)}.{random_bytes(4).hex()}"
         files.write_new(fresh, b"".join(raws), mode)
-        fresh.rename(folder / fresh.name)
+        fresh.rename(folder / segment_name(first, last))
         files.sync_folder(folder)
         packed += last - first + 1

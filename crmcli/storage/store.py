@@ -209,7 +209,7 @@ def _check_folders(root: Path) -> None:
     if not (root / "log").is_dir() or not (root / "files").is_dir():
         raise DamagedError("the store has no log or no files", "put the store back from a backup")
     if (root / "lock").is_symlink() or not (root / "lock").is_file():
-        raise DamagedError("the store has no lock file", "put the store back from a backup")
+        raise files.no_lock_file(root / "lock")
 
 
 def first_keys(store: Store) -> dict[str, Any]:

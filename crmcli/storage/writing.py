@@ -22,6 +22,7 @@ from crmcli.storage.tables import TABLES, Table, stamp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
+    from pathlib import Path
 
     from crmcli.storage.store import Store
 
@@ -232,6 +233,7 @@ def _link(store: Store, made: Commit) -> None:
     files.write_new(fresh, raw, store.file_mode)
     try:
         os.link(fresh, folder / log.loose_name(made.seq))
+        _refuse_packed(folder, made.seq)
         files.sync_folder(folder)
         store.accept(raw)
     except FileExistsError as error:
@@ -240,6 +242,17 @@ def _link(store: Store, made: Commit) -> None:
         # What cannot be removed now is removed by upkeep; the commit does not depend on it.
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
+
+
+def _refuse_packed(folder: Path, seq: int) -> None:
+    """Take a commit back whose number was free only because the commit of that number has been packed meanwhile.
+
+    That takes a writer who lost the lock and slept over a thousand commits, as on a network disk.
+    Raises: OvertakenError.
+    """
+    if log.is_packed(folder, seq):
+        (folder / log.loose_name(seq)).unlink(missing_ok=True)
+        raise OvertakenError("other commits came first")
 
 
 def entries_of(rows: Iterable[FileEntry]) -> dict[tuple[str, str], list[FileEntry]]:
