@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MANY = 16
 KEEP = timedelta(days=7)
+# What the time between two commits, or since the newest one, counts for at most when files grow old.
+LEAP = timedelta(days=3)
 # Files of up to this many rows are rewritten at every compaction; larger ones only when that at least doubles them.
 SMALL_ROWS = 256
 
@@ -134,10 +137,10 @@ def run(store: Store, op_id: Callable[[], str], at: datetime) -> None:
 
 
 def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
-    """Remove files that left the store more than `keep` ago, and orphans as old; return how many.
+    """Remove files that left the store `keep` ago or earlier, and orphans as old; return how many.
 
-    The age of a dropped file is told by the log; a clock that runs ahead of the log's head counts for no more than
-    the file system's own time of what is removed.
+    A clock that was set wrong makes nothing old at a stroke: it counts for no more than the disk's own, and a leap of
+    the log's time for no more than `LEAP`.
     """
     with files.mapped("remove old files"), store.lock():
         store.refresh()
@@ -145,29 +148,35 @@ def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
             # Through a link, what is removed would be somebody else's.
             files.require_folder(folder)
         present = [path for path in (store.root / "files").glob("??/*.parquet") if log.HEX32.fullmatch(path.stem)]
-        stale = {path.stem: path for path in present if path.stem not in store.state.live}
-        dropped = _dropped_at(store, set(stale)) if stale else {}
-        removed = 0
-        for file_id, path in stale.items():
-            since = dropped.get(file_id) or _modified(path)
-            if now - max(since, _modified(path)) > keep:
-                path.unlink(missing_ok=True)
-                removed += 1
-        for path in (store.root / "tmp").iterdir():
-            if now - _modified(path) > keep and not path.is_dir():
-                path.unlink(missing_ok=True)
-                removed += 1
-    return removed
+        stale = [path for path in present if path.stem not in store.state.live]
+        dropped = _dropped_for(store, now) if stale else {}
+        disk_now = min(now, _disk_time(store))
+        old = [path for path in stale if min(dropped.get(path.stem, keep), disk_now - _modified(path)) >= keep]
+        old += [path for path in (store.root / "tmp").iterdir() if disk_now - _modified(path) >= keep]
+        removed = [path for path in old if not path.is_dir()]
+        for path in removed:
+            path.unlink(missing_ok=True)
+    return len(removed)
 
 
-def _dropped_at(store: Store, file_ids: set[str]) -> dict[str, datetime]:
-    dropped: dict[str, datetime] = {}
+def _dropped_for(store: Store, now: datetime) -> dict[str, timedelta]:
+    """Return how long ago each file that ever left did so, as the log and this machine's clock tell."""
+    told = timedelta(0)
+    dropped: dict[str, timedelta] = {}
+    at = datetime.fromisoformat(store.genesis.created_at)
     for _, raw in log.read_from(store.root / "log", 1):
+        before, at = at, log.time_of(raw)
+        told += min(at - before, LEAP)
         if b'"drop":[]' not in raw:
-            commit = Commit.parse(raw.partition(b"\n")[0])
-            at = datetime.fromisoformat(commit.at)
-            dropped.update((file_id, at) for file_id in commit.drop if file_id in file_ids)
-    return dropped
+            dropped.update(dict.fromkeys(Commit.parse(raw.partition(b"\n")[0]).drop, told))
+    told += min(max(now - at, timedelta(0)), LEAP)
+    return {file_id: told - since for file_id, since in dropped.items()}
+
+
+def _disk_time(store: Store) -> datetime:
+    """Return the time as the file system has it, which may be another machine's."""
+    os.utime(store.root / "lock")
+    return _modified(store.root / "lock")
 
 
 def _modified(path: Path) -> datetime:

@@ -59,9 +59,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Company:
-    """A store and the homes of its members, in one folder."""
+    """A store and the homes of its members, in one folder, and what their clocks say."""
 
     folder: Path
+    now: datetime = NOW
 
     @property
     def root(self) -> Path:
@@ -81,13 +82,13 @@ class Company:
             "HOME": str(home),
             "CRMCLI_STORE": str(self.root),
             "CRMCLI_IDENTITY": str(home / "identity.json"),
-            "CRMCLI_NOW": NOW.isoformat(),
+            "CRMCLI_NOW": self.now.isoformat(),
         }
 
     def session(self, who: str = "admin", **changes: Any) -> Session:
         home = self.home(who)
         session = Session(
-            self.root, home / "identity.json", home / "cache/crmcli", home / "state/crmcli", NOW, quiet_output()
+            self.root, home / "identity.json", home / "cache/crmcli", home / "state/crmcli", self.now, quiet_output()
         )
         return replace(session, **changes)
 

@@ -1,0 +1,131 @@
+"""Clocks that leap, forth or back: time never goes back in the log, and nothing grows old at a stroke."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from crmcli.session import new_op_id
+from crmcli.storage import log, upkeep
+from tests.storage.company import NOW, Company, problems
+
+DAY = timedelta(days=1)
+YEARS = 3653 * DAY
+ATTENTION = 6
+
+
+def by_clock(company: Company, now: datetime) -> Company:
+    """The same company, whose members' clocks say something else."""
+    return replace(company, now=now)
+
+
+def times(company: Company) -> list[datetime]:
+    return [log.time_of(raw) for _, raw in log.read_from(company.log, 1)]
+
+
+def dropped(company: Company) -> list[Path]:
+    return [path for path in (company.root / "files").glob("??/*") if path.stem not in company.open().state.live]
+
+
+def drop_some(company: Company) -> list[Path]:
+    """Compact, so that some files leave the store at the company's time, and return where they lie."""
+    for name in ("Anna", "Boris", "Clara"):
+        assert company.crmcli("add-client", name).code == 0
+    store = company.open()
+    assert upkeep.compact(store, store.state.entries("contacts"), new_op_id(), company.now)
+    left = dropped(company)
+    assert len(left) == 3
+    return left
+
+
+def age(paths: list[Path], days: int) -> None:
+    """Let files have been written that long ago."""
+    for path in paths:
+        os.utime(path, times=(path.stat().st_mtime - days * 86400,) * 2)
+
+
+def test_time_in_the_log_never_goes_back(company: Company) -> None:
+    clocks = [NOW, NOW - DAY, NOW + YEARS, NOW - YEARS, NOW + DAY]
+    for n, now in enumerate(clocks):
+        there = by_clock(company, now)
+        assert there.crmcli("add-client", f"Client {n}").code == 0
+        assert there.crmcli("log-call", f"Client {n}", "out", "--said", "hello", who="admin").code == 0
+    told = times(company)
+    assert told == sorted(told)
+    # Once a clock was years ahead, the log stays there; the rows have their writers' times.
+    assert set(told[-6:]) == {NOW + YEARS}
+    view = company.view()
+    assert [call.happened_at for call in sorted(view.records("activities"), key=lambda call: call.happened_at)] == (
+        sorted(clocks)
+    )
+    assert sorted(client.created_at for client in view.records("clients")) == sorted(clocks)
+    company.forget("admin")
+    assert problems(company) == []
+
+
+def test_later_change_wins_whatever_the_clocks_said(company: Company) -> None:
+    company.crmcli("add-client", "Anna")
+    for now, archived in ((NOW + YEARS, True), (NOW - YEARS, False)):
+        with by_clock(company, now).session().writing() as draft:
+            [client] = draft.records("clients")
+            draft.put(replace(client, archived=archived))
+    [client] = company.view().records("clients")
+    assert client.archived is False
+    store = company.open()
+    assert upkeep.compact(store, store.state.entries("clients"), new_op_id(), NOW - YEARS)
+    assert [client.archived for client in company.view().records("clients")] == [False]
+    assert problems(company) == []
+
+
+def test_doctor_says_by_how_much_a_clock_is_behind(company: Company) -> None:
+    assert "clock,ok," in company.crmcli("doctor", "--format", "csv").out
+    assert by_clock(company, NOW + 400 * DAY).crmcli("add-client", "Anna").code == 0
+    result = company.crmcli("doctor", "--format", "csv")
+    assert result.code == ATTENTION
+    [line] = [line for line in result.out.splitlines() if line.startswith("clock,")]
+    assert "400 d 0 h behind the newest commit" in line
+    assert "of 2027-04-06T09:00Z" in line
+
+
+def test_clock_years_ahead_makes_no_file_old(company: Company) -> None:
+    """Neither its own leap does, nor one that it brought into the log."""
+    today = by_clock(company, datetime.now(UTC))
+    left = drop_some(today)
+    orphan = company.root / "files/00" / ("0" * 32 + ".parquet")
+    half = company.root / "tmp/half"
+    for path in (orphan, half):
+        path.write_bytes(b"being written")
+    # Even if the disk has been told the wrong time too, what the log says of those that left holds.
+    age(left, days=4000)
+    ahead = by_clock(company, today.now + YEARS)
+    assert ahead.crmcli("gc").out.split()[-1] == "0"
+    assert ahead.crmcli("add-client", "Dora").code == 0
+    assert ahead.crmcli("gc").out.split()[-1] == "0"
+    assert ahead.crmcli("gc").out.split()[-1] == "0"
+    assert all(path.exists() for path in (*left, orphan, half))
+    assert problems(company) == []
+
+
+def test_files_grow_old_day_by_day(company: Company) -> None:
+    start = datetime.now(UTC) - 8 * DAY
+    left = drop_some(by_clock(company, start))
+    age(left, days=9)
+    for day in range(1, 7):
+        there = by_clock(company, start + day * DAY)
+        assert there.crmcli("add-client", f"Client {day}").code == 0
+        assert there.crmcli("gc").out.split()[-1] == "0"
+    week = by_clock(company, start + 7 * DAY)
+    # A file that the disk knows to be young stays, whatever the log says.
+    os.utime(left[0])
+    assert week.crmcli("gc").out.split()[-1] == "2"
+    assert [path.exists() for path in left] == [True, False, False]
+    assert problems(company) == []
+
+
+def test_clock_behind_the_disk_removes_late_and_nothing_early(company: Company) -> None:
+    left = drop_some(by_clock(company, datetime.now(UTC)))
+    age(left, days=30)
+    assert by_clock(company, NOW - YEARS).crmcli("gc").out.split()[-1] == "0"
+    assert all(path.exists() for path in left)
