@@ -151,8 +151,8 @@ def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
         stale = [path for path in present if path.stem not in store.state.live]
         dropped = _dropped_for(store, now) if stale else {}
         disk_now = min(now, _disk_time(store))
-        old = [path for path in stale if min(dropped.get(path.stem, keep), disk_now - _modified(path)) >= keep]
-        old += [path for path in (store.root / "tmp").iterdir() if disk_now - _modified(path) >= keep]
+        old = [path for path in stale if min(dropped.get(path.stem, keep), _age(path, disk_now)) >= keep]
+        old += [path for path in (store.root / "tmp").iterdir() if _age(path, disk_now) >= keep]
         removed = [path for path in old if not path.is_dir()]
         for path in removed:
             path.unlink(missing_ok=True)
@@ -175,9 +175,14 @@ def _dropped_for(store: Store, now: datetime) -> dict[str, timedelta]:
 
 def _disk_time(store: Store) -> datetime:
     """Return the time as the file system has it, which may be another machine's."""
-    os.utime(store.root / "lock")
-    return _modified(store.root / "lock")
+    lock = store.root / "lock"
+    os.utime(lock)
+    return datetime.fromtimestamp(lock.stat().st_mtime, UTC)
 
 
-def _modified(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+def _age(path: Path, now: datetime) -> timedelta:
+    """Return how long ago a file was written; one that its writer has just moved or removed has no age."""
+    try:
+        return now - datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+    except FileNotFoundError:
+        return timedelta(0)

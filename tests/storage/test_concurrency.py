@@ -10,7 +10,7 @@ import pytest
 
 from crmcli.errors import OvertakenError
 from crmcli.model.records import Client, Contact
-from crmcli.storage import log
+from crmcli.storage import log, upkeep
 from crmcli.storage.finding import refuse_known
 from tests.storage.company import NOW, Company, problems
 
@@ -122,3 +122,25 @@ def test_answer_that_somebody_else_made_wrong_is_not_saved(company: Company) -> 
         mine.put(Contact(1, "Anna", phones=(SAME_PHONE,)))
     assert company.names() == ["Boris"]
     assert problems(company) == []
+
+
+def test_gc_is_not_disturbed_by_files_that_come_and_go(company: Company) -> None:
+    """Writers need no lock to write their files, move them into place, or remove them again."""
+    places = [company.root / "tmp/fresh", company.root / "files/00" / ("0" * 32 + ".parquet")]
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            for path in places:
+                path.write_bytes(b"being written")
+            for path in places:
+                path.unlink()
+
+    writer = threading.Thread(target=come_and_go)
+    writer.start()
+    store = company.open()
+    try:
+        assert [upkeep.collect(store, NOW) for _ in range(100)] == [0] * 100
+    finally:
+        done.set()
+        writer.join()
