@@ -38,6 +38,8 @@ from crmcli.storage.tables import TABLES
 from crmcli.storage.upgrade import SCHEMA
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+# Where thousands of commits take seconds, if there is such a place; what a disk makes of a sync is tried elsewhere.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder in it gets a random name
 ROLES = {
     "manager": "manager",
     "colleague": "manager",
@@ -114,16 +116,15 @@ class Company:
         return Result(code, out.getvalue(), err.getvalue())
 
     def start(
-        self, *arguments: str, who: str = "admin", program: Sequence[str] = ("-m", "crmcli")
+        self, *arguments: str, who: str = "admin", program: Sequence[str] = ("-m", "crmcli"), **options: Any
     ) -> subprocess.Popen[str]:
         """Start the program in a process of its own."""
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(
             [sys.executable, *program, *arguments],
             env=os.environ | self.environment(who),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
+            **(pipes | options),
         )
 
     def run(self, *arguments: str, who: str = "admin", program: Sequence[str] = ("-m", "crmcli")) -> Result:

@@ -12,13 +12,17 @@ CALLS = ("write", "fsync", "link", "rename", "replace", "unlink")
 
 
 class Fault:
-    """Counts the calls that change the disk; at the n-th one, before or after it is done, calls `strike`."""
+    """Counts the calls that change the disk; at the n-th one, before or after it is done, calls `strike`.
 
-    def __init__(self, at: int, strike: Callable[[], NoReturn], *, late: bool = False) -> None:
+    A lasting fault strikes at all later calls too, so that nothing is cleared away, as after a kill.
+    """
+
+    def __init__(self, at: int, strike: Callable[[], NoReturn], *, late: bool = False, lasting: bool = False) -> None:
         self.at = at
         self.count = 0
         self.strike = strike
         self.late = late
+        self.lasting = lasting
 
     def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any, **options: Any) -> Any:
@@ -26,6 +30,8 @@ class Fault:
             if call.__name__ == "write" and arguments[0] < 3:
                 return call(*arguments, **options)
             self.count += 1
+            if self.lasting and 0 < self.at < self.count:
+                return self.strike()
             if self.count != self.at:
                 return call(*arguments, **options)
             if self.late:
