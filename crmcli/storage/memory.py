@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from crmcli import __version__
@@ -15,12 +17,14 @@ from crmcli.storage import files, upgrade
 from crmcli.storage.keys import authentication, is_authentic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _LIMIT = 1 << 28
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
 _LAYOUT = 2
+# Milliseconds to wait for another process that is writing its pin.
+_PATIENCE = 200
 
 
 class Memory:
@@ -70,10 +74,12 @@ class Memory:
 
     def set_pin(self, seq: int, head: str) -> None:
         """Remember a head that is durable and passed every check, unless another process was further already."""
-        known = self.pin()
-        if known is not None and known[0] > seq:
-            return
-        self._write(self._pin, "pin", {"seq": seq, "hash": head})
+        _ensure_folder(self._pin.parent)
+        with _alone_in(self._pin.parent):
+            known = self.pin()
+            if known is not None and known[0] > seq:
+                return
+            self._write(self._pin, "pin", {"seq": seq, "hash": head})
 
     def is_checked(self, file_id: str, status: os.stat_result) -> bool:
         """Say whether the file's hash was checked here and the file has not been touched since."""
@@ -108,14 +114,41 @@ class Memory:
 
     def _write(self, path: Path, kind: str, document: dict[str, Any]) -> None:
         content = json.dumps(document, separators=(",", ":")).encode()
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, mode=0o700)
+        _ensure_folder(path.parent)
         tag = authentication(self._key, _message(kind, content)).encode()
         files.replace_atomically(path, tag + b"\n" + content)
 
 
 def _message(kind: str, content: bytes) -> bytes:
     return kind.encode() + b"\n" + content
+
+
+def _ensure_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep this machine's other processes from the pin, so that none puts back what another has just put forward.
+
+    Nobody waits for one that hangs, nor for a file system without locks: then it is as it is.
+    """
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for _ in range(_PATIENCE):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.001)
+            except OSError:
+                break
+        yield
+    finally:
+        os.close(handle)
 
 
 def _program() -> list[str | int]:

@@ -12,6 +12,7 @@ from crmcli.errors import OvertakenError
 from crmcli.model.records import Client, Contact
 from crmcli.storage import log, upkeep
 from crmcli.storage.finding import refuse_known
+from crmcli.storage.memory import Memory
 from tests.storage.company import NOW, Company, problems
 
 WRITERS = 8
@@ -109,6 +110,33 @@ def test_pin_never_goes_back(company: Company) -> None:
     assert behind.state.seq < ahead.state.seq
     behind.memory.set_pin(behind.state.seq, behind.state.hash)
     assert ahead.memory.pin() == (ahead.state.seq, ahead.state.hash)
+
+
+def test_pin_never_goes_back_however_many_put_it_forward(company: Company) -> None:
+    """One who is behind may have looked before, and write after, one who is ahead."""
+    start = company.open().state.seq
+    seen: list[int] = []
+    failures: list[BaseException] = []
+
+    def put_forward(memory: Memory, first: int) -> None:
+        try:
+            for seq in range(start + first, start + 120, 4):
+                memory.set_pin(seq, f"{seq:064}")
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            failures.append(error)
+
+    watched, *memories = (company.open().memory for _ in range(5))
+    writers = [threading.Thread(target=put_forward, args=(one, at)) for at, one in enumerate(memories, 1)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        pin = watched.pin()
+        assert pin is not None
+        seen.append(pin[0])
+    assert failures == []
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 10
+    assert watched.pin() == (start + 119, f"{start + 119:064}")
 
 
 def test_answer_that_somebody_else_made_wrong_is_not_saved(company: Company) -> None:
