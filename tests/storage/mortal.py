@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -19,9 +21,11 @@ from crmcli.session import Session, new_op_id
 from crmcli.storage import log, upkeep
 from crmcli.storage.view import Draft, View
 from tests.storage.company import Company
+from tests.storage.faulty import CALLS
 
 LIFE = 1 << 20
 UPKEEP_EVERY = 3
+MOMENT = 0.001
 
 
 def tell(*words: object) -> None:
@@ -34,6 +38,23 @@ def keep_small() -> None:
     upkeep.MANY = 6
     log.LOOSE = 20
     log.SEGMENT = 20
+
+
+def slow_disk() -> None:
+    """Let every call that changes the disk take a moment, so that kills fall between any two of them alike."""
+
+    def slowed(call: Callable[..., Any]) -> Callable[..., Any]:
+        def slow(*arguments: Any, **options: Any) -> Any:
+            if call.__name__ == "write" and arguments[0] < 3:
+                return call(*arguments, **options)
+            done = call(*arguments, **options)
+            time.sleep(MOMENT)
+            return done
+
+        return slow
+
+    for name in (*CALLS, "fchmod"):
+        setattr(os, name, slowed(getattr(os, name)))
 
 
 def session_of(company: Company, who: str, machine: str) -> Session:
@@ -81,6 +102,7 @@ def live(company: Company, who: str, client_id: int, life: int) -> None:
 
 def bear(company: Company, who: str, client_id: int) -> None:
     """Bear a writer for each number that is read, one at a time, each in a process group of its own."""
+    slow_disk()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
