@@ -15,7 +15,14 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from crmcli import __version__
-from crmcli.errors import CrmError, InputError, InterruptedByUserError, NoSpaceError, OvertakenError
+from crmcli.errors import (
+    CrmError,
+    InputError,
+    InterruptedByUserError,
+    NoSpaceError,
+    OutcomeUnknownError,
+    OvertakenError,
+)
 from crmcli.output import Output
 
 if TYPE_CHECKING:
@@ -162,6 +169,11 @@ class Run:
         """Whether a change was committed in this run."""
         return self.session is not None and self.session.saved
 
+    @property
+    def unsettled(self) -> str | None:
+        """The operation that was being committed when the run was cut short."""
+        return self.session.unsettled if self.session is not None else None
+
 
 def main() -> NoReturn:
     """Run the command line of this process and end it with the exit code; leaves no time to tear down."""
@@ -200,6 +212,8 @@ def _guarded(command: Callable[[], int], state: Run) -> int:  # noqa: PLR0911 - 
     except CrmError as error:
         return _tell(error, output)
     except (KeyboardInterrupt, typer.Abort):
+        if state.unsettled is not None and not state.saved:
+            return _tell(OutcomeUnknownError.of(state.unsettled), output)
         kept = "what was asked for" if state.saved else "nothing"
         return _tell(InterruptedByUserError(f"interrupted; {kept} was saved"), output)
     except BrokenPipeError:

@@ -96,6 +96,14 @@ class OutcomeUnknownError(CrmError):
 
     exit_code = 18
 
+    @classmethod
+    def of(cls, op_id: str) -> OutcomeUnknownError:
+        """Return the error of an operation that was cut short while it was being saved."""
+        return cls(
+            f"cut short while saving: the outcome of {op_id} is unknown",
+            f"run it again with --op-id {op_id}: if it was saved, nothing changes",
+        )
+
 
 class InterruptedByUserError(CrmError):
     """Ctrl-C or SIGTERM before anything was committed."""

@@ -30,7 +30,10 @@ _PASSPHRASE_LIMIT = 4096
 
 @dataclass
 class Session:
-    """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`."""
+    """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`.
+
+    `saved` says that a change was committed, `unsettled` is the operation that is being committed.
+    """
 
     store_path: Path
     identity_path: Path
@@ -43,6 +46,7 @@ class Session:
     op_id: str | None = None
     attempt: int = 0
     saved: bool = False
+    unsettled: str | None = None
     _store: Store | None = None
     _said: set[str] = field(default_factory=set)
 
@@ -147,8 +151,14 @@ class Session:
     def _commit(self, store: Store, draft: Draft) -> None:
         pending = draft.finish()
         if pending:
-            store.commit(pending, draft.base, self.op_id or new_op_id(), self.now)
+            self.unsettled = self.op_id or new_op_id()
+            try:
+                store.commit(pending, draft.base, self.unsettled, self.now)
+            except Exception:
+                self.unsettled = None
+                raise
             self.saved = True
+            self.unsettled = None
 
     def _refuse_repetition(self, store: Store) -> None:
         if self.op_id is None:
@@ -221,11 +231,13 @@ class Session:
         take_over(self.store(), name, self.now)
 
     def upkeep(self, view: View) -> int:
-        """Compact, pack and remove what is due; return how many files were removed."""
+        """Remove, compact and pack what is due; return how many files were removed."""
         from crmcli.storage import upkeep
 
+        # Removing comes first: on a full disk it makes the room that compaction needs.
+        removed = upkeep.collect(view.store, self.now)
         upkeep.run(view.store, new_op_id, self.now)
-        return upkeep.collect(view.store, self.now)
+        return removed
 
     # What rules are given.
 

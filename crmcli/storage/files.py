@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,17 @@ def ensure_folder(path: Path, mode: int) -> None:
         sync_folder(path.parent)
 
 
-def write_new(path: Path, content: bytes | memoryview, mode: int) -> None:
+def ensure_private(path: Path) -> None:
+    """Create a folder of the user's own, and those above it that are missing, each with a durable name."""
+    if path.is_dir():
+        return
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def write_new(path: Path, content: bytes | memoryview, mode: int, *, durable: bool = True) -> None:
     """Create `path`, which must not exist, with `content` on the disk; what fails is removed again."""
     handle = os.open(path, _CREATE, mode)
     try:
@@ -68,10 +78,11 @@ def write_new(path: Path, content: bytes | memoryview, mode: int) -> None:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
+        if durable:
+            os.fsync(handle)
     except BaseException:
         os.close(handle)
-        path.unlink(missing_ok=True)
+        discard(path)
         raise
     os.close(handle)
 
@@ -85,15 +96,38 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def replace_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put `content` in place of a file that is private to this machine: cache, pin or identity."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    write_new(fresh, content, mode)
+def discard(path: Path) -> None:
+    """Remove, if possible, what has become useless; another failure must not hide the one that made it so."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def replace_atomically(path: Path, content: bytes, mode: int = 0o600, *, durable: bool = True) -> None:
+    """Put `content` in place of a file that is private to this machine: cache, pin or identity.
+
+    After a power cut it is the old or the new file; or, unless `durable`, any bytes at all.
+    """
+    fresh = _beside(path)
+    write_new(fresh, content, mode, durable=durable)
     try:
         fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
+    except BaseException:
+        discard(fresh)
         raise
+
+
+def add_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Create `path`, which must not exist, with all of `content`; after a power cut it is whole or not there."""
+    fresh = _beside(path)
+    write_new(fresh, content, mode)
+    try:
+        os.link(fresh, path)
+    finally:
+        discard(fresh)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
 
 
 def _open_regular(path: Path) -> int:

@@ -1,9 +1,11 @@
-"""Founding a store: laid out beside its place, given its first keys and company records, then moved in whole."""
+"""Founding a store: staged in a folder within its place, given its first keys and company records, then moved up."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crmcli.errors import ConflictError
@@ -14,7 +16,7 @@ from crmcli.storage.identity import new_member_id
 from crmcli.storage.keyring import new_epoch
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.members import Book
-from crmcli.storage.store import Store, first_keys
+from crmcli.storage.store import FOLDERS, Store, first_keys
 from crmcli.storage.view import Draft
 from crmcli.storage.writing import Pending
 
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     from crmcli.model.process import Process
     from crmcli.model.settings import Settings
     from crmcli.storage.identity import Identity
+
+STAGE = ".founding"
+# All of a store but its genesis.
+PARTS = (*FOLDERS, "lock")
+# Keys, then settings, process and staff.
+FIRST_COMMITS = 2
 
 
 def found_store(  # noqa: PLR0917 - a store is all of this
@@ -43,16 +51,19 @@ def found_store(  # noqa: PLR0917 - a store is all of this
 
     `memory` is (cache folder, pin folder). Raises: ConflictError if the folder holds something.
     """
-    if place.exists() and (not place.is_dir() or any(path.name != "README.md" for path in place.iterdir())):
-        raise ConflictError(f"{place} is not empty", "choose another folder with --store")
     with files.mapped("create the store"):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        stage = place.with_name(f".{place.name}.{random_bytes(4).hex()}")
-        stage.mkdir(mode=0o700)
+        _take_back(place)
+        if place.exists() and (not place.is_dir() or any(path.name != "README.md" for path in place.iterdir())):
+            raise ConflictError(f"{place} is not empty", "choose another folder with --store")
+        is_new = not place.exists()
+        stage = place / STAGE
         try:
+            files.ensure_private(place)
             if group is not None:
-                shutil.chown(stage, group=group)
-                stage.chmod(0o2770)
+                shutil.chown(place, group=group)
+            place.chmod(0o700 if group is None else 0o2770)
+            files.make_folder(stage, files.modes(place)[1])
+            files.sync_folder(place)
             genesis = Store.create(stage, identity, recovery_seed, at)
             founder = identity.belonging_to(genesis.hash)
             store = Store.open(stage, founder, *memory)
@@ -65,9 +76,13 @@ def found_store(  # noqa: PLR0917 - a store is all of this
             store.commit(draft.finish(), draft.base, random_bytes(16).hex(), at)
             store.close()
             keep_identity(founder)
-            _move_in(stage, place)
+            _move_up(stage, place)
         except BaseException:
-            shutil.rmtree(stage, ignore_errors=True)
+            with suppress(OSError):
+                (place / "genesis.json").unlink(missing_ok=True)
+                _take_back(place)
+                if is_new:
+                    place.rmdir()
             raise
 
 
@@ -85,14 +100,25 @@ def take_over(store: Store, name: str, at: datetime) -> None:
         store.commit(draft.finish(), draft.base, random_bytes(16).hex(), at)
 
 
-def _move_in(stage: Path, place: Path) -> None:
-    """Make the staged store the store; its genesis comes last, for without it there is none."""
-    if not place.exists():
-        stage.rename(place)
-        files.sync_folder(place.parent)
-        return
-    place.chmod(stage.stat().st_mode & 0o7777)
-    for path in sorted(stage.iterdir(), key=lambda path: path.name == "genesis.json"):
-        path.rename(place / path.name)
+def _move_up(stage: Path, place: Path) -> None:
+    """Make the staged store the store; its genesis comes when all else is durable, for without it there is none."""
+    for name in PARTS:
+        (stage / name).rename(place / name)
     files.sync_folder(place)
+    os.link(stage / "genesis.json", place / "genesis.json")
+    files.sync_folder(place)
+    (stage / "genesis.json").unlink()
     stage.rmdir()
+
+
+def _take_back(place: Path) -> None:
+    """Remove what is left of a founding cut short: its genesis is staged at most, and nobody went on with it."""
+    stage = place / STAGE
+    if (place / "genesis.json").exists() or stage.is_symlink() or not stage.is_dir():
+        return
+    if (stage / "genesis.json").exists() and not any((place / "log").glob(f"*{FIRST_COMMITS + 1}.json")):
+        for name in FOLDERS:
+            if (place / name).is_dir():
+                shutil.rmtree(place / name)
+        (place / "lock").unlink(missing_ok=True)
+    shutil.rmtree(stage)

@@ -62,7 +62,10 @@ def new_member_id() -> str:
 
 
 def save_identity(path: Path, identity: Identity, passphrase: str | None, *, replacing: bool = False) -> None:
-    """Write an identity file, 0600. Raises: ConflictError if there is one and it is not to be replaced."""
+    """Write an identity file, 0600, that no power cut takes back.
+
+    Raises: ConflictError if there is one and it is not to be replaced.
+    """
     secret = json.dumps({"name": identity.name, "seed": b64(identity.keys.seed), "stores": identity.stores}).encode()
     document: dict[str, Any] = {"format": FORMAT, "member": identity.member, "argon2id": None, "secret": b64(secret)}
     if passphrase is not None:
@@ -70,15 +73,15 @@ def save_identity(path: Path, identity: Identity, passphrase: str | None, *, rep
         document["argon2id"] = {"salt": b64(salt), **_ARGON}
         document["secret"] = b64(seal_under(_stretch(passphrase, salt, **_ARGON), LABEL, identity.member, secret))
     content = (json.dumps(document, indent=1) + "\n").encode()
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True, mode=0o700)
+    files.ensure_private(path.parent)
     if replacing:
         files.replace_atomically(path, content)
-        return
-    try:
-        files.write_new(path, content, 0o600)
-    except FileExistsError as error:
-        raise ConflictError(f"there is an identity in {path} already") from error
+    else:
+        try:
+            files.add_atomically(path, content)
+        except FileExistsError as error:
+            raise ConflictError(f"there is an identity in {path} already") from error
+    files.sync_folder(path.parent)
 
 
 def require_absent(path: Path) -> None:

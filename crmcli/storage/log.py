@@ -309,16 +309,19 @@ def _segment(folder: Path, first: int, last: int) -> Iterator[bytes]:
 def pack(folder: Path, mode: int) -> int:
     """Pack the oldest loose commits into segments, keeping the last 1,000 loose; return how many were packed.
 
-    A segment is on the disk before the first of its loose files goes. Call it under the lock.
+    A segment and its name are on the disk before the first of its loose files goes. Call it under the lock.
     Raises: DamagedError if a commit is missing.
     """
     packed = 0
     while True:
         loose, segments = listing(folder)
         done = max((high for _, high in segments), default=0)
-        for seq in loose:
-            if seq <= done:
-                (folder / loose_name(seq)).unlink()
+        packed_loose = [seq for seq in loose if seq <= done]
+        if packed_loose:
+            # Also the name of a segment whose maker was stopped before it could sync it.
+            files.sync_folder(folder)
+        for seq in packed_loose:
+            (folder / loose_name(seq)).unlink()
         loose = [seq for seq in loose if seq > done]
         if len(loose) < LOOSE + SEGMENT:
             return packed
@@ -330,5 +333,4 @@ def pack(folder: Path, mode: int) -> int:
         fresh = folder.parent / "tmp" / f"{segment_name(first, last)}.{random_bytes(4).hex()}"
         files.write_new(fresh, b"".join(raws), mode)
         fresh.rename(folder / segment_name(first, last))
-        files.sync_folder(folder)
         packed += last - first + 1

@@ -44,7 +44,10 @@ class Memory:
 
     def load(self) -> dict[str, Any] | None:
         """Return the state saved last, if it is genuine, and take up what was checked of which files."""
-        document = self._read(self._cache, "cache")
+        try:
+            document = self._read(self._cache, "cache")
+        except OSError:
+            return None
         if document is None or document.get("program") != _program():
             return None
         self.checked, self.sound = document["checked"], document["sound"]
@@ -57,11 +60,12 @@ class Memory:
         self.checked = {file_id: seen for file_id, seen in self.checked.items() if file_id in live}
         self.sound = {file_id: columns for file_id, columns in self.sound.items() if file_id in self.checked}
         document = {"program": _program(), "state": state, "checked": self.checked, "sound": self.sound}
-        self._write(self._cache, "cache", document)
+        # A cache that a power cut spoils is not genuine any more, and made anew.
+        self._write(self._cache, "cache", document, durable=False)
         self.changed = False
 
     def pin(self) -> tuple[int, str] | None:
-        """Return (seq, hash) of the newest head seen. Raises: DamagedError if the pin is not genuine."""
+        """Return (seq, hash) of the newest head seen. Raises: DamagedError if the pin is not genuine, OSError."""
         if not os.path.lexists(self._pin):
             return None
         document = self._read(self._pin, "pin")
@@ -74,7 +78,7 @@ class Memory:
 
     def set_pin(self, seq: int, head: str) -> None:
         """Remember a head that is durable and passed every check, unless another process was further already."""
-        _ensure_folder(self._pin.parent)
+        files.ensure_private(self._pin.parent)
         with _alone_in(self._pin.parent):
             known = self.pin()
             if known is not None and known[0] > seq:
@@ -104,7 +108,7 @@ class Memory:
     def _read(self, path: Path, kind: str) -> dict[str, Any] | None:
         try:
             raw, _ = files.read_regular(path, _LIMIT)
-        except (OSError, DamagedError):
+        except DamagedError:
             return None
         tag, _, content = raw.partition(b"\n")
         if not is_authentic(self._key, _message(kind, content), tag):
@@ -112,20 +116,15 @@ class Memory:
         document: dict[str, Any] = json.loads(content)
         return document
 
-    def _write(self, path: Path, kind: str, document: dict[str, Any]) -> None:
+    def _write(self, path: Path, kind: str, document: dict[str, Any], *, durable: bool = True) -> None:
         content = json.dumps(document, separators=(",", ":")).encode()
-        _ensure_folder(path.parent)
+        files.ensure_private(path.parent)
         tag = authentication(self._key, _message(kind, content)).encode()
-        files.replace_atomically(path, tag + b"\n" + content)
+        files.replace_atomically(path, tag + b"\n" + content, durable=durable)
 
 
 def _message(kind: str, content: bytes) -> bytes:
     return kind.encode() + b"\n" + content
-
-
-def _ensure_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 @contextmanager

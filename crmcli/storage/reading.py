@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
-from crmcli.errors import DamagedError
+from crmcli.errors import CrmError, DamagedError
 from crmcli.storage import files, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import sha256
@@ -78,7 +78,7 @@ class Reader:
         except FileNotFoundError as error:
             raise DamagedError(f"{name} is missing", "restore it from a backup") from error
         except OSError as error:
-            raise DamagedError(f"{name} cannot be read: {error.strerror}", "restore it from a backup") from error
+            raise CrmError(f"{name} cannot be read: {(error.strerror or '').lower()}") from error
         key, aad = self.keyring.file_keys(entry)
         file = parquet.open_file(source, key, aad, name=name, dictionaries=dictionaries)
         parquet.check_size(file, entry.rows, entry.bytes, name=name)

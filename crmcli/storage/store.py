@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import (
@@ -51,6 +51,7 @@ class Store:
         self.file_mode, self.folder_mode = files.modes(root)
         self._recent: list[Commit] = []
         self._held = False
+        self._unsynced: OSError | None = None
 
     @classmethod
     def create(cls, root: Path, identity: Identity, recovery_seed: bytes, at: datetime) -> Genesis:
@@ -95,7 +96,7 @@ class Store:
 
     def close(self) -> None:
         """Keep what was verified for the next run."""
-        if self.memory.changed:
+        if self.memory.changed and self._unsynced is None:
             self.memory.save(self.state.to_json())
 
     def _check_remembered(self) -> None:
@@ -109,14 +110,15 @@ class Store:
             raise _rolled_back(seq)
 
     def refresh(self) -> None:
-        """Fold in the commits made since, check them against the pin, and make durable what is newly pinned.
+        """Fold in the commits made since, check them against the pin, and pin the head once it is durable.
 
         Raises: DamagedError, RolledBackError.
         """
         pin, damage = None, None
         try:
             # Before the log is read, for another process may go on with both meanwhile.
-            pin = self.memory.pin()
+            with files.mapped("read what this machine remembers of the store"):
+                pin = self.memory.pin()
         except DamagedError as error:
             damage = error
         start = self.state.seq
@@ -130,10 +132,27 @@ class Store:
                 raise damage
             if pin is not None and pin[0] >= start and heads.get(pin[0]) != pin[1]:
                 raise _rolled_back(pin[0])
-            if self.state.seq > start:
-                # A reader may see a commit before its writer has synced it; a pin must not run ahead of the disk.
-                files.sync_folder(self.root / "log")
-                self._remember()
+        if self.state.seq > start:
+            self.memory.changed = True
+        if self.state.seq > (0 if pin is None else pin[0]):
+            self._pin_durable()
+
+    def _pin_durable(self) -> None:
+        """Pin the head after it was synced: a reader may see a commit before its writer has, and must not run ahead.
+
+        A head that cannot be synced may be read, but neither remembered nor built upon.
+        """
+        try:
+            files.sync_folder(self.root / "log")
+        except OSError as error:
+            self._unsynced = error
+        else:
+            self._remember()
+
+    def require_durable(self) -> None:
+        """Raise the OSError that kept the newest commits from being synced, if one did."""
+        if self._unsynced is not None:
+            raise self._unsynced
 
     def _check_identity(self) -> None:
         """Check that the keys at hand are the member's: changed ones open neither pin nor cache, and sign nothing."""
@@ -148,7 +167,9 @@ class Store:
         self._remember()
 
     def _remember(self) -> None:
-        self.memory.set_pin(self.state.seq, self.state.hash)
+        """Pin a durable head. A full or read-only disk only makes the next run less strict, so it may refuse."""
+        with suppress(OSError):
+            self.memory.set_pin(self.state.seq, self.state.hash)
         self.memory.changed = True
 
     def seen_since(self, base: int) -> list[Commit]:
@@ -173,11 +194,14 @@ class Store:
         return writing.commit(self, pending, base, op_id, at)
 
     def find_operation(self, op_id: str) -> int | None:
-        """Return the seq of the commit with that op_id, searching the whole log and trusting no memory of it."""
+        """Return the seq of the commit with that op_id, now durable, from the whole log and no memory of it."""
         state = State(self.genesis, None)
         with files.mapped("read the log"):
             for seq, raw in log.read_from(self.root / "log", 1):
                 if state.apply(raw).op_id == op_id:
+                    self.require_durable()
+                    if seq > self.state.seq:
+                        files.sync_folder(self.root / "log")
                     return seq
         return None
 
@@ -229,7 +253,7 @@ def read_genesis(root: Path) -> Genesis:
             f"no store in {root}", "crmcli init makes one; CRMCLI_STORE or --store names one that lies elsewhere"
         ) from error
     except OSError as error:
-        raise DamagedError(f"the store in {root} cannot be read: {error.strerror}") from error
+        raise CrmError(f"the store in {root} cannot be read: {(error.strerror or '').lower()}") from error
     return Genesis.parse(raw)
 
 

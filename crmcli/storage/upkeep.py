@@ -144,6 +144,7 @@ def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
     """
     with files.mapped("remove old files"), store.lock():
         store.refresh()
+        store.require_durable()
         for folder in ((store.root / "tmp"), *(store.root / "files").iterdir()):
             # Through a link, what is removed would be somebody else's.
             files.require_folder(folder)

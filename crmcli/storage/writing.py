@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
-from crmcli.errors import CrmError, DamagedError, OutcomeUnknownError, OvertakenError, RepeatedError
+from crmcli.errors import (
+    CrmError,
+    DamagedError,
+    InterruptedByUserError,
+    OutcomeUnknownError,
+    OvertakenError,
+    RepeatedError,
+)
 from crmcli.storage import files, log, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import random_bytes, sha256
@@ -56,7 +62,8 @@ def commit(store: Store, pending: Pending, base: int, op_id: str, at: datetime) 
 
     `base` is the commit that the caller's reading stood on.
     Raises: OvertakenError if what it depends on has changed since, RepeatedError if `op_id` is in the log since `base`,
-    NotPermittedError, NoSpaceError, LockedError; OutcomeUnknownError if the disk failed after the commit point.
+    NotPermittedError, NoSpaceError, LockedError; OutcomeUnknownError if the disk failed after the commit point,
+    InterruptedByUserError before it. A KeyboardInterrupt that comes out leaves the outcome unknown.
     """
     entries: list[FileEntry] = []
     made: Commit | None = None
@@ -65,6 +72,7 @@ def commit(store: Store, pending: Pending, base: int, op_id: str, at: datetime) 
             entries = _write_files(store, pending)
             with store.lock(LOCK_TIMEOUT):
                 store.refresh()
+                store.require_durable()
                 _check_still_true(store, pending, entries, base, op_id)
                 made = Commit(
                     store=store.state.store,
@@ -84,12 +92,11 @@ def commit(store: Store, pending: Pending, base: int, op_id: str, at: datetime) 
         except BaseException as error:
             # An interrupt may come between any two steps, so the log itself is asked: what it names must stay.
             if made is not None and _may_be_in_log(store, made):
-                raise OutcomeUnknownError(
-                    f"the disk failed while saving: the outcome of {op_id} is unknown",
-                    f"run it again with --op-id {op_id}: if it was saved, nothing changes",
-                ) from error
+                raise OutcomeUnknownError.of(op_id) from error
             for entry in entries:
-                (store.root / file_path(entry.file_id)).unlink(missing_ok=True)
+                files.discard(store.root / file_path(entry.file_id))
+            if isinstance(error, KeyboardInterrupt):
+                raise InterruptedByUserError("interrupted; nothing was saved") from error
             raise
     return made
 
@@ -164,7 +171,7 @@ def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
             files.sync_folder(store.root / "files" / shard)
     except BaseException:
         for path in published:
-            path.unlink(missing_ok=True)
+            files.discard(path)
         raise
     return entries
 
@@ -240,8 +247,7 @@ def _link(store: Store, made: Commit) -> None:
         raise OvertakenError("another commit came first") from error
     finally:
         # What cannot be removed now is removed by upkeep; the commit does not depend on it.
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
+        files.discard(fresh)
 
 
 def _refuse_packed(folder: Path, seq: int) -> None:
