@@ -33,7 +33,7 @@ from crmcli.storage import log, upkeep
 from crmcli.storage.tables import COMPANY, TABLES
 from crmcli.storage.view import View
 from tests.storage.company import MEMORY, NOW, Company, problems
-from tests.storage.faulty import Fault, failing, injected
+from tests.storage.faulty import KINDS, Fault, failing, injected
 
 MEMBERS = ("admin", "manager")
 # Personal tables and facts; the company's own do not change here.
@@ -62,7 +62,7 @@ class Blow:
 
     def fault(self) -> Fault:
         strikes = {"kill": kill, "error": failing(errno.EIO), "no space": failing(errno.ENOSPC)}
-        return Fault(self.at, strikes[self.kind], late=self.late, lasting=self.kind == "kill")
+        return Fault(self.at, strikes[self.kind], late=self.late, lasting=KINDS if self.kind == "kill" else ())
 
 
 blows = st.none() | st.builds(
