@@ -1,6 +1,7 @@
 """What this machine remembers of a store: the verified state and files (cache), and the newest head seen (pin).
 
-Both are authenticated under a key derived from the identity, so that a forged one is as good as none.
+Both are authenticated under a key derived from the identity, for this store alone, so that a forged one, or one of
+another store, is as good as none.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_LIMIT = 1 << 28
+_LIMITS = {"cache": 1 << 26, "pin": 1 << 12}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
 _LAYOUT = 2
 # Milliseconds to wait for another process that is writing its pin.
@@ -37,6 +38,7 @@ class Memory:
         name = f"{genesis[:32]}-{member}"
         self._cache = cache / f"{name}.json"
         self._pin = pins / f"{name}.pin"
+        self._genesis = genesis
         self._key = key
         self.checked: dict[str, list[int]] = {}
         self.sound: dict[str, list[str]] = {}
@@ -107,11 +109,11 @@ class Memory:
 
     def _read(self, path: Path, kind: str) -> dict[str, Any] | None:
         try:
-            raw, _ = files.read_regular(path, _LIMIT)
+            raw, _ = files.read_regular(path, _LIMITS[kind])
         except DamagedError:
             return None
         tag, _, content = raw.partition(b"\n")
-        if not is_authentic(self._key, _message(kind, content), tag):
+        if not is_authentic(self._key, self._message(kind, content), tag):
             return None
         document: dict[str, Any] = json.loads(content)
         return document
@@ -119,12 +121,11 @@ class Memory:
     def _write(self, path: Path, kind: str, document: dict[str, Any], *, durable: bool = True) -> None:
         content = json.dumps(document, separators=(",", ":")).encode()
         files.ensure_private(path.parent)
-        tag = authentication(self._key, _message(kind, content)).encode()
+        tag = authentication(self._key, self._message(kind, content)).encode()
         files.replace_atomically(path, tag + b"\n" + content, durable=durable)
 
-
-def _message(kind: str, content: bytes) -> bytes:
-    return kind.encode() + b"\n" + content
+    def _message(self, kind: str, content: bytes) -> bytes:
+        return f"{kind}\n{self._genesis}\n".encode() + content
 
 
 @contextmanager
