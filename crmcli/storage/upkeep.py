@@ -145,10 +145,11 @@ def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
     with files.mapped("remove old files"), store.lock():
         store.refresh()
         store.require_durable()
-        for folder in ((store.root / "tmp"), *(store.root / "files").iterdir()):
+        shards = [store.root / "files" / f"{shard:02x}" for shard in range(256)]
+        for folder in (store.root / "tmp", *shards):
             # Through a link, what is removed would be somebody else's.
             files.require_folder(folder)
-        present = [path for path in (store.root / "files").glob("??/*.parquet") if log.HEX32.fullmatch(path.stem)]
+        present = [path for shard in shards for path in shard.glob("*.parquet") if log.HEX32.fullmatch(path.stem)]
         stale = [path for path in present if path.stem not in store.state.live]
         dropped = _dropped_for(store, now) if stale else {}
         disk_now = min(now, _disk_time(store))
