@@ -86,8 +86,10 @@ class State:
                 raise ValueError("its signature is wrong")
             self.admit(commit)
         except (ValueError, TypeError, KeyError, NotPermittedError, DamagedError) as error:
+            # What a KeyError says is a text out of the commit, of any length.
+            reason = "it names what is not there" if isinstance(error, KeyError) else error
             raise DamagedError(
-                f"commit {seq} cannot be trusted: {error}", "nothing after it is used: put the log back from a backup"
+                f"commit {seq} cannot be trusted: {reason}", "nothing after it is used: put the log back from a backup"
             ) from error
         self._fold(commit)
         self.seq, self.hash, self.at = seq, log.digest(raw), commit.at
@@ -274,9 +276,8 @@ class State:
             not log.matches(log.ID, change["grant"])
             or change["right"] not in RIGHTS
             or type(change["once"]) is not bool
+            or not all(log.matches(log.WORD, column) for column in columns or ())
         ):
-            raise ValueError("a grant is malformed")
-        if not all(log.matches(log.WORD, column) for column in columns or ()):
             raise ValueError("a grant is malformed")
         if not (rows is None or log.is_count(rows)) or not log.is_stamp(change["expires"]):
             raise ValueError("a grant is malformed")
