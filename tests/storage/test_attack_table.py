@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage import attacks_on_files
+from tests.storage import attacks_on_files, attacks_on_log
 from tests.storage.attacks import COMMANDS, Attack, copied, judge, make_scene, raid, run, run_whole
 from tests.storage.company import Company, Result
 
-TABLE = [*attacks_on_files.ATTACKS]
+TABLE = [*attacks_on_files.ATTACKS, *attacks_on_log.ATTACKS]
 if os.geteuid():
     # Only root may make a device.
     TABLE = [attack for attack in TABLE if "device" not in attack.name]
