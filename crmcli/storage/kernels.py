@@ -48,6 +48,8 @@ utf8_lower = _plain("utf8_lower")
 trimmed = _plain("utf8_trim_whitespace")
 if_else = _plain("if_else")
 min_max = _plain("min_max")
+binary_length = _plain("binary_length")
+total = _plain("sum")
 list_flatten = _plain("list_flatten")
 list_parent_indices = _plain("list_parent_indices")
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow._parquet import ParquetReader, ParquetWriter
 
 from crmcli.errors import DamagedError
-from crmcli.storage import kernels
+from crmcli.storage import kernels, limits
 from crmcli.storage.tables import DELETED, SEQ
 
 if TYPE_CHECKING:
@@ -72,9 +72,15 @@ def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
         statistics = [name for name in (*table.order, SEQ) if name in rows.column_names]
         options |= {"compression": "zstd", "use_dictionary": table.values, "write_statistics": statistics}
     content = _written(rows, encryption, options)
-    if rows.nbytes > max(UNPACKED, len(content) * MOST_PACKED) // 2:
+    unpacked = max(rows.nbytes * 2, rows.num_rows * rows.num_columns * limits.CELL)
+    if unpacked > _most(len(content)):
         content = _written(rows, encryption, options | {"compression": "none", "use_dictionary": False})
     return content
+
+
+def _most(size: int) -> int:
+    """Return how many bytes a file of that size may unpack to."""
+    return max(UNPACKED, size * MOST_PACKED)
 
 
 def _written(rows: pa.Table, encryption: Any, options: dict[str, Any]) -> bytes:
@@ -131,21 +137,28 @@ def open_file(
     """Open an encrypted file, from its path or from its bytes. Raises: DamagedError naming `name`."""
     reader = ParquetReader()
     try:
+        if not limits.footer_fits(source):
+            raise unreadable(name)
         reader.open(
             pa.BufferReader(source) if isinstance(source, bytes) else pa.OSFile(str(source), "rb"),
             decryption_properties=_encryption.create_decryption_properties(key, aad_prefix=aad),
             read_dictionary=list(dictionaries) or None,
+            **limits.THRIFT,
         )
     except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(name) from error
     return reader
 
 
-def check_size(file: ParquetReader, rows: int, size: int, *, name: str) -> None:
+def check_size(file: ParquetReader, table: Table, rows: int, size: int, *, name: str) -> None:
     """Raise DamagedError unless a file has the rows that were signed and unpacks to no more than it may."""
-    metadata = file.metadata
-    unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-    if metadata.num_rows != rows or unpacked > max(UNPACKED, size * MOST_PACKED):
+    if not limits.fits(file.metadata, rows, _most(size), table.values, has_lists=table.has_lists):
+        raise unreadable(name)
+
+
+def check_words(rows: pa.Table, size: int, *, name: str) -> None:
+    """Raise DamagedError if the listed texts of a file of that size come to more than they may."""
+    if not limits.words_fit(rows, _most(size)):
         raise unreadable(name)
 
 

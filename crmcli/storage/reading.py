@@ -52,8 +52,10 @@ class Reader:
                 parts[entry.book].append(entry)
         return parts
 
-    def open(self, entry: FileEntry, dictionaries: Sequence[str] = ()) -> ParquetReader:
+    def open(self, entry: FileEntry) -> ParquetReader:
         """Open a file whose hash is, or was before it was last touched, the one in the log.
+
+        The listed texts of a large one are read as places in its dictionary.
 
         Raises: DamagedError if it, or what it says of its own size and columns, is not what was signed.
         """
@@ -80,10 +82,12 @@ class Reader:
         except OSError as error:
             raise CrmError(f"{name} cannot be read: {(error.strerror or '').lower()}") from error
         key, aad = self.keyring.file_keys(entry)
+        table = TABLES[entry.table]
+        dictionaries = table.values if entry.rows >= parquet.BULK else ()
         file = parquet.open_file(source, key, aad, name=name, dictionaries=dictionaries)
-        parquet.check_size(file, entry.rows, entry.bytes, name=name)
+        parquet.check_size(file, table, entry.rows, entry.bytes, name=name)
         if entry.schema == upgrade.SCHEMA:
-            parquet.check_columns(TABLES[entry.table], entry.kind, file.schema_arrow, name=name)
+            parquet.check_columns(table, entry.kind, file.schema_arrow, name=name)
         return file
 
     def _require_folder(self, folder: Path) -> None:
@@ -111,6 +115,7 @@ class Reader:
         if not is_older and columns is not None:
             wanted = [column for column in wanted if column in columns]
         rows = parquet.read(file, wanted, name=name, where=where)
+        parquet.check_words(rows, entry.bytes, name=name)
         if is_older and entry.kind != "delete":
             rows = upgrade.upgrade(table, rows, entry.schema)
             parquet.check_columns(table, entry.kind, rows.schema, name=name)

@@ -67,6 +67,11 @@ class Table:
         return [name for name, kind in self.kinds.items() if kind == "Value"]
 
     @cached_property
+    def has_lists(self) -> bool:
+        """Whether a column holds lists."""
+        return any(kind.startswith("tuple") for kind in self.kinds.values())
+
+    @cached_property
     def order(self) -> list[str]:
         """The columns by which large files are sorted: client, then time or key."""
         return list(dict.fromkeys(name for name in ("client_id", self.time, self.key) if name in self.kinds))

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage import attacks_on_files, attacks_on_log
+from tests.storage import attacks_on_files, attacks_on_log, attacks_on_parquet
 from tests.storage.attacks import COMMANDS, Attack, copied, judge, make_scene, raid, run, run_whole
 from tests.storage.company import Company, Result
 
-TABLE = [*attacks_on_files.ATTACKS, *attacks_on_log.ATTACKS]
+TABLE = [*attacks_on_files.ATTACKS, *attacks_on_log.ATTACKS, *attacks_on_parquet.ATTACKS]
 if os.geteuid():
     # Only root may make a device.
     TABLE = [attack for attack in TABLE if "device" not in attack.name]
-NASTY = [attack for attack in TABLE if attack.is_nasty]
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +36,10 @@ def before(scene: Company, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def test_attack_is_found_or_harmless(attack: Attack, scene: Company, before: dict[str, Result], tmp_path: Path) -> None:
     company = raid(scene, tmp_path / "company", attack)
     for command in COMMANDS:
-        judge(attack, command, run(company, command), before)
-
-
-@pytest.mark.parametrize("attack", NASTY, ids=str)
-def test_whole_process_keeps_within_bounds(
-    attack: Attack, scene: Company, before: dict[str, Result], tmp_path: Path
-) -> None:
-    company = raid(scene, tmp_path / "company", attack)
-    command = "list" if "list" in attack.found_by or not attack.found_by else "verify"
-    judge(attack, command, run_whole(company, command), before)
+        # What may wait for ever or fill the memory is met by a process of its own first.
+        is_first = command == ("list" if "list" in attack.found_by or not attack.found_by else "verify")
+        started = run_whole if attack.is_nasty and is_first else run
+        judge(attack, command, started(company, command), before)
 
 
 @pytest.mark.soak
