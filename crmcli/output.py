@@ -41,6 +41,8 @@ _GAP = "  "
 _NARROWEST = 6
 _BAR = 20
 _REDRAW_SECONDS = 0.1
+# An error may quote a file, which may be one long word.
+_MOST_TOLD = 1000
 
 
 def sanitise(text: str) -> str:
@@ -231,11 +233,15 @@ class Output:
         except OSError:
             # What could not be written must not hide why.
             _silence(self.stdout)
-        hint = f"crmcli: hint: {sanitise(err.hint)}\n" if err.hint else ""
+        message, hint = (self._told(text) for text in (err.message, err.hint or ""))
         try:
-            self._talk(f"crmcli: error: {sanitise(err.message)}\n{hint}")
+            self._talk(f"crmcli: error: {message}\n" + (f"crmcli: hint: {hint}\n" if hint else ""))
         except (OSError, ValueError):
             _silence(self.stderr)
+
+    def _told(self, text: str) -> str:
+        whole = sanitise(text[: _MOST_TOLD + 1])
+        return whole if len(whole) <= _MOST_TOLD else whole[:_MOST_TOLD] + self._dots
 
     @contextmanager
     def progress(self, total: int | None, label: str) -> Iterator[Callable[[int], None]]:

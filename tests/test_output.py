@@ -258,6 +258,14 @@ def test_an_error_is_one_line_and_a_hint() -> None:
     assert stderr.getvalue() == ("crmcli: error: no\\x1b such\\nthing\ncrmcli: error: bad\ncrmcli: hint: try\\rthis\n")
 
 
+def test_an_error_that_quotes_a_long_word_is_cut() -> None:
+    for letter in "x\x1bя":
+        stderr = io.StringIO()
+        Output(io.StringIO(), stderr).error(CrmError(letter * 1_000_000, letter * 5000))
+        assert [line[-1] for line in stderr.getvalue().splitlines()] == ["…", "…"]
+        assert len(stderr.getvalue()) < 2100
+
+
 def test_without_a_terminal_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr = io.StringIO()
     output = Output(io.StringIO(), stderr, io.StringIO("y\n"))

@@ -18,7 +18,7 @@ from tests.storage.company import Company, Result, by_hand
 SAME, DAMAGED, ROLLED_BACK = None, 13, 14
 MOST_KIB = 300 * 1024
 MOST_SECONDS = 10
-MOST_TALK = 2000
+MOST_TALK = 2500
 
 # In this order, so that what shows comes before what changes.
 COMMANDS = {
