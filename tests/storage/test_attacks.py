@@ -49,6 +49,15 @@ def test_gc_removes_nothing_through_a_link(company: Company, tmp_path: Path, pla
     assert len(list(victim.iterdir())) == 2
 
 
+def test_gc_follows_no_name_that_is_none_of_the_store_s(company: Company, tmp_path: Path) -> None:
+    letter = tmp_path / ("ab" + "0" * 30 + ".parquet")
+    letter.write_text("precious")
+    os.utime(letter, (0, 0))
+    (company.root / "files/zz").symlink_to(tmp_path)
+    assert company.run("gc").code == 0
+    assert letter.exists()
+
+
 def test_client_that_somebody_put_into_two_books_is_not_written_to(company: Company) -> None:
     assert company.crmcli("add-client", "Boris", who="colleague").code == 0
     [client] = company.view("colleague").records("clients")
