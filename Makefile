@@ -48,7 +48,7 @@ format: setup  ## let ruff format the code
 bench: setup  ## measure speed (QUICK=1 for a short run)
 	@$(BIN)/python bench/run.py $(if $(QUICK),--quick)
 
-soak: setup  ## the tests that run for minutes: faults, many processes at once
+soak: setup  ## the tests that run for minutes: faults, attacks, fuzzers, many processes at once
 	@$(BIN)/pytest -q -m soak $(PYTEST_ARGS)
 
 lock:  ## write constraints.txt anew after a change of the dependencies (needs uv on PATH)
