@@ -109,13 +109,14 @@ class Reader:
         `coded`: columns of few distinct values come as dictionaries, as they lie in the file.
         """
         table, name = TABLES[entry.table], file_path(entry.file_id)
-        file = self.open(entry, table.values if coded else ())
+        file = self.open(entry)
         wanted = file.schema_arrow.names
         is_older = entry.schema != upgrade.SCHEMA
         if not is_older and columns is not None:
             wanted = [column for column in wanted if column in columns]
         rows = parquet.read(file, wanted, name=name, where=where)
-        parquet.check_words(rows, entry.bytes, name=name)
+        unsound = self._memory.unsound(entry.file_id, rows.column_names)
+        parquet.check_words(rows.select(unsound), entry.bytes, name=name)
         if is_older and entry.kind != "delete":
             rows = upgrade.upgrade(table, rows, entry.schema)
             parquet.check_columns(table, entry.kind, rows.schema, name=name)
