@@ -169,6 +169,7 @@ def _check(texts: Mapping[str, str], place: str) -> None:
     if namespace is not None and not namespace.replace("-", "").replace("_", "").isalnum():
         raise InputError(f"{place}: namespace: has to be letters, digits, - and _")
     if "date_format" in texts:
+        import re
         import warnings
         from datetime import UTC, datetime
 
@@ -178,7 +179,8 @@ def _check(texts: Mapping[str, str], place: str) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 kept = datetime.strptime(day.strftime(form), form).replace(tzinfo=UTC).date() == day.date()
-        except ValueError:
+        except (ValueError, re.error):
+            # The latter is what strptime makes of a part that stands twice.
             kept = False
         if not kept:
             raise InputError(f"{place}: date_format: does not read a day back", "such as %d.%m.%Y")

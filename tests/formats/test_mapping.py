@@ -97,6 +97,7 @@ def test_rows_come_out_in_our_words(tmp_path: Path) -> None:
         ),
         ("namespace = 'a:b'", "namespace: has to be letters, digits, - and _", None),
         ("date_format = '%d.%m'", "date_format: does not read a day back", "such as %d.%m.%Y"),
+        ("date_format = '%d.%c.%Y'", "date_format: does not read a day back", "such as %d.%m.%Y"),
         ("date_format = 'dd.mm.yyyy'", "date_format: does not read a day back", "such as %d.%m.%Y"),
         (b"\xff", "a map file has to be UTF-8", None),
     ],
