@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from crmcli.model.process import DEFAULT
 from crmcli.model.settings import Settings
@@ -49,33 +49,38 @@ READERS = {
 }
 
 
+Machine: TypeAlias = Literal["seen", "pinned", "new"]
+
+
 @dataclass(frozen=True)
 class Attack:
     """What somebody does to a company's folder, and which of an admin's commands must end with which code after it.
 
     The other commands end, and the showing ones show, what they did before the attack; `honest` is False where a
-    member wrote into a book of his own what nobody but `verify` can know to be untrue. On a `new` machine nothing of
-    the store was ever seen.
+    member wrote into a book of his own what nobody but `verify` can know to be untrue. The admin's machine has seen the
+    store, or lost its cache but not its pin, or has never seen it.
     """
 
     name: str
     harm: Callable[[Company], object]
     found_by: frozenset[str] = EVERY
     code: int = DAMAGED
-    new: bool = False
+    machine: Machine = "seen"
     honest: bool = True
     is_nasty: bool = False
 
     def __str__(self) -> str:
-        return self.name.replace(" ", "-") + ("-new" if self.new else "")
+        return self.name.replace(" ", "-") + ("" if self.machine == "seen" else f"-{self.machine}")
 
 
 def raid(scene: Company, folder: Path, attack: Attack) -> Company:
     """Return a copy of the scene after the attack."""
     company = copied(scene, folder)
     attack.harm(company)
-    if attack.new:
+    if attack.machine == "new":
         company.forget("admin")
+    elif attack.machine == "pinned":
+        shutil.rmtree(company.home("admin") / "cache")
     return company
 
 

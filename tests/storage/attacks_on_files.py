@@ -12,13 +12,13 @@ from pathlib import Path
 
 from crmcli.storage import log
 from tests.storage.attacks import (
-    DAMAGED,
     EVERY,
     NOBODY,
     ONLY_VERIFY,
     READERS,
     ROLLED_BACK,
     Attack,
+    Machine,
     files_of,
     head_of,
 )
@@ -96,6 +96,8 @@ def segment(company: Company) -> Path:
     return sorted(company.log.glob("*.jsonl"))[1]
 
 
+ON_OLD_MACHINES: tuple[Machine, ...] = ("seen", "pinned")
+MACHINES: tuple[Machine, ...] = (*ON_OLD_MACHINES, "new")
 ON_CONTENT = [
     Attack("two contacts exchanged", swap_files("contacts", 0, 2), READERS["contacts"]),
     Attack("contacts of two books exchanged", swap_files("contacts", 0, 1), READERS["contacts"]),
@@ -106,24 +108,30 @@ ON_CONTENT = [
     ),
     Attack("files of two epochs exchanged", swap_epochs, READERS["contacts"], honest=False),
     Attack("an older deal in place of the newer", swap_files("deals", 0, -1), READERS["deals"]),
-    Attack("old log put back", put_back("log"), code=ROLLED_BACK, is_nasty=True),
-    Attack("old log and files put back", put_back("log", "files"), code=ROLLED_BACK),
-    Attack("old store put back", put_back(), code=ROLLED_BACK),
-    # Nothing on a machine without a pin can tell an old copy from the newest one.
-    Attack("old store put back", put_back(), NOBODY, new=True, honest=False),
-    Attack("fork of equal length", fork("Dan"), code=ROLLED_BACK, is_nasty=True),
-    Attack("fork that is longer", fork("Dan", "Eve", "Fay"), code=ROLLED_BACK),
     *(
-        Attack(f"{name} removed", remove(choose), code=DAMAGED, new=new)
-        for name, choose in (("middle commit", lambda company: loose(company, 2)), ("middle segment", segment))
-        for new in (False, True)
+        Attack(name, harm, code=ROLLED_BACK, machine=machine, is_nasty=machine == "pinned")
+        for name, harm in (
+            ("old log put back", put_back("log")),
+            ("old log and files put back", put_back("log", "files")),
+            ("old store put back", put_back()),
+            ("fork of equal length", fork("Dan")),
+            ("fork that is longer", fork("Dan", "Eve", "Fay")),
+            ("head removed", remove(head_of)),
+        )
+        for machine in ON_OLD_MACHINES
     ),
-    Attack("head removed", remove(head_of), code=ROLLED_BACK),
+    # Nothing on a machine without a pin can tell an old copy from the newest one.
+    Attack("old store put back", put_back(), NOBODY, machine="new", honest=False),
+    *(
+        Attack(f"{name} removed", remove(choose), machine=machine)
+        for name, choose in (("middle commit", lambda company: loose(company, 2)), ("middle segment", segment))
+        for machine in MACHINES
+    ),
     # Who has checked a commit before does not read it again, and shows what is right.
     Attack("two commits exchanged", lambda company: swap(loose(company, 1), loose(company, 2)), ONLY_VERIFY),
-    Attack("two commits exchanged", lambda company: swap(loose(company, 1), loose(company, 2)), new=True),
+    Attack("two commits exchanged", lambda company: swap(loose(company, 1), loose(company, 2)), machine="new"),
     Attack("head and another exchanged", lambda company: swap(loose(company, 0), loose(company, 2)), code=ROLLED_BACK),
-    Attack("head and another exchanged", lambda company: swap(loose(company, 0), loose(company, 2)), new=True),
+    Attack("head and another exchanged", lambda company: swap(loose(company, 0), loose(company, 2)), machine="new"),
 ]
 
 
@@ -174,6 +182,7 @@ PLACES: dict[str, Callable[[Company], Path]] = {
 }
 FOLDERS = ("log", "files", "shard", "tmp", "inbox")
 KINDS = ("link", "dangling link", "endless link", "pipe", "socket", "device")
+ENDLESS = ("endless link", "pipe", "device")
 SHARD = READERS["contacts"] | READERS["deals"] | READERS["notes"] | {"gc"}
 FOUND_BY = {"shard": SHARD, "segment": ONLY_VERIFY, "parquet": READERS["contacts"]}
 
@@ -182,12 +191,12 @@ ON_PLACES = [
         f"{kind} for {place}",
         instead(place, kind),
         FOUND_BY.get(place, EVERY),
-        is_nasty=kind in ("pipe", "endless link") and place in ("log", "lock", "genesis", "head", "parquet"),
+        is_nasty=kind in ENDLESS and place not in (*FOLDERS, "inbox"),
     )
     for place in PLACES
     for kind in (*KINDS, "file" if place in FOLDERS else "folder")
     # A file in the place of the lock is a lock.
-] + [Attack(f"{kind} for segment", instead("segment", kind), new=True) for kind in (*KINDS, "folder")]
+] + [Attack(f"{kind} for segment", instead("segment", kind), machine="new") for kind in (*KINDS, "folder")]
 
 
 # Names that are nobody's.
@@ -236,7 +245,7 @@ ON_NAMES = [
     Attack("commit far beyond the head", put(log.loose_name(99), b"{}\n")),
     Attack("commit of the greatest number", put(f"{10**20 - 1}.json", b"{}\n")),
     Attack("segment over all commits", put(log.segment_name(1, 99), b"{}\n" * 198), code=ROLLED_BACK),
-    Attack("segment over all commits", put(log.segment_name(1, 99), b"{}\n" * 198), new=True),
+    Attack("segment over all commits", put(log.segment_name(1, 99), b"{}\n" * 198), machine="new"),
     Attack("segment of the greatest numbers", put(log.segment_name(1, 10**20 - 1), b"{}\n" * 9)),
     # A range that runs backwards holds nothing.
     Attack("segment backwards", put(log.segment_name(9, 1), b""), NOBODY),
@@ -292,10 +301,13 @@ ON_MEMORY = [
     Attack("pin of another member", memory_from("pin", "manager", "store")),
     Attack("pin of another store", memory_from("pin", "admin", "other"), is_nasty=True),
     *(
-        Attack(f"{shape} for the cache", as_something("cache", shape), NOBODY, is_nasty=shape == "64 MiB")
+        Attack(f"{shape} for the cache", as_something("cache", shape), NOBODY, is_nasty=shape in ("64 MiB", *ENDLESS))
         for shape in SHAPES
     ),
-    *(Attack(f"{shape} for the pin", as_something("pin", shape), is_nasty=shape == "64 MiB") for shape in SHAPES),
+    *(
+        Attack(f"{shape} for the pin", as_something("pin", shape), is_nasty=shape in ("64 MiB", *ENDLESS))
+        for shape in SHAPES
+    ),
 ]
 
 ATTACKS = [*ON_CONTENT, *ON_PLACES, *ON_NAMES, *ON_MEMORY]

@@ -118,6 +118,9 @@ LINES: dict[str, Callable[[bytes], bytes]] = {
     "a number of a million digits": with_cell("rows", b"9" * 1_000_000),
     "a negative count": with_cell("rows", b"-1"),
     "a negative seq": with_cell("seq", b"-1"),
+    "a seq that leaves one out": with_cell("seq", b"99"),
+    "another commit before it": with_cell("prev", b'"%s"' % (b"0" * 64)),
+    "another store": with_cell("store", b'"%s"' % (b"0" * 32)),
     "true for a count": with_cell("rows", b"true"),
     "100,000 brackets": lambda _: b"[" * 100_000,
     "100,000 closed brackets": with_cell("drop", b"[" * 100_000 + b"]" * 100_000),
@@ -162,9 +165,7 @@ LINES: dict[str, Callable[[bytes], bytes]] = {
 NASTY_LINES = {"100,000 brackets", "100,000 closed brackets", "50 MB", "a huge string", "escapes for a table"}
 
 ON_LINES = [
-    Attack(f"line with {name}", signed(change), new=new, is_nasty=name in NASTY_LINES and not new)
-    for name, change in LINES.items()
-    for new in ((False, True) if name in NASTY_LINES else (False,))
+    Attack(f"line with {name}", signed(change), is_nasty=name in NASTY_LINES) for name, change in LINES.items()
 ] + [
     # What is no error: JSON that is written in another way, and a clock that runs ahead.
     Attack("line with a key in escapes", signed(swapped(b'"seq":', b'"\\u0073eq":')), NOBODY, honest=False),
@@ -367,7 +368,7 @@ SIGNATURES = [
     Attack("proof that was given to another store", foreign_proof),
     Attack("commit of another store of the same admin", foreign_commit, is_nasty=True),
     Attack("log of another store of the same admin", foreign_log, code=ROLLED_BACK),
-    Attack("log of another store of the same admin", foreign_log, new=True),
+    Attack("log of another store of the same admin", foreign_log, machine="new"),
     Attack("head once more", lambda company: put_raw(company, head_of(company).read_bytes())),
     Attack("an older commit once more", lambda company: put_raw(company, min(company.log.glob("*.json")).read_bytes())),
     Attack("signature of a stranger", stranger),
