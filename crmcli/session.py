@@ -239,6 +239,16 @@ class Session:
         upkeep.run(view.store, new_op_id, self.now)
         return removed
 
+    def quarantine(self, name: str) -> int:
+        """Take a file that its author signed and nobody can read out of the store; return the commit's number."""
+        from crmcli.storage.quarantine import quarantine
+
+        store = self.store()
+        self._refuse_repetition(store)
+        commit = quarantine(store, name, self.op_id or new_op_id(), self.now)
+        self.saved = True
+        return commit.seq
+
     # What rules are given.
 
     def acting(self, view: View, when: str | None = None) -> Acting:

@@ -67,7 +67,11 @@ CODES: dict[str, dict[int, str]] = {
         15: "no admin",
     },
     "verify": {13: "something is damaged; each file is named"},
-    "doctor": {6: "a check needs attention"},
+    "doctor": {
+        5: "the file to be quarantined can be read",
+        6: "a check needs attention",
+        13: "the file to be quarantined is not what was signed: a backup may have it",
+    },
 }
 
 _BEGINNING = (

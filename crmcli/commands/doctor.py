@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from crmcli.commands.params import Form
 from crmcli.errors import AttentionError
 
 
-def doctor(ctx: typer.Context, form: Form = "table") -> None:
-    """Check the identity, the folder, the clock and the keys. Exit code 6 if something needs attention."""
+def doctor(
+    ctx: typer.Context,
+    quarantine: Annotated[
+        str | None, typer.Option(metavar="FILE", help="take out a file that was signed and cannot be read (admins)")
+    ] = None,
+    form: Form = "table",
+) -> None:
+    """Check the identity, the folder, the clock and the keys. Exit code 6 if something needs attention.
+
+    With --quarantine, take a file out of the store that its author signed and that nobody can read, so that the rest
+    opens again. The rows in it, if it ever had any, are lost; the log says for ever who brought it and who took it out.
+    """
     from crmcli.storage.diagnosis import diagnose
 
     crm = ctx.obj
+    if quarantine is not None:
+        commit = crm.quarantine(quarantine)
+        crm.output.pairs([("file", quarantine), ("commit", commit)])
+        return
     with crm.reading() as store:
         findings = list(diagnose(store.store, crm.identity_path, crm.now))
     rows = [(finding.check, "ok" if finding.ok else "attention", finding.found) for finding in findings]

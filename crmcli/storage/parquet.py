@@ -214,5 +214,12 @@ def _may_hold(group: Any, column: str, ids: Sequence[int]) -> bool:
 
 
 def unreadable(name: str) -> DamagedError:
-    """Return the error for a file whose content is not what its commit promised."""
+    """Return the error for a file that has the bytes that were signed, which are none that a member may sign."""
+    return DamagedError(
+        f"{name} is damaged", f"it was signed like that: an admin can run crmcli doctor --quarantine {name}"
+    )
+
+
+def changed(name: str) -> DamagedError:
+    """Return the error for a file that has not the bytes that were signed."""
     return DamagedError(f"{name} is damaged", "crmcli verify shows what else is; restore it from a backup")

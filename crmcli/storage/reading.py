@@ -67,14 +67,14 @@ class Reader:
             status = path.lstat()
             known = self._memory.is_checked(entry.file_id, status)
             if status.st_size != entry.bytes:
-                raise parquet.unreadable(name)
+                raise parquet.changed(name)
             if entry.bytes <= SMALL:
                 source, status = files.read_regular(path, entry.bytes)
                 found = entry.sha256 if known else sha256(source)
             else:
                 found, status = (entry.sha256, status) if known else files.hash_regular(path)
             if found != entry.sha256:
-                raise parquet.unreadable(name)
+                raise parquet.changed(name)
             if not known:
                 self._memory.mark_checked(entry.file_id, status)
         except FileNotFoundError as error:

@@ -105,7 +105,7 @@ def _check_file(reader: Reader, entry: FileEntry, findings: Findings) -> None:
         except FileNotFoundError as error:
             raise DamagedError(f"{file_path(entry.file_id)} is missing") from error
         if sha256 != entry.sha256:
-            raise parquet.unreadable(file_path(entry.file_id))
+            raise parquet.changed(file_path(entry.file_id))
         return
     rows = reader.read(entry)
     key = rows.column(TABLES[entry.table].key)
