@@ -236,7 +236,8 @@ def test_changed_genesis_is_refused(founded: Company, data: st.DataObject) -> No
         document[name] = data.draw(json_values)
     mutant = line(document) + raw[raw.index(b"\n") :]
     assume(mutant != raw)
-    with pytest.raises(DamagedError):
+    # One of a later format is refused before its signatures, whose form nobody knows yet.
+    with pytest.raises((DamagedError, NoStoreError)):
         Genesis.parse(mutant)
 
 
