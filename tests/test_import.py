@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from crmcli.errors import InputError, NotPermittedError, OvertakenError
 from crmcli.formats.numbers import parse_amount
 from crmcli.model.emails import normalise_email
-from crmcli.model.importing import Cells, _email
+from crmcli.model.importing import Cells, plain_email
 from crmcli.model.moves import moves
 from crmcli.storage.importing import Terms, arrow, import_of
 from crmcli.storage.tables import TABLES
@@ -311,9 +311,9 @@ def test_a_plain_address_reads_as_any_other(text: str) -> None:
         wanted = normalise_email(text)
     except InputError:
         with pytest.raises(InputError):
-            _email(text)
+            plain_email(text)
     else:
-        assert _email(text) == wanted
+        assert plain_email(text) == wanted
 
 
 def test_two_people_at_once_are_nobody(company: Company) -> None:

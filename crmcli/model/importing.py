@@ -188,7 +188,7 @@ class Cells:
         """Read a row of clients."""
         get = row.get
         phones = [(normalise_phone(raw, self._settings.region), raw) for raw in (get("phone"), get("phone2")) if raw]
-        emails = [_email(raw) for raw in (get("email"), get("email2")) if raw]
+        emails = [plain_email(raw) for raw in (get("email"), get("email2")) if raw]
         name = clean_name(get("name"), "the name")
         if name is None:
             raise InputError("a client needs a name")
@@ -348,7 +348,7 @@ def near(text: str, known: Sequence[str]) -> str | None:
     return f"there is {', '.join(found)}" if found else None
 
 
-def _email(raw: str) -> str:
+def plain_email(raw: str) -> str:
     """Return an address in one form, the plain ones without weighing each character."""
     return raw.lower() if len(raw) <= _PLAIN_LENGTH and _PLAIN_EMAIL(raw) else normalise_email(raw)
 

@@ -73,6 +73,12 @@ class Import:
 
     def run(self, rows: Iterable[tuple[int, Mapping[str, str], str | None]]) -> Outcome:
         """Take in rows, (line, fields, what is wrong with the line), and say what that came to."""
+        self.take_each(rows)
+        self.finish()
+        return self.outcome
+
+    def take_each(self, rows: Iterable[tuple[int, Mapping[str, str], str | None]]) -> None:
+        """Take in rows one by one; those that are wrong are rejected."""
         outcome, take, count = self.outcome, self.take, self.outcome.rows
         for line, row, problem in rows:
             outcome.read += 1
@@ -82,8 +88,6 @@ class Import:
                 count[take(row)] += 1
             except (InputError, RuleError) as error:
                 outcome.rejected.append((line, error.message, error.hint))
-        self.finish()
-        return outcome
 
     def run_columns(self, columns: pa.Table) -> Outcome | None:
         """Take in rows, field -> text, all at once and say what that came to; None if they are not plain enough."""
@@ -327,6 +331,8 @@ class CallImport(Import):
         read = self.cells
         at = instants(columns.column("called_at"), read)
         direction = read_each(columns.column("direction"), read.directions.__getitem__, pa.string())
+        if direction.null_count:
+            raise NotPlainError
         cells: dict[str, Any] = {"direction": direction}
         if "result" in names:
             cells["result"] = read_each(columns.column("result"), read.results.__getitem__, pa.string())

@@ -10,11 +10,14 @@ from crmcli.model.dates import day_start
 from crmcli.model.importing import external_key, microseconds
 from crmcli.model.records import OPEN
 from crmcli.storage.importing import Import
+from crmcli.storage.importing_people import People
 from crmcli.storage.matching import SEVERAL, stored, texts
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pyarrow as pa
 
     from crmcli.model.acting import Acting
     from crmcli.model.importing import Cells as CellReader
@@ -46,6 +49,15 @@ class ClientImport(Import):
                 self._numbered.add(rest[0])
         self._taken: list[tuple[int, ClientRow, int | None]] = []
         self._fresh: set[int] = set()
+        self._strangers = 0
+
+    def take_columns(self, columns: pa.Table) -> None:
+        """Take in all who share nothing with anybody, in the file or the store, at once; the others one by one."""
+        people = People(self, columns)
+        alone = people.alone(self._same_name)
+        self._strangers = people.put(alone)
+        self.outcome.read += self._strangers
+        self.take_each(people.others(alone))
 
     def take(self, row: Mapping[str, str]) -> str:
         """Find out who a row is; what comes of it is known at the end."""
@@ -140,6 +152,7 @@ class ClientImport(Import):
     def _count(self, changed: set[int]) -> None:
         rows = self.outcome.rows
         rows.clear()
+        rows["new"] = self._strangers
         seen: set[int] = set()
         for client_id, *_ in self._taken:
             if client_id in seen:
@@ -149,7 +162,7 @@ class ClientImport(Import):
             else:
                 rows["changed" if client_id in changed else "unchanged"] += 1
             seen.add(client_id)
-        self.outcome.new_clients += len(self._fresh)
+        self.outcome.new_clients += len(self._fresh) + self._strangers
 
     def _client(self, client_id: int, known: Cells | None, person: ClientRow, owner: int | None) -> Cells:
         by = self.acting.by

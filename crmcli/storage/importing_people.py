@@ -1,0 +1,181 @@
+"""The import of clients in columns: who shares no phone, e-mail, number or name with anybody is a new client."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+
+from crmcli.errors import InputError
+from crmcli.model.acting import clean_name, clean_text
+from crmcli.model.importing import external_key, plain_email, tax_number
+from crmcli.model.phones import normalise_phone
+from crmcli.storage import kernels as pc
+from crmcli.storage.importing_columns import NotPlainError, new_ids, read_each
+from crmcli.storage.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from crmcli.storage.importing import Import
+
+_V = TypeVar("_V")
+# A day to buy by is a reminder too, which is made row by row.
+_LEFT_OUT = {"buy_by"}
+_TEXTS = ("interest", "note")
+# In a plain file every line is a row, behind that of the header.
+_FIRST_LINE = 2
+
+
+class People:
+    """The rows of a file of clients, a list for each column. Raises: NotPlainError where a cell is wrong."""
+
+    def __init__(self, importing: Import, columns: pa.Table) -> None:
+        self._importing = importing
+        self._columns = columns
+        self._names = set(columns.column_names)
+        if self._names & _LEFT_OUT:
+            raise NotPlainError
+        region, namespace = importing.draft.settings.region, importing.terms.namespace
+        self.name = self._cells("name", lambda text: clean_name(text, "the name"))
+        if None in self.name:
+            raise NotPlainError
+        self.company = self._cells("company", lambda text: clean_name(text, "the company"))
+        self.tax_id = self._cells("tax_id", lambda text: tax_number(clean_name(text, "the tax id")))
+        self.address = self._cells("address", lambda text: clean_name(text, "the address"))
+        self.external_id = self._cells(
+            "external_id", lambda text: external_key(namespace, clean_name(text, "the external id") or "")
+        )
+        phones = self._several("phone", "phone2", lambda text: (normalise_phone(text, region), text))
+        # One number that is typed in two ways is kept as it was typed last.
+        typed = [dict(pairs) for pairs in phones]
+        self.phones = [tuple(numbers) for numbers in typed]
+        self.raw_phones = [tuple(numbers.values()) for numbers in typed]
+        self.emails = self._several("email", "email2", plain_email)
+        self.texts = {field: self._cells(field, clean_text) for field in _TEXTS if field in self._names}
+        self.called = [
+            (name.casefold(), (company or "").casefold()) for name, company in zip(self.name, self.company, strict=True)
+        ]
+
+    def _cells(self, field: str, read: Callable[[str], Any]) -> list[Any]:
+        if field not in self._names:
+            return [None] * self._columns.num_rows
+        try:
+            return [read(text) if text else None for text in self._columns.column(field).to_pylist()]
+        except InputError as error:
+            raise NotPlainError from error
+
+    def _several(self, first: str, second: str, read: Callable[[str], _V]) -> list[tuple[_V, ...]]:
+        """Return what stands in two columns, each value once."""
+        ones = self._cells(first, read)
+        if second not in self._names:
+            return [(one,) if one else () for one in ones]
+        pairs = zip(ones, self._cells(second, read), strict=True)
+        return [tuple(dict.fromkeys(value for value in pair if value)) for pair in pairs]
+
+    def alone(self, same_name: Mapping[tuple[str, str], Sequence[Any]]) -> list[bool]:
+        """Say of each row whether nothing in it tells of anybody else; `same_name` are the clients known by name."""
+        clients = self._importing.clients
+        lists = (
+            (self.phones, clients.phones.find),
+            (self.emails, clients.emails.find),
+            ([(cell,) if cell else () for cell in self.tax_id], clients.tax_ids.find),
+            ([(cell,) if cell else () for cell in self.external_id], clients.external_ids.find),
+        )
+        counted = Counter(self.called)
+        alone = [counted[called] == 1 and not same_name.get(called) for called in self.called]
+        for cells, find in lists:
+            if any(cells):
+                seen = Counter(value for row in cells for value in row)
+                alone = [
+                    so_far and all(seen[value] == 1 and find(value) is None for value in row)
+                    for so_far, row in zip(alone, cells, strict=True)
+                ]
+        return alone
+
+    def others(self, alone: Sequence[bool]) -> Iterator[tuple[int, Mapping[str, str], None]]:
+        """Yield (line, fields, None) of the rows that are not alone."""
+        names = self._columns.column_names
+        for place, is_alone in enumerate(alone):
+            if not is_alone:
+                yield (
+                    place + _FIRST_LINE,
+                    {name: str(self._columns.column(name)[place].as_py()) for name in names},
+                    None,
+                )
+
+    def put(self, alone: Sequence[bool]) -> int:
+        """Gather the clients of the rows that are alone, and return how many they are."""
+        importing, mask = self._importing, pa.array(alone, pa.bool_())
+        chosen = pc.filtered(self._columns, mask)
+        count: int = chosen.num_rows
+        acting, cells = importing.acting, importing.cells
+        find, me = importing.people.find, acting.by
+        ids = new_ids(acting, count)
+
+        def read(field: str, each: Callable[[str], Any], kind: pa.DataType) -> pa.Array:
+            column = chosen.column(field) if field in self._names else pa.repeat("", count)
+            return read_each(column, each, kind)
+
+        created_at = read("created_at", lambda text: cells.instants[text] if text else importing.now, pa.int64())
+        source = read("source", cells.sources.__getitem__, pa.string())
+        segment = read("segment", cells.segments.__getitem__, pa.string())
+        fresh = {
+            "client_id": ids,
+            "created_at": created_at.view(pa.timestamp("us")),
+            "created_by": pa.repeat(pa.scalar(me, pa.int64()), count),
+            # Last of what may fail, for it makes people.
+            "owner_id": read("owner", lambda text: find(text) or me, pa.int64()),
+            "source": source,
+            "segment": segment,
+            "archived": pa.repeat(False, count),  # noqa: FBT003
+            "do_not_contact": pa.repeat(False, count),  # noqa: FBT003
+        }
+        contacts = {
+            "client_id": ids,
+            "name": self.name,
+            "company": self.company,
+            "phones": self.phones,
+            "raw_phones": self.raw_phones,
+            "emails": self.emails,
+            "tax_id": self.tax_id,
+            "address": self.address,
+            "external_ids": [(key,) if key else () for key in self.external_id],
+        }
+        self._gather("clients", fresh, count)
+        self._gather("contacts", {name: _kept(cells, alone) for name, cells in contacts.items()}, count)
+        for field, texts in self.texts.items():
+            self._note(field, ids, created_at, _kept(texts, alone))
+        return count
+
+    def _note(self, field: str, ids: pa.Array, noted_at: pa.Array, texts: Iterable[str | None]) -> None:
+        rows = pa.table({"client_id": ids, "text": pa.array(texts, pa.string()), "noted_at": noted_at})
+        rows = pc.filtered(rows, pc.invert(pc.is_null(rows.column("text")))).combine_chunks()
+        count = rows.num_rows
+        cells = {
+            "note_id": new_ids(self._importing.acting, count),
+            "client_id": rows.column("client_id"),
+            "about_id": rows.column("client_id"),
+            "field": pa.repeat(field, count),
+            "text": rows.column("text"),
+            "noted_at": pc.cast_to(rows.column("noted_at"), pa.timestamp("us")),
+            "by_id": pa.repeat(pa.scalar(self._importing.acting.by, pa.int64()), count),
+        }
+        self._gather("notes", cells, count)
+
+    def _gather(self, table: str, cells: Mapping[str, Any], count: int) -> None:
+        if count:
+            schema = TABLES[table].schema
+            columns = [
+                pa.array(cells[field.name], field.type)
+                if isinstance(cells.get(field.name), list)
+                else cells.get(field.name, pa.nulls(count, field.type))
+                for field in schema
+            ]
+            rows = pa.table(columns, schema=schema)
+            self._importing.columns.append((table, self._importing.clients.own_book, rows))
+
+
+def _kept(cells: Any, alone: Sequence[bool]) -> Any:
+    return [cell for cell, is_kept in zip(cells, alone, strict=True) if is_kept] if isinstance(cells, list) else cells
