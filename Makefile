@@ -45,8 +45,8 @@ format: setup  ## let ruff format the code
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/ruff check --quiet --fix
 
-bench: setup  ## measure speed (QUICK=1 for a short run)
-	@$(BIN)/python bench/run.py $(if $(QUICK),--quick)
+bench: setup  ## measure speed and write docs/benchmarks.md (QUICK=1: two minutes, prints only; ONLY=name)
+	@$(BIN)/python -m bench.run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 soak: setup  ## the tests that run for minutes: faults, attacks, fuzzers, many processes at once
 	@$(BIN)/pytest -q -m soak $(PYTEST_ARGS)
