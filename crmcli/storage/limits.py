@@ -10,7 +10,7 @@ import pyarrow as pa
 from crmcli.storage import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 FOOTER = 1 << 20
@@ -43,17 +43,21 @@ def fits(metadata: Any, rows: int, most: int, listed: Collection[str], *, has_li
     unpacked = sum(group.total_byte_size for group in groups)
     if metadata.num_rows != rows or rows > ROWS or max(unpacked, rows * metadata.num_columns * CELL) > most:
         return False
-    # No text of one row can be longer than all that is in the file.
-    if rows * unpacked <= most and not has_lists:
-        return True
-    columns = [group.column(place) for group in groups for place in range(metadata.num_columns)]
-    if sum(column.num_values for column in columns if "." in column.path_in_schema) * CELL > most:
+    elements = sum(column.num_values for column in _columns(groups) if "." in column.path_in_schema) if has_lists else 0
+    if elements * CELL > most:
         return False
+    # No one text can be longer than all that is in the file.
+    if max(rows, elements) * unpacked <= most:
+        return True
     return all(
         set(column.encodings) <= (_LISTED if column.path_in_schema in listed else _PLAIN)
-        for column in columns
+        for column in _columns(groups)
         if column.physical_type == "BYTE_ARRAY"
     )
+
+
+def _columns(groups: list[Any]) -> Iterator[Any]:
+    return (group.column(place) for group in groups for place in range(group.num_columns))
 
 
 def words_fit(rows: pa.Table, most: int) -> bool:

@@ -152,7 +152,8 @@ def open_file(
 
 def check_size(file: ParquetReader, table: Table, rows: int, size: int, *, name: str) -> None:
     """Raise DamagedError unless a file has the rows that were signed and unpacks to no more than it may."""
-    if not limits.fits(file.metadata, rows, _most(size), table.values, has_lists=table.has_lists):
+    listed = table.values if rows >= BULK else ()
+    if not limits.fits(file.metadata, rows, _most(size), listed, has_lists=table.has_lists):
         raise unreadable(name)
 
 

@@ -46,6 +46,12 @@ def test_changed_seed_is_parsed_or_refused(name: str) -> None:
     meet()
 
 
+@pytest.mark.parametrize("name", ["map", "process"])
+def test_refusal_moves_no_cursor(name: str) -> None:
+    # The key stands in the error.
+    TARGETS[name](b'"\\u001b[2J\\u202e\\n" = 1\n')
+
+
 @pytest.mark.soak
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed for this Python")
 @pytest.mark.parametrize("name", TARGETS)

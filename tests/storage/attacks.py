@@ -112,7 +112,7 @@ _MEASURE = """
 import resource, subprocess, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 start = time.monotonic()
-code = subprocess.run(sys.argv[1:], timeout=60).returncode
+code = subprocess.run(sys.argv[1:], timeout=20).returncode
 print("\\n%.3f" % (time.monotonic() - start), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 sys.exit(code)
 """
@@ -122,7 +122,7 @@ def measured(company: Company, *words: str) -> Result:
     """Run the program; the last line on stderr is its seconds and the most KiB it held."""
     process = company.start(sys.executable, "-m", "crmcli", *words, program=("-c", _MEASURE))
     try:
-        out, err = process.communicate(timeout=70)
+        out, err = process.communicate(timeout=30)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

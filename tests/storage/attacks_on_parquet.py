@@ -77,9 +77,8 @@ def dictionary_bomb(encryption: Any) -> tuple[bytes, int]:
     return written([contacts(50_000, name=repeated("x" * MIB, 50_000))], encryption, compression="zstd")
 
 
-def listed_bomb(encryption: Any) -> tuple[bytes, int]:
-    """The same in a column that may well have a dictionary."""
-    count = 50_000
+def listed_bomb(encryption: Any, count: int = 1_800) -> tuple[bytes, int]:
+    """The same in a column that may well have a dictionary, and just short of what Arrow itself refuses."""
     rows = TABLES["clients"].to_arrow(r.Client(number, NOW, 1, 1) for number in range(1, count + 1))
     rows = rows.set_column(rows.column_names.index("source"), "source", repeated("x" * MIB, count))
     return written([rows], encryption, compression="zstd")
@@ -108,7 +107,7 @@ def list_bomb(encryption: Any) -> tuple[bytes, int]:
     """One client with millions of phones that are nothing."""
     count = 5_000_000
     phones = pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), pa.nulls(count, pa.string()))
-    return written([contacts(1, phones=phones)] * 2, encryption, compression="zstd")
+    return written([contacts(1, phones=phones)] * 12, encryption, compression="zstd")
 
 
 def many_groups(encryption: Any) -> tuple[bytes, int]:
@@ -183,6 +182,12 @@ ATTACKS = [
     *(Attack(f"bomb of {name}", smuggled(make), READERS["contacts"], is_nasty=True) for name, make in BOMBS.items()),
     Attack(
         "bomb of listed", smuggled(listed_bomb, "clients"), READERS["clients"] - {"add-client", "import"}, is_nasty=True
+    ),
+    Attack(
+        "bomb of few listed",
+        smuggled(lambda encryption: listed_bomb(encryption, 900), "clients"),
+        READERS["clients"],
+        is_nasty=True,
     ),
     Attack("bomb of nulls", smuggled(null_bomb, "clients"), READERS["clients"], is_nasty=True),
     Attack("bomb of runs", smuggled(run_bomb, "contacts", "delete"), READERS["contacts"], is_nasty=True),
