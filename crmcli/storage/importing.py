@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from crmcli.errors import InputError, RuleError
 from crmcli.model.importing import external_key, microseconds
-from crmcli.model.records import CALL
-from crmcli.storage.importing_columns import Facts, NotPlainError, amounts, instants, read_each
+from crmcli.storage.importing_columns import Facts, NotPlainError, amounts, instants
 from crmcli.storage.matching import Clients, People, Records, stored, texts
 from crmcli.storage.tables import TABLES
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from crmcli.model.acting import Acting
-    from crmcli.model.importing import CallRow, SaleRow
     from crmcli.model.importing import Cells as CellReader
+    from crmcli.model.importing import SaleRow
     from crmcli.storage.matching import Cells
     from crmcli.storage.view import Draft
 
@@ -309,81 +308,6 @@ class SaleImport(Import):
         self.add_records(self._sales)
 
 
-class CallImport(Import):
-    """Calls: one row is one activity."""
-
-    reads = ("activities", "notes")
-
-    def __init__(self, draft: Draft, acting: Acting, cells: CellReader, terms: Terms) -> None:
-        super().__init__(draft, acting, cells, terms)
-        self._calls = Records(draft.reader, "activities", lambda c: (c[1], c[3], c[6], c[8]) if c[2] == CALL else None)
-        self._said: dict[int, str] = {}
-        if "said" in terms.fields:
-            self._said = {about: text for about, _, text in texts(draft.reader, "said")}
-
-    def take_columns(self, columns: pa.Table) -> None:
-        """Take in calls of which nothing was written down and that have no numbers of their own."""
-        names = set(columns.column_names)
-        if not names <= {"client", "direction", "result", "called_at", "seconds", "minutes", "by"}:
-            raise NotPlainError
-        if {"seconds", "minutes"} <= names:
-            raise NotPlainError
-        read = self.cells
-        at = instants(columns.column("called_at"), read)
-        direction = read_each(columns.column("direction"), read.directions.__getitem__, pa.string())
-        if direction.null_count:
-            raise NotPlainError
-        cells: dict[str, Any] = {"direction": direction}
-        if "result" in names:
-            cells["result"] = read_each(columns.column("result"), read.results.__getitem__, pa.string())
-        for name, each in (("seconds", read.seconds), ("minutes", read.minutes)):
-            if name in names:
-                cells["seconds"] = read_each(columns.column(name), each.__getitem__, pa.int64())
-        seconds = cells.get("seconds", pa.nulls(len(at), pa.int64()))
-        facts = Facts(self, columns, at)
-        facts.require_new("activities", ["happened_at", "direction", "seconds"], [at, direction, seconds])
-        facts.put("activities", cells | {"kind": pa.repeat(CALL, len(at)), "voided": pa.repeat(False, len(at))})  # noqa: FBT003
-
-    def take(self, row: Mapping[str, str]) -> str:
-        """Take in one call."""
-        call: CallRow = self.cells.call(row)
-        found = self.clients.find(call.client)
-        known = self.known(self._calls, call.external_id, found)
-        by = self.people.find(call.by)
-        client_id = self.client(found, call.client, call.called_at)
-        if known is None and found is not None and not call.external_id:
-            known = self._calls.equal(
-                (client_id, call.called_at, call.direction, call.seconds),
-                lambda c: (
-                    by in (None, c[4]) and call.result in (None, c[7]) and call.said in (None, self._said.get(c[0]))
-                ),
-            )
-        if known is None:
-            number = self.acting.new_id()
-            self.named(self._calls, client_id, number, call.external_id)
-            after = (
-                number, client_id, CALL, call.called_at, by or self.acting.by, None, call.direction, call.result,
-                call.seconds, None, False,
-            )  # fmt: skip
-        else:
-            number, seconds = known[0], known[8] if call.seconds is None else call.seconds
-            after = (
-                number, client_id, CALL, call.called_at, by or known[4], known[5], call.direction,
-                call.result or known[7], seconds, *known[9:],
-            )  # fmt: skip
-        outcome = self._calls.put(after)
-        if call.said and self._said.get(number) != call.said:
-            self._said[number] = call.said
-            self.note(client_id, number, "said", call.said, call.called_at if known is None else None)
-            outcome = "changed" if outcome == "unchanged" else outcome
-        return outcome
-
-    def finish(self) -> None:
-        """Gather the calls."""
-        super().finish()
-        self.add_records(self._calls)
-
-
 def arrow(table: str, rows: list[Cells]) -> pa.Table:
     """Return tuples of cells as an Arrow table."""
     schema = TABLES[table].schema
@@ -393,13 +317,13 @@ def arrow(table: str, rows: list[Cells]) -> pa.Table:
 
 def import_of(kind: str, draft: Draft, acting: Acting, cells: CellReader, terms: Terms) -> Import:
     """Return the import of a kind of rows. Raises: NotPermittedError for a member without a book."""
-    from crmcli.storage import importing_clients, importing_deals
+    from crmcli.storage import importing_calls, importing_clients, importing_deals
 
     kinds: dict[str, type[Import]] = {
         "clients": importing_clients.ClientImport,
         "deals": importing_deals.DealImport,
         "stages": importing_deals.StageImport,
-        "calls": CallImport,
+        "calls": importing_calls.CallImport,
         "sales": SaleImport,
     }
     return kinds[kind](draft, acting, cells, terms)

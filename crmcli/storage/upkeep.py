@@ -136,12 +136,13 @@ def run(store: Store, op_id: Callable[[], str], at: datetime) -> None:
             log.pack(store.root / "log", store.file_mode)
 
 
-def collect(store: Store, now: datetime, keep: timedelta = KEEP) -> int:
-    """Remove files that left the store `keep` ago or earlier, and orphans as old; return how many.
+def collect(store: Store, now: datetime, keep: timedelta | None = None) -> int:
+    """Remove files that left the store `keep` (`KEEP`, if None) ago or earlier, and orphans as old; return how many.
 
     A clock that was set wrong makes nothing old at a stroke: it counts for no more than the disk's own, and a leap of
     the log's time for no more than `LEAP`.
     """
+    keep = KEEP if keep is None else keep
     with files.mapped("remove old files"), store.lock():
         store.refresh()
         store.require_durable()

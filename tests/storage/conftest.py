@@ -47,7 +47,7 @@ def quick_disk() -> Iterator[None]:
 def crowded(quick_disk: None) -> Iterator[None]:  # noqa: ARG001
     """Makes compaction and packing due after every command."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((upkeep, "MANY"), (log, "LOOSE"), (log, "SEGMENT")):
+        for module, name in ((upkeep, "MANY"), (upkeep, "KEEP"), (log, "LOOSE"), (log, "SEGMENT")):
             patch.setattr(module, name, getattr(module, name))
         crowd()
         yield

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NoReturn
 
 CALLS = ("open", "write", "fsync", "link", "rename", "replace", "unlink", "mkdir")
@@ -105,10 +106,10 @@ def die() -> NoReturn:
 
 
 def crowd() -> None:
-    """Let compaction and packing be due at every turn."""
+    """Let compaction, packing and the removal of what was dropped be due at every turn."""
     from crmcli.storage import log, upkeep
 
-    upkeep.MANY, log.LOOSE, log.SEGMENT = 2, 3, 7
+    upkeep.MANY, log.LOOSE, log.SEGMENT, upkeep.KEEP = 2, 3, 7, timedelta(0)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -211,6 +212,8 @@ def record(name: str, founded: Company, scratch: Path) -> Story:
         assert company.crmcli("add-client", f"Old {n}", "--phone", f"+7916123000{n}").code == 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(upkeep, "MANY", 2 if name in ("compaction", "collection") else 64)
+        if name == "collection":
+            patch.setattr(upkeep, "KEEP", timedelta(0))
         if name.startswith("packing"):
             patch.setattr(log, "LOOSE", 3)
             patch.setattr(log, "SEGMENT", 7)

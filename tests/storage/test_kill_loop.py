@@ -218,4 +218,4 @@ def test_writers_killed_at_any_moment_lose_and_halve_nothing(
     assert total["saved, yet never told"] > 0, total
     assert total["left behind"] > kills // 10, total
     # What was removed beyond that had been compacted.
-    assert total["removed"] > 2 * total["left behind"], total
+    assert total["removed"] - total["left behind"] > kills // 10, total
