@@ -73,12 +73,16 @@ def clients_named(reader: Reader, text: str) -> list[int]:
 def clients_matching(reader: Reader, text: str) -> list[int]:
     """Return the clients that have the text anywhere: names, phones, e-mails, tax ids, external ids or notes."""
     columns = ["name", "company", "phones", "emails", "tax_id", "address", "external_ids", "raw_phones"]
+    has_letters = any(letter.isalpha() for letter in text)
+    if has_letters:
+        # In its one form a phone is all digits.
+        columns.remove("phones")
     rows = reader.merged("contacts", ["client_id", *columns])
     found: list[int] = []
     for column in columns:
         found += _having(rows, column, lambda values: _contains(values, text))
     digits = "".join(letter for letter in text if letter.isdecimal())
-    if len(digits) >= _FEWEST_DIGITS and not any(letter.isalpha() for letter in text):
+    if len(digits) >= _FEWEST_DIGITS and not has_letters:
         found += _having(rows, "phones", lambda values: _contains(values, digits))
     notes = reader.merged("notes", ["client_id", "text"])
     found += pc.filtered(notes, _contains(notes.column("text"), text)).column("client_id").to_pylist()

@@ -58,7 +58,6 @@ UNPACKED = 1 << 26
 MOST_PACKED = 100
 # The years 2 to 9998 in days and in microseconds, so that no time zone leads out of the calendar.
 _CALENDAR = {"date32[day]": (-718_797, 2_932_531), "timestamp[us]": (-62_104_060_800_000_000, 253_370_764_799_999_999)}
-ROW_GROUP = 1 << 16
 
 
 def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
@@ -71,10 +70,11 @@ def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
         rows = kernels.sorted_by(rows, *(name for name in table.order if name in rows.column_names))
         statistics = [name for name in (*table.order, SEQ) if name in rows.column_names]
         options |= {"compression": "zstd", "use_dictionary": table.values, "write_statistics": statistics}
-    content = _written(rows, encryption, options)
+    content = _written(rows, encryption, options, table.row_group)
     unpacked = max(rows.nbytes * 2, rows.num_rows * rows.num_columns * limits.CELL)
     if unpacked > _most(len(content)):
-        content = _written(rows, encryption, options | {"compression": "none", "use_dictionary": False})
+        plain = options | {"compression": "none", "use_dictionary": False}
+        content = _written(rows, encryption, plain, table.row_group)
     return content
 
 
@@ -83,7 +83,7 @@ def _most(size: int) -> int:
     return max(UNPACKED, size * MOST_PACKED)
 
 
-def _written(rows: pa.Table, encryption: Any, options: dict[str, Any]) -> bytes:
+def _written(rows: pa.Table, encryption: Any, options: dict[str, Any], group: int) -> bytes:
     sink = pa.BufferOutputStream()
     writer = ParquetWriter(
         sink,
@@ -93,7 +93,7 @@ def _written(rows: pa.Table, encryption: Any, options: dict[str, Any]) -> bytes:
         encryption_properties=encryption,
         **options,
     )
-    writer.write_table(rows, row_group_size=ROW_GROUP)
+    writer.write_table(rows, row_group_size=group)
     writer.close()
     content: bytes = sink.getvalue().to_pybytes()
     return content

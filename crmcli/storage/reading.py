@@ -38,7 +38,8 @@ class Reader:
         self.keyring = keyring
         self._memory = memory
         self._folders: set[Path] = set()
-        self._small: dict[tuple[str, ...], pa.Table] = {}
+        # Book, table and kind -> the files of few rows that were read, and all their rows.
+        self._small: dict[tuple[str, str, str], tuple[list[str], pa.Table]] = {}
 
     def path(self, file_id: str) -> Path:
         """Return where a file lies."""
@@ -153,12 +154,18 @@ class Reader:
 
     def _together(self, entries: Sequence[FileEntry]) -> pa.Table:
         """Return all rows of small files of one table and kind, read once a run."""
-        place = tuple(entry.file_id for entry in entries)
-        if place not in self._small:
-            rows = [self.read(entry) for entry in entries]
+        place = (entries[0].book, entries[0].table, entries[0].kind)
+        ids = [entry.file_id for entry in entries]
+        known_ids, known = self._small.get(place, ([], None))
+        if known_ids != ids:
+            # What was read before stays at the front: files leave a table only when it is compacted.
+            is_longer = known is not None and ids[: len(known_ids)] == known_ids
+            rows = [known] if is_longer else []
+            rows += [self.read(entry) for entry in entries[len(known_ids) if is_longer else 0 :]]
             names = [name for name in rows[0].column_names if all(name in piece.column_names for piece in rows)]
-            self._small[place] = pa.concat_tables([piece.select(names) for piece in rows]).combine_chunks()
-        return self._small[place]
+            known = pa.concat_tables([piece.select(names) for piece in rows]).combine_chunks()
+            self._small[place] = ids, known
+        return known
 
     def _check_values(self, table: Table, entry: FileEntry, rows: pa.Table, name: str) -> None:
         """Raise DamagedError for values that cannot be there, looked for once in each column of a file."""

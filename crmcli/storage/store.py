@@ -174,7 +174,8 @@ class Store:
 
     def seen_since(self, base: int) -> list[Commit]:
         """Return the commits after `base` that this run has folded in."""
-        return [commit for commit in self._recent if commit.seq > base]
+        unseen = self.state.seq - base
+        return self._recent[-unseen:] if unseen else []
 
     @contextmanager
     def lock(self, timeout: float = writing.LOCK_TIMEOUT) -> Iterator[None]:

@@ -33,6 +33,8 @@ _TYPES = {
     "Quantity": pa.decimal128(18, 3),
     "tuple[str, ...]": pa.list_(pa.string()),
 }
+# Whom a command is about is looked up among all clients, what they did is read in bulk: few rows are read for one.
+_LOOKED_UP = {"clients", "contacts"}
 _PLACES = {"Decimal": Decimal("0.01"), "Quantity": Decimal("0.001")}
 
 
@@ -70,6 +72,11 @@ class Table:
     def has_lists(self) -> bool:
         """Whether a column holds lists."""
         return any(kind.startswith("tuple") for kind in self.kinds.values())
+
+    @property
+    def row_group(self) -> int:
+        """How many rows of a large file are decoded together, to find one of them."""
+        return 1 << 12 if self.name in _LOOKED_UP else 1 << 16
 
     @cached_property
     def order(self) -> list[str]:

@@ -15,7 +15,7 @@ from crmcli.storage.log import Commit
 from crmcli.storage.members import ADMIN
 from crmcli.storage.reading import newest_versions
 from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
-from crmcli.storage.writing import Pending, entries_of
+from crmcli.storage.writing import FILE_ROWS, Pending, entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,8 +41,9 @@ def crowded(store: Store) -> list[list[FileEntry]]:
         may = member.role == ADMIN or store.state.books[book].owner == member.member
         if not may or not all(store.keyring.opens(entry) for entry in entries):
             continue
-        history = [entry for entry in entries if entry.kind == "history"]
-        current = [entry for entry in entries if entry.kind != "history"]
+        history = [entry for entry in entries if entry.kind == "history" and entry.rows < FILE_ROWS]
+        # A full file stays as it is: with others it would only be written once more into files as full.
+        current = [entry for entry in entries if entry.kind != "history" and entry.rows < FILE_ROWS]
         chosen += [tier(group) for group in (current, history) if len(group) > MANY]
     return chosen
 

@@ -255,6 +255,9 @@ class Draft(View):
         """Add records of one table."""
         for record in records:
             number = getattr(record, table.key)
+            if table.name == "clients" and (table.name, number) not in self._loaded:
+                # A new client needs not be looked for.
+                self._books.setdefault(number, self.store.own_book)
             kind = "upsert" if (table.name, number) in self._loaded else "insert"
             self._puts.setdefault((self._book(table, record), table.name, kind), {})[number] = record
 
