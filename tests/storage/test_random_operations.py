@@ -396,9 +396,9 @@ def test_random_operations_read_as_a_dict_would(founded: Company, monkeypatch: p
             suppress_health_check=list(HealthCheck),
         ),
     )
-    # What makes this worth its time: most steps change something, and everything that may befall a store did.
+    # What makes this worth its time: many steps change something, and everything that may befall a store did.
     tally = Office.tally
     assert tally["steps"] >= runs * STEPS, tally
-    assert tally["commits"] > tally["steps"] * 0.4, tally
+    assert tally["commits"] > tally["steps"] * 0.25, tally
     befell = ("kills", "cut off, not done", "cut off, yet done", "races", "compactions", "segments", "removed")
     assert all(tally[name] > runs // 4 for name in befell), tally
