@@ -294,6 +294,8 @@ class Session:
 
     def period(self, view: View, text: str | None, start: str | None, end: str | None) -> Period | None:
         """Return the period that was typed, as a whole or by its ends, or None for all time. Raises: InputError."""
+        if text is start is end is None:
+            return None
         from crmcli.model.periods import parse_period, span
 
         if text is not None and (start is not None or end is not None):
@@ -301,7 +303,7 @@ class Session:
         zone = view.settings.zone
         if text is not None:
             return parse_period(text, now=self.now, zone=zone)
-        return span(start, end, now=self.now, zone=zone) if start is not None or end is not None else None
+        return span(start, end, now=self.now, zone=zone)
 
     def as_of(self, view: View, text: str | None) -> datetime:
         """Return the instant whose state is asked for: now, that time, or the end of that day."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from crmcli.errors import InputError
-from crmcli.formats.numbers import parse_amount
-from crmcli.model.selling import Item
+
+if TYPE_CHECKING:
+    from crmcli.model.selling import Item
 
 Format = Literal["table", "json", "jsonl", "csv", "tsv", "ids"]
 
@@ -29,6 +30,8 @@ DealId = Annotated[str | None, typer.Option("--deal", metavar="ID", help="the de
 
 def amount(text: str) -> Decimal:
     """Return the sum of money in an argument. Raises: InputError."""
+    from crmcli.formats.numbers import parse_amount
+
     try:
         return parse_amount(text)
     except InputError as error:
@@ -51,6 +54,9 @@ Minutes = Annotated[Decimal | None, typer.Option(metavar="N", help="how long it 
 
 def item(text: str) -> Item:
     """Return the line of a sale in NAME:QTY:PRICE. Raises: InputError."""
+    from crmcli.formats.numbers import parse_amount
+    from crmcli.model.selling import Item
+
     name, _, rest = text.strip().rpartition(":")
     name, _, quantity = name.rpartition(":")
     if not name.strip():
