@@ -13,14 +13,15 @@ from crmcli.errors import AttentionError
 def doctor(
     ctx: typer.Context,
     quarantine: Annotated[
-        str | None, typer.Option(metavar="FILE", help="take out a file that was signed and cannot be read (admins)")
+        str | None, typer.Option(metavar="FILE", help="take out a signed file that cannot be read or be true (admins)")
     ] = None,
     form: Form = "table",
 ) -> None:
     """Check the identity, the folder, the clock and the keys. Exit code 6 if something needs attention.
 
     With --quarantine, take a file out of the store that its author signed and that nobody can read, so that the rest
-    opens again. The rows in it, if it ever had any, are lost; the log says for ever who brought it and who took it out.
+    opens again, or none of whose rows can be true, as verify says. The rows in it are lost; the log says for ever who
+    brought it and who took it out.
     """
     from crmcli.storage.diagnosis import diagnose
 

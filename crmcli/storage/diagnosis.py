@@ -38,6 +38,7 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     yield Finding("identity passphrase", sealed, "set" if sealed else "none: who copies the file opens your clients")
     yield _folder(store.root)
     yield _lock(store)
+    yield _rollback(store)
     yield _clock(store, now)
     alone = [book for book in store.state.books.values() if _ways_in(store, book.book) < _WAYS_IN]
     ways = f"{len(alone)} books have fewer than two" if alone else "two or more to every book"
@@ -71,6 +72,21 @@ def _lock(store: Store) -> Finding:
             return Finding("lock", ok=True, found="works on this file system")
     except CrmError as error:
         return Finding("lock", ok=False, found=f"{error.message}: {error.hint}")
+    except OSError as error:
+        return Finding("lock", ok=False, found=f"cannot be taken: {(error.strerror or '').lower()}")
+
+
+def _rollback(store: Store) -> Finding:
+    """Say whether this machine remembers the head, without which an old copy looks like the store."""
+    try:
+        pin = store.memory.pin()
+    except (CrmError, OSError):
+        pin = None
+    if pin == (store.state.seq, store.state.hash):
+        return Finding("rollback", ok=True, found=f"this machine remembers commit {pin[0]}")
+    return Finding(
+        "rollback", ok=False, found="the newest commit is not remembered: look at this machine's state folder"
+    )
 
 
 def _clock(store: Store, now: datetime) -> Finding:

@@ -1,7 +1,8 @@
-"""Quarantine: a file that was signed and that nobody can read is taken out of the store, so that the rest opens."""
+"""Quarantine: a file that was signed and that nobody can read, or believe, is taken out of the store."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from crmcli.errors import DamagedError, NotFoundError, NotPermittedError, RuleEr
 from crmcli.storage import files, parquet
 from crmcli.storage.members import ADMIN
 from crmcli.storage.reading import file_path
+from crmcli.storage.untruth import untrue
 from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 def quarantine(store: Store, name: str, op_id: str, at: datetime) -> Commit:
     """Let an admin's commit drop the file of that name, as an error names it, or of that id; its bytes stay until gc.
 
-    Raises: NotPermittedError; NotFoundError; RuleError if it can be read; DamagedError if a backup may have the bytes
-    that were signed.
+    Raises: NotPermittedError; NotFoundError; RuleError if it can be read and has a row that may be true; DamagedError
+    if a backup may have the bytes that were signed.
     """
     if store.state.members[store.identity.member].role != ADMIN:
         raise NotPermittedError("only an admin takes a file out of the store")
@@ -30,13 +32,15 @@ def quarantine(store: Store, name: str, op_id: str, at: datetime) -> Commit:
     if entry is None:
         raise NotFoundError("the store has no such file now", "name it as the error names it: files/ab/….parquet")
     _require_signed(store, entry)
-    try:
+    with suppress(DamagedError):
         store.reader.read(entry)
-    except DamagedError:
-        body = {"erase": {"clients": [], "files": [entry.file_id]}}
-        pending = Pending("erase", drop=[entry.file_id], body=body)
-        return store.commit(pending, store.state.seq, op_id, at)
-    raise RuleError("the file can be read: it stays")
+        found = untrue(store.reader, store.state, entry)
+        if not any(found):
+            raise RuleError("the file can be read: it stays")
+        if not all(found):
+            raise RuleError(f"{found.count(False)} of the file's {len(found)} rows may be true: it stays")
+    body = {"erase": {"clients": [], "files": [entry.file_id]}}
+    return store.commit(Pending("erase", drop=[entry.file_id], body=body), store.state.seq, op_id, at)
 
 
 def _require_signed(store: Store, entry: FileEntry) -> None:

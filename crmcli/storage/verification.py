@@ -16,6 +16,7 @@ from crmcli.storage.memory import Memory
 from crmcli.storage.reading import Reader, file_path, newest_versions
 from crmcli.storage.state import State
 from crmcli.storage.tables import FACTS, SEQ, TABLES, Table
+from crmcli.storage.untruth import untrue
 from crmcli.storage.writing import bounds
 
 if TYPE_CHECKING:
@@ -73,12 +74,15 @@ def verify(store: Store, findings: Findings) -> Iterator[None]:
             _check_file(reader, entry, findings)
         yield
     for table in TABLES.values():
+        before = len(findings.problems)
         for book, entries in reader.parts(table).items():
             with _noted(findings, f"{table.name} of book {book}"):
                 _check_versions(reader, table, book, entries, findings)
             yield
         with _noted(findings, table.name):
             _check_across_books(reader, table, findings)
+            if len(findings.problems) > before:
+                _name_untrue(reader, state, table, findings)
     for commit, inputs, whole in compactions:
         with _noted(findings, f"the compaction of commit {commit.seq}"):
             _check_compaction(reader, commit, inputs, findings, whole=whole)
@@ -130,13 +134,26 @@ def _check_versions(reader: Reader, table: Table, book: str, entries: list[FileE
     newest = newest_versions(key, changes)
     places = pc.index_in(inserted.column(key), newest.column(key).combine_chunks())
     late = pc.is_true(pc.less_equal(pc.taken(newest.column(SEQ), places), inserted.column(SEQ)))
-    if pc.count_distinct(inserted.column(key)) != inserted.num_rows or pc.filtered(inserted, late).num_rows:
-        findings.problems.append(f"{table.name} of book {book} has a row twice, or one added after it was changed")
+    nameless = pc.filtered(inserted, pc.equal(inserted.column(key), 0)).num_rows
+    if nameless or pc.count_distinct(inserted.column(key)) != inserted.num_rows or pc.filtered(inserted, late).num_rows:
+        findings.problems.append(
+            f"{table.name} of book {book} has a row twice, one without a number, or one added after it was changed"
+        )
     if "client_id" in table.schema.names and reader.keyring.holds(book, FACTS):
         clients = reader.merged("clients", ["client_id"], books=[book]).column("client_id").combine_chunks()
         owners = reader.merged(table.name, ["client_id"], books=[book]).column("client_id")
         if pc.filtered(owners, pc.invert(pc.is_in(owners, clients))).to_pylist():
             findings.problems.append(f"{table.name} of book {book} has rows of clients that are not in that book")
+
+
+def _name_untrue(reader: Reader, state: State, table: Table, findings: Findings) -> None:
+    """Name the files with rows that cannot be true, for an admin to take out."""
+    for entry in state.entries(table.name):
+        if reader.keyring.opens(entry) and entry.kind != "history" and (count := sum(untrue(reader, state, entry))):
+            findings.problems.append(
+                f"{file_path(entry.file_id)} of {table.name}: {count} of {entry.rows} rows cannot be true, "
+                "by doctor --quarantine an admin takes it out"
+            )
 
 
 def _check_across_books(reader: Reader, table: Table, findings: Findings) -> None:

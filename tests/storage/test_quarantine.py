@@ -1,14 +1,19 @@
-"""A file that a member signed and nobody can read is taken out by an admin, and by nobody else; other files stay."""
+"""A signed file that nobody can read or believe is taken out by an admin, and by nobody else; other files stay."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from crmcli.model import records as r
 from crmcli.storage.reading import file_path
+from crmcli.storage.tables import TABLES
 from tests.storage.attacks_on_parquet import dictionary_bomb, other_types, raw, smuggled
-from tests.storage.company import Company, problems
+from tests.storage.company import NOW, Company, problems
 
 
 @pytest.fixture
@@ -80,3 +85,46 @@ def test_repeated_operation_changes_nothing(spoilt: Company) -> None:
     for _ in range(2):
         assert spoilt.crmcli("--op-id", "a" * 32, "doctor", "--quarantine", path).code == 0
     assert spoilt.open().state.seq == head + 1
+
+
+def forged(company: Company, table: str, record: r.Record) -> str:
+    """Let a manager sign a row about the admin's client into the own book; return the file that verify names."""
+    book = company.book("manager")
+    company.append("manager", add=(company.seal("manager", book, table, "insert", TABLES[table].to_arrow([record])),))
+    result = company.crmcli("verify")
+    assert result.code == 13
+    found = re.findall(r"files/../[0-9a-f]{32}\.parquet(?= of \w+: 1 of 1 rows cannot be true)", result.err)
+    assert len(found) == 1, result
+    return str(found[0])
+
+
+@pytest.mark.parametrize("what", ["contact", "client", "sale", "sale of nobody's", "record without a number"])
+def test_rows_that_cannot_be_true_go(company: Company, what: str) -> None:
+    assert company.crmcli("add-client", "Anna").code == 0
+    assert company.crmcli("log-sale", "Anna", "1000").code == 0
+    assert company.crmcli("add-client", "Boris", who="manager").code == 0
+    [anna] = [c for c in company.view().records("contacts") if c.name == "Anna"]
+    [boris] = company.view("manager").records("contacts")
+    [sale] = company.view().records("sales")
+    before = company.crmcli("list", "sales", "--format", "csv").out, company.names()
+    table, record = {
+        "contact": ("contacts", replace(anna, name="Mallory")),
+        "client": ("clients", r.Client(anna.client_id, NOW, 1, 1)),
+        "sale": ("sales", replace(sale, client_id=boris.client_id, amount=Decimal(9))),
+        "sale of nobody's": ("sales", r.Sale(5, 12345, NOW, Decimal(9), 1)),
+        "record without a number": ("sales", r.Sale(0, boris.client_id, NOW, Decimal(9), 1)),
+    }[what]
+    path = forged(company, table, record)
+    assert company.crmcli("doctor", "--quarantine", path).code == 0
+    assert (company.crmcli("list", "sales", "--format", "csv").out, company.names()) == before
+    assert problems(company) == []
+
+
+def test_file_in_which_something_may_be_true_stays(company: Company) -> None:
+    assert company.crmcli("add-client", "Boris", who="manager").code == 0
+    [boris] = company.view("manager").records("contacts")
+    rows = [r.Sale(7, boris.client_id, NOW, Decimal(5), 1), r.Sale(8, 12345, NOW, Decimal(5), 1)]
+    entry = company.seal("manager", company.book("manager"), "sales", "insert", TABLES["sales"].to_arrow(rows))
+    company.append("manager", add=(entry,))
+    result = company.crmcli("doctor", "--quarantine", entry.file_id)
+    assert (result.code, "1 of the file's 2 rows may be true" in result.err) == (5, True)
