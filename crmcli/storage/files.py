@@ -22,6 +22,8 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PIECE = 1 << 20
+# Seconds between two looks at a lock that is taken: it is held for a few hundredths, and free while all others sleep.
+LONGEST_PAUSE = 0.005
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -207,7 +209,7 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
                 f"wait for the other command to end; fuser -v {path} shows one that hangs",
             )
         time.sleep(pause)
-        pause = min(pause * 2, 0.05)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _lock(handle: int, path: Path) -> bool:

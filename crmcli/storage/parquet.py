@@ -7,6 +7,7 @@ remote file system and takes longer than reading a small table.
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -192,10 +193,10 @@ def read(
     groups = list(range(metadata.num_row_groups))
     try:
         if where is not None and len(groups) > 1:
-            groups = [group for group in groups if _may_hold(metadata.row_group(group), *where)]
-        return file.read_row_groups(
-            groups, column_indices=_leaves(metadata, columns), use_threads=metadata.num_rows >= BULK
-        )
+            column, ids = where[0], sorted(where[1])
+            groups = [group for group in groups if _may_hold(metadata.row_group(group), column, ids)]
+        leaves = None if len(columns) == len(file.schema_arrow) else _leaves(metadata, columns)
+        return file.read_row_groups(groups, column_indices=leaves, use_threads=metadata.num_rows >= BULK)
     except (OSError, ValueError, TypeError, pa.ArrowException) as error:
         raise unreadable(name) from error
 
@@ -207,10 +208,14 @@ def _leaves(metadata: Any, columns: Sequence[str]) -> list[int]:
 
 
 def _may_hold(group: Any, column: str, ids: Sequence[int]) -> bool:
+    """Say whether a row group may have one of the ids, which are in order."""
     for index in range(group.num_columns):
         chunk = group.column(index)
-        if chunk.path_in_schema == column and chunk.is_stats_set and chunk.statistics.has_min_max:
-            return any(chunk.statistics.min <= wanted <= chunk.statistics.max for wanted in ids)
+        if chunk.path_in_schema == column and chunk.is_stats_set:
+            statistics = chunk.statistics
+            if statistics.has_min_max:
+                place = bisect_left(ids, statistics.min)
+                return place < len(ids) and ids[place] <= statistics.max
     return True
 
 

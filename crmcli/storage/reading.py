@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from crmcli.storage.state import State
 
 SMALL = 1 << 20
+# Rows of a whole table are kept for the rest of a run up to this many bytes.
+KEPT = 1 << 26
 # (column, ids): the rows wanted.
 Where: TypeAlias = "tuple[str, Sequence[int]]"
 
@@ -40,6 +42,8 @@ class Reader:
         self._folders: set[Path] = set()
         # Book, table and kind -> the files of few rows that were read, and all their rows.
         self._small: dict[tuple[str, str, str], tuple[list[str], pa.Table]] = {}
+        # Table -> the state and the columns of all its rows that were read last: what follows often asks for fewer.
+        self._whole: dict[str, tuple[int, pa.Table]] = {}
 
     def path(self, file_id: str) -> Path:
         """Return where a file lies."""
@@ -191,6 +195,20 @@ class Reader:
         """
         table = TABLES[name]
         columns = list(columns) if columns is not None else table.schema.names
+        if books is not None or coded:
+            return self._merged(table, columns, where, books, coded=coded)
+        needed = list(dict.fromkeys((*columns, *(where or ())[:1])))
+        seq, whole = self._whole.get(name, (0, None))
+        if whole is not None and seq == self._state.seq and set(needed) <= set(whole.column_names):
+            return _filter(whole.select(needed), where).select(columns)
+        rows = self._merged(table, columns, where, None)
+        if where is None and rows.nbytes <= KEPT:
+            self._whole[name] = self._state.seq, rows
+        return rows
+
+    def _merged(
+        self, table: Table, columns: list[str], where: Where | None, books: Iterable[str] | None, *, coded: bool = False
+    ) -> pa.Table:
         pieces = []
         for book, entries in self.parts(table).items():
             if books is None or book in books:
