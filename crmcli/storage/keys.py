@@ -94,14 +94,15 @@ def authentication(key: bytes, content: bytes) -> str:
 
 
 def is_authentic(key: bytes, content: bytes, tag: bytes) -> bool:
-    """Say whether `tag`, in hex digits, is the HMAC-SHA256 of bytes under a key."""
+    """Say whether `tag`, in small hex digits, is the HMAC-SHA256 of bytes under a key."""
     running = HMAC(key, SHA256())
     running.update(content)
     try:
-        running.verify(bytes.fromhex(tag.decode()))
+        found = bytes.fromhex(tag.decode())
+        running.verify(found)
     except (InvalidSignature, ValueError):
         return False
-    return True
+    return found.hex().encode() == tag
 
 
 def random_bytes(size: int) -> bytes:
