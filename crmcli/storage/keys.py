@@ -88,18 +88,20 @@ def sha256_of(pieces: Iterable[bytes]) -> str:
 
 def authentication(key: bytes, content: bytes) -> str:
     """Return the HMAC-SHA256 of bytes under a key, 64 hex digits."""
+    return _hmac(key, content).finalize().hex()
+
+
+def _hmac(key: bytes, content: bytes) -> HMAC:
     running = HMAC(key, SHA256())
     running.update(content)
-    return running.finalize().hex()
+    return running
 
 
 def is_authentic(key: bytes, content: bytes, tag: bytes) -> bool:
     """Say whether `tag`, in small hex digits, is the HMAC-SHA256 of bytes under a key."""
-    running = HMAC(key, SHA256())
-    running.update(content)
     try:
         found = bytes.fromhex(tag.decode())
-        running.verify(found)
+        _hmac(key, content).verify(found)
     except (InvalidSignature, ValueError):
         return False
     return found.hex().encode() == tag
