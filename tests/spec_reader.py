@@ -38,7 +38,8 @@ COMMIT = (
     "store=hex16 seq=from-1 prev=hash op_id=hex16 author=id at=instant type=type schema=from-1 add=file* drop=hex16*"
 )
 OWN = {"data": "", "compact": "", "members": "members=change*", "keys": "books=book*", "grant": "grant=grant"}
-OWN |= {"grant-use": "use=use", "transfer": "transfer=transfer", "erase": "erase=erase", "restore": "restore=restore"}
+OWN |= {"grant-use": "use=use", "reveal": "reveal=reveal", "transfer": "transfer=transfer"}
+OWN |= {"erase": "erase=erase", "restore": "restore=restore"}
 OBJECTS = """
 genesis: format=one store=hex16 created_at=instant founder=public recovery=public
 public: member=id sign=hash mlkem=1184-bytes x25519=hash
@@ -54,6 +55,7 @@ wrapped: member=id wrap=1168-bytes
 drop: mlkem=1184-bytes x25519=hash sealed=124-bytes
 grant: action='give' grant=id to=id right=right books=id*? columns=word*? max_rows=count? expires=instant once=flag
 grant: action='revoke' grant=id
+reveal: client=id
 use: grant=id? right=right books=id* rows=count sha256=hash
 transfer: from=id to=id clients=id*
 erase: clients=id* files=hex16*
@@ -256,7 +258,8 @@ class Fold:
         self.seq, self.hash, self.at = commit["seq"], sha256(raw).hexdigest(), commit["at"]
 
     def check_files(self, kind: str, add: list[Row], drop: list[str]) -> None:
-        need(kind not in {"members", "keys", "grant", "grant-use"} or not (add or drop), "files where none belong")
+        without = {"members", "keys", "grant", "grant-use", "reveal"}
+        need(kind not in without or not (add or drop), "files where none belong")
         need(len({file["file_id"] for file in add}) == len(add) and len(set(drop)) == len(drop), "a file twice")
         need(set(drop) <= set(self.files), "a file that is not live leaves")
         for file in add:
@@ -273,7 +276,7 @@ class Fold:
             need(commit["drop"] and len(places) == 1, "a compaction of more than one table")
             need(role == "admin" or self.books[places.pop()[0]].owner == author, "its rights")
         else:
-            need(role == "admin" or kind == "grant-use", "its rights")
+            need(role == "admin" or kind in {"grant-use", "reveal"}, "its rights")
         if kind == "transfer":
             ends = {commit["transfer"]["from"], commit["transfer"]["to"]}
             need(ends <= set(self.books) and {book for book, _ in places} <= ends, "its books")

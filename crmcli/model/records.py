@@ -183,6 +183,15 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A client who does not exist, planted in a book so that a leaked list names its source; no report counts it."""
+
+    client_id: int
+    planted_at: datetime
+    by_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Staff:
     """Anybody who ever acted, a member of the store or not."""
 
@@ -223,6 +232,7 @@ Record: TypeAlias = (
     | SaleLine
     | Reminder
     | Delivery
+    | Canary
     | Staff
     | Product
     | Document

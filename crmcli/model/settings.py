@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `init` asks for; `currency` is an ISO 4217 code, `timezone` an IANA name, `region` an ISO 3166 code."""
+    """What `init` asks for; `currency` is an ISO 4217 code, `timezone` an IANA name, `region` an ISO 3166 code.
+
+    `reveal_rows`: rows of a listing that show contacts, the rest is masked; `record_reveals`: a `show` is in the log.
+    """
 
     company: str
     currency: str = "RUB"
     timezone: str = "Europe/Moscow"
     region: str = "RU"
+    reveal_rows: int = 50
+    record_reveals: bool = False
 
     def check(self) -> None:
         """Raise InputError for what is no currency, time zone or region."""
@@ -30,6 +35,8 @@ class Settings:
             raise InputError("a currency is three letters, such as RUB")
         if not re.fullmatch(r"[A-Z]{2}", self.region):
             raise InputError("a region is two letters, such as RU")
+        if not 0 <= self.reveal_rows <= 1000:  # noqa: PLR2004
+            raise InputError("reveal_rows is from 0 to 1000")
         _ = self.zone
 
     @property

@@ -39,6 +39,7 @@ BODIES = {
     "keys": ("books",),
     "grant": ("grant",),
     "grant-use": ("use",),
+    "reveal": ("reveal",),
     "transfer": ("transfer",),
     "erase": ("erase",),
     "restore": ("restore",),

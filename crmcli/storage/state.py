@@ -9,13 +9,13 @@ from typing import Any
 from crmcli.errors import DamagedError, NoStoreError, NotPermittedError
 from crmcli.storage import log
 from crmcli.storage.genesis import Genesis, member_json, member_of
+from crmcli.storage.granting import changed_grant, check_use
 from crmcli.storage.keys import WRAP_SIZE
 from crmcli.storage.log import Commit, FileEntry
 from crmcli.storage.members import (
     ADMIN,
     GROUPS_OF,
     PROOF_LABEL,
-    RIGHTS,
     ROLES,
     Book,
     Grant,
@@ -39,7 +39,8 @@ from crmcli.storage.shapes import (
 from crmcli.storage.tables import PERSONAL, TABLES
 
 _ENTRY_CELLS = attrgetter(*FileEntry.__slots__)
-_WITHOUT_FILES = ("members", "keys", "grant", "grant-use")
+_WITHOUT_FILES = ("members", "keys", "grant", "grant-use", "reveal")
+_OF_ANYBODY = ("grant-use", "reveal")
 
 
 class State:
@@ -119,7 +120,7 @@ class State:
         if commit.type in ("data", "compact"):
             check = self._admit_data if commit.type == "data" else self._admit_compact
             check(author, commit)
-        elif commit.type != "grant-use" and author.role != ADMIN:
+        elif commit.type not in _OF_ANYBODY and author.role != ADMIN:
             raise NotPermittedError(f"a {author.role} may not commit a change of type {commit.type}")
         require_distinct([entry.file_id for entry in commit.add])
         require_distinct(commit.drop)
@@ -263,58 +264,16 @@ class State:
         self._changed_grant(commit.body["grant"])
 
     def _changed_grant(self, change: dict[str, Any]) -> Grant:
-        if change["action"] == "revoke":
-            require_fields(change, "action", "grant")
-            return replace(self.grants[change["grant"]], revoked=True)
-        require_fields(change, "action", "grant", "to", "right", "books", "columns", "max_rows", "expires", "once")
-        books, columns, rows = (change[name] for name in ("books", "columns", "max_rows"))
-        for names in (books, columns):
-            texts_in([] if names is None else names)
-        if change["action"] != "give" or change["grant"] in self.grants or change["to"] not in self.members:
-            raise ValueError("a grant is malformed")
-        if (
-            not log.matches(log.ID, change["grant"])
-            or change["right"] not in RIGHTS
-            or type(change["once"]) is not bool
-            or not all(log.matches(log.WORD, column) for column in columns or ())
-        ):
-            raise ValueError("a grant is malformed")
-        if not (rows is None or log.is_count(rows)) or not log.is_stamp(change["expires"]):
-            raise ValueError("a grant is malformed")
-        return Grant(
-            change["grant"],
-            change["to"],
-            change["right"],
-            None if books is None else tuple(self.books[book].book for book in books),
-            None if columns is None else tuple(columns),
-            rows,
-            change["expires"],
-            change["once"],
-        )
+        return changed_grant(change, self.grants, self.members, self.books)
 
     def _check_grant_use(self, commit: Commit) -> None:
-        use = commit.body["use"]
-        require_fields(use, "grant", "right", "books", "rows", "sha256")
-        if not log.is_count(use["rows"]) or not log.matches(log.HEX64, use["sha256"]) or use["right"] not in RIGHTS:
-            raise ValueError("the use of a grant is malformed")
-        if not all(book in self.books for book in texts_in(use["books"])):
-            raise ValueError("the use of a grant is malformed")
-        if use["grant"] is None:
-            if self.members[commit.author].role != ADMIN:
-                raise NotPermittedError("only an admin acts without a grant")
-            return
-        grant = self.grants[use["grant"]]
-        valid = (
-            grant.to == commit.author
-            and grant.right == use["right"]
-            and not grant.revoked
-            and commit.at < grant.expires
-            and not (grant.once and grant.used)
-            and (grant.max_rows is None or use["rows"] <= grant.max_rows)
-            and (grant.books is None or set(use["books"]) <= set(grant.books))
-        )
-        if not valid:
-            raise NotPermittedError("the grant does not cover this")
+        check_use(commit.body["use"], self.members[commit.author], commit.at, self.grants, self.books)
+
+    def _check_reveal(self, commit: Commit) -> None:
+        reveal = commit.body["reveal"]
+        require_fields(reveal, "client")
+        if not are_ids([reveal["client"]]):
+            raise ValueError("a reveal is malformed")
 
     def _check_transfer(self, commit: Commit) -> None:
         transfer = commit.body["transfer"]

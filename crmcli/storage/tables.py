@@ -135,11 +135,13 @@ TABLES = {
         Table("sale_lines", records.SaleLine, FACTS, "line_id"),
         Table("reminders", records.Reminder, FACTS, "reminder_id", "due_at"),
         Table("deliveries", records.Delivery, FACTS, "delivery_id", "claimed_at"),
+        Table("canaries", records.Canary, FACTS, "client_id"),
         Table("staff", records.Staff, COMPANY, "staff_id"),
         Table("products", records.Product, COMPANY, "product_id"),
         Table("process", records.Document, COMPANY, "document_id"),
         Table("settings", records.Document, COMPANY, "document_id"),
         Table("norms", records.Document, COMPANY, "document_id"),
+        Table("purposes", records.Document, COMPANY, "document_id"),
     )
 }
 TABLE_OF = {table.record: table for table in TABLES.values() if table.record is not records.Document}

@@ -35,7 +35,7 @@ def test_every_row_reads_as_it_did(frozen: Company, who: str) -> None:
     reader = frozen.open(who).reader
     for name, table in TABLES.items():
         rows = [plain(row) for row in reader.merged(name).to_pylist()]
-        assert sorted(rows, key=lambda row: str(row[table.key])) == expected[name]
+        assert sorted(rows, key=lambda row: str(row[table.key])) == expected.get(name, [])
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +47,8 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def test_it_holds_every_kind_of_commit_and_file(frozen: Company) -> None:
     commits = [Commit.parse(raw.partition(b"\n")[0]) for _, raw in log.read_from(frozen.log, 1)]
-    assert {commit.type for commit in commits} == set(log.BODIES)
+    # Looking at a client is recorded since the version after.
+    assert {commit.type for commit in commits} == set(log.BODIES) - {"reveal"}
     assert {entry.kind for entry in frozen.open().state.live.values()} == set(KINDS)
     assert log.listing(frozen.log)[1]
 
