@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+# To find out the type of a value Arrow loads what it needs for intervals, which takes a millisecond.
+_TYPES = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
+
+
 def _plain(name: str) -> Any:
     def kernel(*operands: Any) -> Any:
-        return call_function(name, [pa.scalar(o) if isinstance(o, (int, str, bool)) else o for o in operands])
+        return call_function(name, [pa.scalar(o, _TYPES[type(o)]) if type(o) in _TYPES else o for o in operands])
 
     return kernel
 
@@ -67,7 +71,7 @@ def index_in(values: Any, known: pa.Array) -> Any:
 
 def is_true(mask: Any) -> Any:
     """Return a mask with its nulls as false."""
-    return call_function("coalesce", [mask, pa.scalar(False)])  # noqa: FBT003
+    return call_function("coalesce", [mask, pa.scalar(False, pa.bool_())])  # noqa: FBT003
 
 
 def contains(values: Any, text: str) -> Any:

@@ -273,7 +273,7 @@ def newest_versions(key: str, changes: pa.Table) -> pa.Table:
     ordered = pc.sorted_by(changes, key, SEQ).combine_chunks()
     keys = ordered.column(key)
     is_last = pc.not_equal(keys.slice(0, len(keys) - 1), keys.slice(1))
-    return pc.filtered(ordered, pa.chunked_array([*is_last.chunks, pa.array([True])]))
+    return pc.filtered(ordered, pa.chunked_array([*is_last.chunks, pa.array([True], pa.bool_())]))
 
 
 def _check_versions(versions: pa.ChunkedArray, entry: FileEntry, name: str) -> None:

@@ -104,7 +104,9 @@ def _stages(view: View, pipeline: Pipeline) -> pa.Table:
     """Return the position of every stage that the pipeline has or had."""
     versions = sorted(view.records("process"), key=lambda document: document.version)
     places = positions(pipeline.id, [Process.from_plain(json.loads(document.text)) for document in versions])
-    return pa.table({"stage": list(places), "position": pa.array(list(places.values()), pa.int32())})
+    return pa.table(
+        {"stage": pa.array(list(places), pa.string()), "position": pa.array(list(places.values()), pa.int32())}
+    )
 
 
 def _naive(at: datetime | None) -> datetime | None:
