@@ -48,7 +48,6 @@ greater_equal = _plain("greater_equal")
 and_ = _plain("and")
 invert = _plain("invert")
 shift_right = _plain("shift_right")
-utf8_lower = _plain("utf8_lower")
 trimmed = _plain("utf8_trim_whitespace")
 if_else = _plain("if_else")
 is_null = _plain("is_null")
@@ -79,14 +78,26 @@ def contains(values: Any, text: str) -> Any:
     return call_function("match_substring", [values], MatchSubstringOptions(text))
 
 
+def lowered(values: Any) -> Any:
+    """Return texts in small letters; where all are ASCII, as phones and e-mails are, in a fifth of the time."""
+    # Of nulls `all` says nothing.
+    is_ascii = call_function("all", [call_function("string_is_ascii", [values])], ScalarAggregateOptions(min_count=0))
+    return call_function("ascii_lower" if is_ascii.as_py() else "utf8_lower", [values])
+
+
 def folded(values: Any) -> Any:
     """Return texts as they are compared: in small letters, ё as е."""
-    return call_function("replace_substring", [utf8_lower(values)], ReplaceSubstringOptions("ё", "е"))
+    return call_function("replace_substring", [lowered(values)], ReplaceSubstringOptions("ё", "е"))
 
 
 def matches(values: Any, pattern: str) -> Any:
     """Say of each text whether a regular expression (RE2) is found in it."""
     return call_function("match_substring_regex", [values], MatchSubstringOptions(pattern))
+
+
+def any_true(mask: Any) -> bool:
+    """Say whether a mask is true anywhere."""
+    return bool(call_function("any", [mask], ScalarAggregateOptions(min_count=0)).as_py())
 
 
 def all_true(mask: Any) -> bool:

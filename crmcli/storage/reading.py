@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SMALL = 1 << 20
 # Rows of a whole table are kept for the rest of a run up to this many bytes.
 KEPT = 1 << 26
+# So many files stay open for the rest of a run, for a command often reads one again.
+OPENED = 8
 # (column, ids): the rows wanted.
 Where: TypeAlias = "tuple[str, Sequence[int]]"
 
@@ -40,6 +42,8 @@ class Reader:
         self.keyring = keyring
         self._memory = memory
         self._folders: set[Path] = set()
+        # What was opened last, and checked: file id -> its reader.
+        self._opened: dict[str, ParquetReader] = {}
         # Book, table and kind -> the files of few rows that were read, and all their rows.
         self._small: dict[tuple[str, str, str], tuple[list[str], pa.Table]] = {}
         # Table -> the state and the columns of all its rows that were read last: what follows often asks for fewer.
@@ -58,12 +62,19 @@ class Reader:
         return parts
 
     def open(self, entry: FileEntry) -> ParquetReader:
-        """Open a file whose hash is, or was before it was last touched, the one in the log.
+        """Return a file, opened, whose hash is, or was before it was last touched, the one in the log.
 
         The listed texts of a large one are read as places in its dictionary.
 
         Raises: DamagedError if it, or what it says of its own size and columns, is not what was signed.
         """
+        file = self._opened.pop(entry.file_id, None) or self._open(entry)
+        self._opened[entry.file_id] = file
+        if len(self._opened) > OPENED:
+            del self._opened[next(iter(self._opened))]
+        return file
+
+    def _open(self, entry: FileEntry) -> ParquetReader:
         name = file_path(entry.file_id)
         path = self._root / name
         source: Path | bytes = path
