@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_PIECE = 1 << 16
 # To find out the type of a value Arrow loads what it needs for intervals, which takes a millisecond.
 _TYPES = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
 
@@ -136,6 +137,13 @@ def filtered(rows: Any, mask: Any) -> Any:
 def taken(rows: Any, places: Any) -> Any:
     """Return the rows at those places."""
     return call_function("take", [rows, places], TakeOptions())
+
+
+def nulls(count: int, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return nothing, `count` times; the pieces share the little memory that they take."""
+    whole, rest = divmod(count, _PIECE)
+    piece = pa.nulls(_PIECE, kind)
+    return pa.chunked_array([*(piece for _ in range(whole)), piece.slice(0, rest)], kind)
 
 
 def sort_indices(rows: pa.Table, keys: Sequence[tuple[str, ...]]) -> pa.Array:

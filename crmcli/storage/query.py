@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import CrmError
+from crmcli.storage import kernels
+from crmcli.storage.tables import TABLES
+from crmcli.storage.together import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
     import pyarrow as pa
@@ -44,15 +46,25 @@ def run(
     tables: Mapping[str, Sequence[str]],
     parameters: Mapping[str, object],
     extra: Mapping[str, pa.Table] | None = None,
+    unread: Mapping[str, Sequence[str]] | None = None,
 ) -> pa.Table:
-    """Return the result of `sql/<name>.sql` over the columns of tables that it reads and over `extra` tables."""
+    """Return the result of `sql/<name>.sql` over the columns of tables that it reads and over `extra` tables.
+
+    `unread` are columns that the statement names, though with these parameters nothing depends on what is in them.
+    """
     statement = (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
-    # Importing the engine takes as long as decoding a table: do both at once.
-    warm = threading.Thread(target=__import__, args=("duckdb",))
-    warm.start()
-    sources = {table: reader.merged(table, columns, coded=True) for table, columns in tables.items()}
-    warm.join()
-    connection = sealed()
+
+    def decoded() -> dict[str, pa.Table]:
+        read = {table: reader.merged(table, columns, coded=True) for table, columns in tables.items()}
+        for table, columns in (unread or {}).items():
+            for column in columns:
+                nothing = kernels.nulls(read[table].num_rows, TABLES[table].schema.field(column).type)
+                read[table] = read[table].append_column(column, nothing)
+        return read
+
+    # Starting the engine takes as long as decoding a table: do both at once.
+    jobs: tuple[Callable[[], Any], ...] = (sealed, decoded)
+    connection, sources = at_once(lambda job: job(), jobs)
     try:
         for table, rows in (sources | dict(extra or {})).items():
             connection.register(table, rows)

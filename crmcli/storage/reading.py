@@ -12,6 +12,7 @@ from crmcli.storage import files, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
+from crmcli.storage.together import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +72,7 @@ class Reader:
         file = self._opened.pop(entry.file_id, None) or self._open(entry)
         self._opened[entry.file_id] = file
         if len(self._opened) > OPENED:
-            del self._opened[next(iter(self._opened))]
+            self._opened.pop(next(iter(self._opened)), None)
         return file
 
     def _open(self, entry: FileEntry) -> ParquetReader:
@@ -160,7 +161,7 @@ class Reader:
         large: list[FileEntry] = []
         for entry in entries:
             (small if entry.rows < parquet.BULK and entry.bytes <= SMALL else large).append(entry)
-        pieces = [self.read(entry, columns, where, coded=coded) for entry in large]
+        pieces = at_once(lambda entry: self.read(entry, columns, where, coded=coded), large)
         if small:
             rows = self._together(small)
             names = [name for name in rows.column_names if name in columns]
