@@ -15,7 +15,7 @@ from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
 from crmcli.storage.together import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pyarrow._parquet import ParquetReader
@@ -72,7 +72,7 @@ class Reader:
         file = self._opened.pop(entry.file_id, None) or self._open(entry)
         self._opened[entry.file_id] = file
         if len(self._opened) > OPENED:
-            self._opened.pop(next(iter(self._opened)), None)
+            self._opened.pop(list(self._opened)[0], None)  # noqa: RUF015 - other threads open files too
         return file
 
     def _open(self, entry: FileEntry) -> ParquetReader:
@@ -157,16 +157,16 @@ class Reader:
         coded: bool = False,
     ) -> list[pa.Table]:
         """Return columns of files of one table and kind: a piece for each large file, one for all the others."""
-        small: list[FileEntry] = []
-        large: list[FileEntry] = []
-        for entry in entries:
-            (small if entry.rows < parquet.BULK and entry.bytes <= SMALL else large).append(entry)
-        pieces = at_once(lambda entry: self.read(entry, columns, where, coded=coded), large)
-        if small:
-            rows = self._together(small)
-            names = [name for name in rows.column_names if name in columns]
-            pieces.append(_filter(rows.select(names), where))
-        return pieces
+        return at_once(lambda group: self._piece(group, columns, where, coded=coded), _grouped(entries))
+
+    def _piece(
+        self, entries: Sequence[FileEntry], columns: Sequence[str], where: Where | None, *, coded: bool
+    ) -> pa.Table:
+        """Return columns of one large file, or of small ones together."""
+        if not _is_small(entries[0]):
+            return self.read(entries[0], columns, where, coded=coded)
+        rows = self._together(entries)
+        return _filter(rows.select([name for name in rows.column_names if name in columns]), where)
 
     def _together(self, entries: Sequence[FileEntry]) -> pa.Table:
         """Return all rows of small files of one table and kind, read once a run."""
@@ -243,12 +243,33 @@ class Reader:
     ) -> tuple[list[pa.Table], pa.Table]:
         """Return the rows of insert files that nothing hides, and the newest versions of all other rows."""
         base = self.pieces((entry for entry in entries if entry.kind == "insert"), columns, where, coded=coded)
+        newest, hidden = self._overlay(table, entries, columns, where)
+        return [_without(rows, table.key, hidden) for rows in base], newest
+
+    def _overlay(
+        self, table: Table, entries: Iterable[FileEntry], columns: Sequence[str], where: Where | None
+    ) -> tuple[pa.Table, pa.Array | None]:
+        """Return the newest versions of the rows that were changed, and their keys with those of deleted ones."""
         changes = self.changes(table, [entry for entry in entries if entry.kind != "insert"], columns, where)
         newest = newest_versions(table.key, changes)
-        if changes.num_rows:
-            hidden = changes.column(table.key).combine_chunks()
-            base = [pc.filtered(rows, pc.invert(pc.is_in(rows.column(table.key), hidden))) for rows in base]
-        return base, pc.filtered(newest, pc.invert(newest.column(DELETED))).select(columns)
+        hidden = changes.column(table.key).combine_chunks() if changes.num_rows else None
+        return pc.filtered(newest, pc.invert(newest.column(DELETED))).select(columns), hidden
+
+    def most_rows(self, name: str) -> int:
+        """Return a number that a table over the books at hand has no more rows than."""
+        return sum(entry.rows for entries in self.parts(TABLES[name]).values() for entry in entries)
+
+    def stream(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the columns of a table piece by piece, each read when it is asked for; few texts are coded."""
+        table = TABLES[name]
+        schema = parquet.schema_of(table, columns, coded=True)
+        for entries in self.parts(table).values():
+            needed = [*columns] if all(entry.kind == "insert" for entry in entries) else _with_key(columns, table)
+            newest, hidden = self._overlay(table, entries, needed, None)
+            yield pc.cast(newest.select(columns), schema)
+            for group in _grouped(entry for entry in entries if entry.kind == "insert"):
+                rows = _without(self._piece(group, needed, None, coded=True), table.key, hidden)
+                yield pc.cast(rows.select(columns), schema)
 
     def changes(
         self,
@@ -276,6 +297,26 @@ class Reader:
                         whole = whole.append_column(field, pa.nulls(whole.num_rows, field.type))
                 pieces.append(whole.select(names))
         return pa.concat_tables(pieces)
+
+
+def _is_small(entry: FileEntry) -> bool:
+    return entry.rows < parquet.BULK and entry.bytes <= SMALL
+
+
+def _grouped(entries: Iterable[FileEntry]) -> list[list[FileEntry]]:
+    """Return each large file alone, and all the others together."""
+    listed = list(entries)
+    small = [entry for entry in listed if _is_small(entry)]
+    return [[entry] for entry in listed if not _is_small(entry)] + ([small] if small else [])
+
+
+def _without(rows: pa.Table, key: str, hidden: pa.Array | None) -> pa.Table:
+    """Return the rows whose key is not among the hidden ones."""
+    return rows if hidden is None else pc.filtered(rows, pc.invert(pc.is_in(rows.column(key), hidden)))
+
+
+def _with_key(columns: Sequence[str], table: Table) -> list[str]:
+    return list(dict.fromkeys((*columns, table.key)))
 
 
 def newest_versions(key: str, changes: pa.Table) -> pa.Table:
