@@ -43,8 +43,8 @@ class Reader:
         self.keyring = keyring
         self._memory = memory
         self._folders: set[Path] = set()
-        # What was opened last, and checked: file id -> its reader.
-        self._opened: dict[str, ParquetReader] = {}
+        # What was opened last, and checked: what the log says of a file -> its reader.
+        self._opened: dict[FileEntry, ParquetReader] = {}
         # Book, table and kind -> the files of few rows that were read, and all their rows.
         self._small: dict[tuple[str, str, str], tuple[list[str], pa.Table]] = {}
         # Table -> the state and the columns of all its rows that were read last: what follows often asks for fewer.
@@ -69,8 +69,8 @@ class Reader:
 
         Raises: DamagedError if it, or what it says of its own size and columns, is not what was signed.
         """
-        file = self._opened.pop(entry.file_id, None) or self._open(entry)
-        self._opened[entry.file_id] = file
+        file = self._opened.pop(entry, None) or self._open(entry)
+        self._opened[entry] = file
         if len(self._opened) > OPENED:
             self._opened.pop(list(self._opened)[0], None)  # noqa: RUF015 - other threads open files too
         return file
