@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 APP = "crmcli"
 _PASSPHRASE_LIMIT = 4096
+# Where each kind of file goes unless the environment says otherwise.
+_FOLDERS = {"cache": "~/.cache", "config": "~/.config", "data": "~/.local/share", "state": "~/.local/state"}
 
 
 @dataclass
@@ -351,9 +354,12 @@ def _store_path(given: str | None) -> Path:
 
 
 def _platform(kind: str) -> Path:
-    import platformdirs
-
-    return Path(getattr(platformdirs, f"user_{kind}_dir")(APP, appauthor=False))
+    """Return the folder that the XDG base directory specification, or Apple, gives our files of a kind."""
+    if sys.platform == "darwin":
+        folder = f"~/Library/{'Caches' if kind == 'cache' else 'Application Support'}"
+    else:
+        folder = os.environ.get(f"XDG_{kind.upper()}_HOME", "").strip() or _FOLDERS[kind]
+    return Path(os.path.expanduser(folder)) / APP  # noqa: PTH111 - without a home, a path says nothing; an error would
 
 
 def _clock(text: str | None) -> datetime:

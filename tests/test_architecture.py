@@ -64,6 +64,17 @@ def test_help_works_and_loads_no_engine(arguments: list[str]) -> None:
     assert not loaded & SLOW_TO_IMPORT
 
 
+def test_reading_loads_nothing_that_is_put_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CRMCLI_STORE", str(tmp_path / "store"))
+    assert run_crmcli("init", "--company", "Acme", "--no-passphrase").returncode == 0
+    result = run_crmcli("list", "clients", python=("-X", "importtime"))
+    loaded = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert result.returncode == 0, result.stderr
+    assert "pyarrow.lib" in loaded
+    assert not loaded & {"dateutil.relativedelta", "socket", "ssl", "subprocess", "tokenize"}
+
+
 def test_help_lists_every_command_with_its_line() -> None:
     groups = {name.rpartition(" ")[0] for name in COMMANDS}
     listed = {group: " ".join(run_crmcli(*group.split(), "--help").stdout.split()) for group in groups}

@@ -1,4 +1,4 @@
-"""Frozen dataclasses as the standard library defines them, with one function compiled for each class instead of six.
+"""Frozen dataclasses as the standard library defines them, with one function compiled for each in use instead of six.
 
 Compiling those was a tenth of every command. What does not differ from class to class stands here once.
 """
@@ -31,6 +31,16 @@ def _frozen(cls: type[Any]) -> type[Any]:
 
 
 def _initialiser(cls: type[Any]) -> Any:
+    """Return an `__init__` that gives way to the real one at the first record, for most runs make none of most."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - as it becomes a method
+        cls.__init__ = _compiled(cls)
+        self.__init__(*args, **kwargs)
+
+    return __init__
+
+
+def _compiled(cls: type[Any]) -> Any:
     """Return the `__init__` of a class: its fields in order, with their defaults."""
     known: dict[str, Any] = {"_set": object.__setattr__, "_made": object()}
     parameters, lines = ["self"], []

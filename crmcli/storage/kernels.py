@@ -29,9 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_PIECE = 1 << 16
+# To find out the type of a value Arrow loads what it needs for intervals, which takes a millisecond.
+_TYPES = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
+
+
 def _plain(name: str) -> Any:
     def kernel(*operands: Any) -> Any:
-        return call_function(name, [pa.scalar(o) if isinstance(o, (int, str, bool)) else o for o in operands])
+        return call_function(name, [pa.scalar(o, _TYPES[type(o)]) if type(o) in _TYPES else o for o in operands])
 
     return kernel
 
@@ -44,7 +49,6 @@ greater_equal = _plain("greater_equal")
 and_ = _plain("and")
 invert = _plain("invert")
 shift_right = _plain("shift_right")
-utf8_lower = _plain("utf8_lower")
 trimmed = _plain("utf8_trim_whitespace")
 if_else = _plain("if_else")
 is_null = _plain("is_null")
@@ -67,7 +71,7 @@ def index_in(values: Any, known: pa.Array) -> Any:
 
 def is_true(mask: Any) -> Any:
     """Return a mask with its nulls as false."""
-    return call_function("coalesce", [mask, pa.scalar(False)])  # noqa: FBT003
+    return call_function("coalesce", [mask, pa.scalar(False, pa.bool_())])  # noqa: FBT003
 
 
 def contains(values: Any, text: str) -> Any:
@@ -75,14 +79,26 @@ def contains(values: Any, text: str) -> Any:
     return call_function("match_substring", [values], MatchSubstringOptions(text))
 
 
+def lowered(values: Any) -> Any:
+    """Return texts in small letters; where all are ASCII, as phones and e-mails are, in a fifth of the time."""
+    # Of nulls `all` says nothing.
+    is_ascii = call_function("all", [call_function("string_is_ascii", [values])], ScalarAggregateOptions(min_count=0))
+    return call_function("ascii_lower" if is_ascii.as_py() else "utf8_lower", [values])
+
+
 def folded(values: Any) -> Any:
     """Return texts as they are compared: in small letters, ё as е."""
-    return call_function("replace_substring", [utf8_lower(values)], ReplaceSubstringOptions("ё", "е"))
+    return call_function("replace_substring", [lowered(values)], ReplaceSubstringOptions("ё", "е"))
 
 
 def matches(values: Any, pattern: str) -> Any:
     """Say of each text whether a regular expression (RE2) is found in it."""
     return call_function("match_substring_regex", [values], MatchSubstringOptions(pattern))
+
+
+def any_true(mask: Any) -> bool:
+    """Say whether a mask is true anywhere."""
+    return bool(call_function("any", [mask], ScalarAggregateOptions(min_count=0)).as_py())
 
 
 def all_true(mask: Any) -> bool:
@@ -121,6 +137,13 @@ def filtered(rows: Any, mask: Any) -> Any:
 def taken(rows: Any, places: Any) -> Any:
     """Return the rows at those places."""
     return call_function("take", [rows, places], TakeOptions())
+
+
+def nulls(count: int, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return nothing, `count` times; the pieces share the little memory that they take."""
+    whole, rest = divmod(count, _PIECE)
+    piece = pa.nulls(_PIECE, kind)
+    return pa.chunked_array([*(piece for _ in range(whole)), piece.slice(0, rest)], kind)
 
 
 def sort_indices(rows: pa.Table, keys: Sequence[tuple[str, ...]]) -> pa.Array:

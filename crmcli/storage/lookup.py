@@ -9,6 +9,7 @@ import pyarrow as pa
 from crmcli.model.ids import prefix_bounds, short_id
 from crmcli.storage import kernels as pc
 from crmcli.storage.tables import TABLES
+from crmcli.storage.together import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,11 +49,14 @@ def short_ids(reader: Reader, table: str, ids: Sequence[int]) -> dict[int, str]:
 
 def clients_with(reader: Reader, column: str, texts: Iterable[str]) -> list[int]:
     """Return the clients one of whose phones, emails, external_ids or tax_id is one of the texts, whole."""
-    wanted = pa.array(sorted(set(texts)), pa.string())
-    if not len(wanted):
+    wanted = sorted(set(texts))
+    if not wanted:
         return []
     rows = reader.merged("contacts", ["client_id", column])
-    return _having(rows, column, lambda values: pc.is_in(values, wanted))
+    if len(wanted) == 1:
+        return _having(rows, column, lambda values: pc.equal(values, wanted[0]))
+    known = pa.array(wanted, pa.string())
+    return _having(rows, column, lambda values: pc.is_in(values, known))
 
 
 def clients_named(reader: Reader, text: str) -> list[int]:
@@ -78,12 +82,12 @@ def clients_matching(reader: Reader, text: str) -> list[int]:
         # In its one form a phone is all digits.
         columns.remove("phones")
     rows = reader.merged("contacts", ["client_id", *columns])
-    found: list[int] = []
-    for column in columns:
-        found += _having(rows, column, lambda values: _contains(values, text))
+    wanted = [(column, text) for column in columns]
     digits = "".join(letter for letter in text if letter.isdecimal())
     if len(digits) >= _FEWEST_DIGITS and not has_letters:
-        found += _having(rows, "phones", lambda values: _contains(values, digits))
+        wanted.append(("phones", digits))
+    lists = at_once(lambda pair: _having(rows, pair[0], lambda values: _contains(values, pair[1])), wanted)
+    found = [number for numbers in lists for number in numbers]
     notes = reader.merged("notes", ["client_id", "text"])
     found += pc.filtered(notes, _contains(notes.column("text"), text)).column("client_id").to_pylist()
     return list(dict.fromkeys(found))
@@ -96,7 +100,7 @@ def _folded(text: str) -> str:
 
 def _comparable(values: Any, folded: str) -> Any:
     """Return texts as they are compared with a folded one; only beside an е is there anything to do about a ё."""
-    return pc.folded(values) if "е" in folded else pc.utf8_lower(values)
+    return pc.folded(values) if "е" in folded else pc.lowered(values)
 
 
 def _contains(values: Any, text: str) -> Any:
@@ -108,10 +112,15 @@ def _having(rows: pa.Table, column: str, test: Callable[[Any], Any]) -> list[int
     """Return the client ids of rows where the column, or one of the values in its list, passes a test."""
     found: list[int] = []
     for batch in rows.select(["client_id", column]).to_batches():
-        values = batch.column(column)
+        cells = batch.column(column)
+        is_list = pa.types.is_list(cells.type)
+        values = pc.list_flatten(cells) if is_list else cells
+        if cells.null_count == len(cells) or not len(values):
+            continue
+        mask = test(values)
+        if not pc.any_true(mask):
+            continue
         ids = batch.column("client_id")
-        if pa.types.is_list(values.type):
-            ids = pc.taken(ids, pc.list_parent_indices(values))
-            values = pc.list_flatten(values)
-        found += pc.filtered(ids, pc.is_true(test(values))).to_pylist()
+        ids = pc.taken(ids, pc.filtered(pc.list_parent_indices(cells), mask)) if is_list else pc.filtered(ids, mask)
+        found += ids.to_pylist()
     return found

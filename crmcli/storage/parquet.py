@@ -48,8 +48,9 @@ def _import_encryption() -> Any:
 
 
 _encryption = _import_encryption()
-# The engine's own allocator asks for huge pages, and clearing those takes longer than decoding into them.
-pa.set_memory_pool(pa.system_memory_pool())
+# For columns, the system's allocator gives memory back and takes it anew all the time.
+if "jemalloc" in pa.supported_memory_backends():
+    pa.set_memory_pool(pa.jemalloc_memory_pool())
 _EXTRA = {SEQ: pa.field(SEQ, pa.int64()), DELETED: pa.field(DELETED, pa.bool_())}
 BULK = 1000
 # A column of few distinct values as its dictionary and each row's place in it.

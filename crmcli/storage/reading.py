@@ -12,9 +12,10 @@ from crmcli.storage import files, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
+from crmcli.storage.together import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pyarrow._parquet import ParquetReader
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 SMALL = 1 << 20
 # Rows of a whole table are kept for the rest of a run up to this many bytes.
 KEPT = 1 << 26
+# So many files stay open for the rest of a run, for a command often reads one again.
+OPENED = 8
 # (column, ids): the rows wanted.
 Where: TypeAlias = "tuple[str, Sequence[int]]"
 
@@ -40,6 +43,8 @@ class Reader:
         self.keyring = keyring
         self._memory = memory
         self._folders: set[Path] = set()
+        # What was opened last, and checked: what the log says of a file -> its reader.
+        self._opened: dict[FileEntry, ParquetReader] = {}
         # Book, table and kind -> the files of few rows that were read, and all their rows.
         self._small: dict[tuple[str, str, str], tuple[list[str], pa.Table]] = {}
         # Table -> the state and the columns of all its rows that were read last: what follows often asks for fewer.
@@ -58,12 +63,19 @@ class Reader:
         return parts
 
     def open(self, entry: FileEntry) -> ParquetReader:
-        """Open a file whose hash is, or was before it was last touched, the one in the log.
+        """Return a file, opened, whose hash is, or was before it was last touched, the one in the log.
 
         The listed texts of a large one are read as places in its dictionary.
 
         Raises: DamagedError if it, or what it says of its own size and columns, is not what was signed.
         """
+        file = self._opened.pop(entry, None) or self._open(entry)
+        self._opened[entry] = file
+        if len(self._opened) > OPENED:
+            self._opened.pop(list(self._opened)[0], None)  # noqa: RUF015 - other threads open files too
+        return file
+
+    def _open(self, entry: FileEntry) -> ParquetReader:
         name = file_path(entry.file_id)
         path = self._root / name
         source: Path | bytes = path
@@ -145,16 +157,16 @@ class Reader:
         coded: bool = False,
     ) -> list[pa.Table]:
         """Return columns of files of one table and kind: a piece for each large file, one for all the others."""
-        small: list[FileEntry] = []
-        large: list[FileEntry] = []
-        for entry in entries:
-            (small if entry.rows < parquet.BULK and entry.bytes <= SMALL else large).append(entry)
-        pieces = [self.read(entry, columns, where, coded=coded) for entry in large]
-        if small:
-            rows = self._together(small)
-            names = [name for name in rows.column_names if name in columns]
-            pieces.append(_filter(rows.select(names), where))
-        return pieces
+        return at_once(lambda group: self._piece(group, columns, where, coded=coded), _grouped(entries))
+
+    def _piece(
+        self, entries: Sequence[FileEntry], columns: Sequence[str], where: Where | None, *, coded: bool
+    ) -> pa.Table:
+        """Return columns of one large file, or of small ones together."""
+        if not _is_small(entries[0]):
+            return self.read(entries[0], columns, where, coded=coded)
+        rows = self._together(entries)
+        return _filter(rows.select([name for name in rows.column_names if name in columns]), where)
 
     def _together(self, entries: Sequence[FileEntry]) -> pa.Table:
         """Return all rows of small files of one table and kind, read once a run."""
@@ -231,12 +243,33 @@ class Reader:
     ) -> tuple[list[pa.Table], pa.Table]:
         """Return the rows of insert files that nothing hides, and the newest versions of all other rows."""
         base = self.pieces((entry for entry in entries if entry.kind == "insert"), columns, where, coded=coded)
+        newest, hidden = self._overlay(table, entries, columns, where)
+        return [_without(rows, table.key, hidden) for rows in base], newest
+
+    def _overlay(
+        self, table: Table, entries: Iterable[FileEntry], columns: Sequence[str], where: Where | None
+    ) -> tuple[pa.Table, pa.Array | None]:
+        """Return the newest versions of the rows that were changed, and their keys with those of deleted ones."""
         changes = self.changes(table, [entry for entry in entries if entry.kind != "insert"], columns, where)
         newest = newest_versions(table.key, changes)
-        if changes.num_rows:
-            hidden = changes.column(table.key).combine_chunks()
-            base = [pc.filtered(rows, pc.invert(pc.is_in(rows.column(table.key), hidden))) for rows in base]
-        return base, pc.filtered(newest, pc.invert(newest.column(DELETED))).select(columns)
+        hidden = changes.column(table.key).combine_chunks() if changes.num_rows else None
+        return pc.filtered(newest, pc.invert(newest.column(DELETED))).select(columns), hidden
+
+    def most_rows(self, name: str) -> int:
+        """Return a number that a table over the books at hand has no more rows than."""
+        return sum(entry.rows for entries in self.parts(TABLES[name]).values() for entry in entries)
+
+    def stream(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the columns of a table piece by piece, each read when it is asked for; few texts are coded."""
+        table = TABLES[name]
+        schema = parquet.schema_of(table, columns, coded=True)
+        for entries in self.parts(table).values():
+            needed = [*columns] if all(entry.kind == "insert" for entry in entries) else _with_key(columns, table)
+            newest, hidden = self._overlay(table, entries, needed, None)
+            yield pc.cast(newest.select(columns), schema)
+            for group in _grouped(entry for entry in entries if entry.kind == "insert"):
+                rows = _without(self._piece(group, needed, None, coded=True), table.key, hidden)
+                yield pc.cast(rows.select(columns), schema)
 
     def changes(
         self,
@@ -266,6 +299,26 @@ class Reader:
         return pa.concat_tables(pieces)
 
 
+def _is_small(entry: FileEntry) -> bool:
+    return entry.rows < parquet.BULK and entry.bytes <= SMALL
+
+
+def _grouped(entries: Iterable[FileEntry]) -> list[list[FileEntry]]:
+    """Return each large file alone, and all the others together."""
+    listed = list(entries)
+    small = [entry for entry in listed if _is_small(entry)]
+    return [[entry] for entry in listed if not _is_small(entry)] + ([small] if small else [])
+
+
+def _without(rows: pa.Table, key: str, hidden: pa.Array | None) -> pa.Table:
+    """Return the rows whose key is not among the hidden ones."""
+    return rows if hidden is None else pc.filtered(rows, pc.invert(pc.is_in(rows.column(key), hidden)))
+
+
+def _with_key(columns: Sequence[str], table: Table) -> list[str]:
+    return list(dict.fromkeys((*columns, table.key)))
+
+
 def newest_versions(key: str, changes: pa.Table) -> pa.Table:
     """Return, of rows that share a key, the one of the highest `_seq`."""
     if changes.num_rows == 0:
@@ -273,7 +326,7 @@ def newest_versions(key: str, changes: pa.Table) -> pa.Table:
     ordered = pc.sorted_by(changes, key, SEQ).combine_chunks()
     keys = ordered.column(key)
     is_last = pc.not_equal(keys.slice(0, len(keys) - 1), keys.slice(1))
-    return pc.filtered(ordered, pa.chunked_array([*is_last.chunks, pa.array([True])]))
+    return pc.filtered(ordered, pa.chunked_array([*is_last.chunks, pa.array([True], pa.bool_())]))
 
 
 def _check_versions(versions: pa.ChunkedArray, entry: FileEntry, name: str) -> None:

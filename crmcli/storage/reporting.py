@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from crmcli.storage.view import View
 
 Bounds = tuple[datetime, datetime]
-_DEALS = ("deal_id", "client_id", "pipeline", "opened_at", "owner_id")
+_DEALS = ("deal_id", "pipeline", "opened_at")
 _CHANGES = ("deal_id", "to_stage", "move", "changed_at")
 _SALES = ("sale_id", "client_id", "sold_at", "amount", "refund_of", "voided")
 _CLIENTS = ("client_id", "source", "segment")
-# What a funnel by something reads besides deals and their moves.
-_BY_NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
-    "source": {"clients": _CLIENTS},
-    "segment": {"clients": _CLIENTS},
-    "repeat": {"sales": _SALES},
+# What a funnel by something reads besides: columns of deals, and tables.
+_BY_NEEDS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
+    "owner": ("owner_id", {}),
+    "source": ("client_id", {"clients": _CLIENTS}),
+    "segment": ("client_id", {"clients": _CLIENTS}),
+    "repeat": ("client_id", {"sales": _SALES}),
 }
 
 
@@ -36,8 +37,9 @@ def funnel_counts(
     view: View, pipeline: Pipeline, period: Bounds | None, as_of: datetime, by: str | None = None
 ) -> list[StageCount]:
     """Return what became of the deals opened in the period, by group and stage."""
-    needs = _BY_NEEDS.get(by or "", {})
-    tables: dict[str, tuple[str, ...]] = {"deals": _DEALS, "stage_changes": _CHANGES} | needs
+    column, needs = _BY_NEEDS[by] if by else (None, {})
+    deals = (*_DEALS, column) if column else _DEALS
+    tables: dict[str, tuple[str, ...]] = {"deals": deals, "stage_changes": _CHANGES} | needs
     empty = {
         name: TABLES[name].schema.empty_table().select(columns)
         for name, columns in (("clients", _CLIENTS), ("sales", _SALES))
@@ -49,6 +51,7 @@ def funnel_counts(
         tables,
         _cohort(pipeline, period, as_of) | {"by": by, "stages": len(pipeline.stages) + 1},
         {"stages": _stages(view, pipeline)} | empty,
+        {"deals": [name for name in ("client_id", "owner_id") if name != column]},
     )
     return [StageCount(*row.values()) for row in rows.to_pylist()]
 
@@ -104,7 +107,9 @@ def _stages(view: View, pipeline: Pipeline) -> pa.Table:
     """Return the position of every stage that the pipeline has or had."""
     versions = sorted(view.records("process"), key=lambda document: document.version)
     places = positions(pipeline.id, [Process.from_plain(json.loads(document.text)) for document in versions])
-    return pa.table({"stage": list(places), "position": pa.array(list(places.values()), pa.int32())})
+    return pa.table(
+        {"stage": pa.array(list(places), pa.string()), "position": pa.array(list(places.values()), pa.int32())}
+    )
 
 
 def _naive(at: datetime | None) -> datetime | None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from crmcli.errors import DamagedError
 from crmcli.model import records as r
 from crmcli.model.process import DEFAULT, Pipeline, Process, Stage
 from crmcli.model.reports import funnel
 from crmcli.session import new_op_id
+from crmcli.storage import query
+from crmcli.storage.reading import file_path
 from crmcli.storage.reporting import funnel_counts, standing, summary_figures
+from crmcli.storage.tables import TABLES
 from crmcli.storage.view import Draft, View
 from tests.storage.company import NOW, Company
 
@@ -127,6 +135,58 @@ def test_funnel_by_segment_source_owner_and_repeat(company: Company) -> None:
         counts = funnel_counts(view, PIPELINE, None, NOW, by)
         assert {row.grouping for row in counts} == groups
         assert sum(row.reached for row in counts if row.position == 1) == 150
+
+
+@pytest.mark.parametrize("period", [None, (NOW, NOW + timedelta(days=1))], ids=["all", "no deal"])
+def test_damage_of_what_is_read_while_the_query_runs_is_named(
+    company: Company, period: tuple[datetime, datetime] | None
+) -> None:
+    put(company, *made_up(1, 50))
+    view = View(company.open())
+    entry = view.store.state.entries("stage_changes")[0]
+    path = company.root / file_path(entry.file_id)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-20] + bytes([raw[-20] ^ 1]) + raw[-19:])
+    with pytest.raises(DamagedError, match=entry.file_id):
+        funnel_counts(view, PIPELINE, period, NOW)
+
+
+def test_stream_of_a_table_is_the_table(company: Company) -> None:
+    records = made_up(2, 40)
+    put(company, *records)
+    store = company.open()
+    draft = Draft(store)
+    moved = [replace(deal, stage="closing") for deal in draft.records("deals")[:7]]
+    draft.put(*moved)
+    store.commit(draft.finish(), draft.base, new_op_id(), NOW)
+    for name in ("deals", "stage_changes", "clients", "reminders"):
+        columns = TABLES[name].schema.names
+        whole = store.reader.merged(name, columns).to_pylist()
+        pieces = [row for piece in store.reader.stream(name, columns) for row in piece.to_pylist()]
+        key = TABLES[name].key
+        assert sorted(pieces, key=lambda row: row[key]) == sorted(whole, key=lambda row: row[key])
+        assert len(whole) <= store.reader.most_rows(name)
+    assert sum(row["stage"] == "closing" for row in store.reader.merged("deals").to_pylist()) >= len(moved)
+
+
+def test_engine_plans_with_the_number_of_rows_of_a_stream(company: Company) -> None:
+    records = made_up(3, 300)
+    reader = put(company, *records).store.reader
+    changes = sum(isinstance(record, r.StageChange) for record in records)
+    with closing(query.sealed()) as connection:
+        stream = query.Stream(reader, "stage_changes", ["change_id"])
+        stream.register(connection, "stage_changes")
+        plan = connection.execute("EXPLAIN SELECT * FROM stage_changes").fetchall()[0][1]
+        assert f"~{changes:,} rows" in plan
+        assert connection.execute("SELECT count(*) FROM stage_changes").fetchall() == [(changes,)]
+        stream.check()
+
+
+@pytest.mark.parametrize("path", sorted(query.FOLDER.glob("*.sql")), ids=lambda path: path.stem)
+def test_statement_reads_once_what_can_be_read_once(path: Path) -> None:
+    statement = path.read_text(encoding="utf-8")
+    for table in query.READ_ONCE:
+        assert len(re.findall(rf"(FROM|JOIN) {table}\b", statement)) == len(re.findall(rf"\b{table}\b", statement)) <= 1
 
 
 def test_snapshot_counts_where_deals_stand(company: Company) -> None:
