@@ -57,7 +57,11 @@ CODES: dict[str, dict[int, str]] = {
     },
     "show": {3: "no such client", 4: "several clients fit"},
     "find": {3: "nothing found", 15: "no grant for `--reveal`"},
-    "list": {2: "a filter that does not go with what is listed", 3: "nobody of that name on the staff", 15: "no grant for `--reveal`"},
+    "list": {
+        2: "a filter that does not go with what is listed",
+        3: "nobody of that name on the staff",
+        15: "no grant for `--reveal`",
+    },
     "report funnel": {2: "no such period or pipeline"},
     "report summary": {2: "no such period"},
     "import": {2: "a row is rejected; nothing was saved", 15: "the role may not write"},
