@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crmcli.errors import NotPermittedError
-from crmcli.model.exporting import is_covered
 from crmcli.model.masking import CONTACT_COLUMNS, masked
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ def revealed(
 ) -> _Rows:
     """Return rows unmasked as far as a grant covers them, once its use is recorded. Raises: NotPermittedError."""
     from crmcli.formats.json_lines import json_lines
+    from crmcli.model.exporting import is_covered
     from crmcli.storage import exporting, giving
     from crmcli.storage.identity import has_passphrase
 

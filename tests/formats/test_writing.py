@@ -155,7 +155,7 @@ def test_csv_for_excel_is_of_the_region() -> None:
 
 def test_xlsx_holds_texts_and_numbers_and_no_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", "/nowhere")
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (text, Decimal("1.50"), 7, True, date(2026, 3, 2), datetime(2026, 3, 2, 12, tzinfo=UTC)) for text in HOSTILE
     ]
     rows += [("http://example.com", None, None, None, None, None)]

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from crmcli.storage import cards, log, writing
+from crmcli.storage.genesis import member_json
 from crmcli.storage.identity import Identity
 from crmcli.storage.keys import PublicKeys
+from crmcli.storage.members import PROOF_LABEL, proof_message
 from tests.storage.company import NOW, Company, Result, by_hand, commit, make_company, problems
 from tests.storage.test_full_disk import FILL, Mount, make_room, mount
 
@@ -475,9 +477,9 @@ def test_proven_keys_that_nothing_can_be_sealed_to_are_refused(sold: Company) ->
     weak = PublicKeys(sold.identity("lead").keys.public.sign, b"\xff" * 1184, b"\0" * 32)
     give(sold)
     document = json.loads(cards.card_json(sold.open().state.store, sold.identity("lead")))
-    document["keys"] = cards.member_json("0123456789AB", weak)
-    message = cards.proof_message(sold.open().state.store, "0123456789AB", weak)
-    document["proof"] = sold.identity("lead").keys.sign(cards.PROOF_LABEL, message).hex()
+    document["keys"] = member_json("0123456789AB", weak)
+    message = proof_message(sold.open().state.store, "0123456789AB", weak)
+    document["proof"] = sold.identity("lead").keys.sign(PROOF_LABEL, message).hex()
     path = sold.home("admin") / "weak.json"
     path.write_text(json.dumps(document))
     result = export(sold, "--encrypt-to", str(path))
