@@ -47,8 +47,16 @@ COMMANDS = {
     "report funnel": ("report_funnel", "where clients drop off, stage by stage"),
     "report summary": ("report_summary", "the standard figures of a period on one page"),
     "import": ("import_", "take in clients, deals, stages, calls or sales from a file"),
+    "export": ("export", "write rows to a file, under a grant"),
+    "grant export": ("grant_export", "let a member export rows"),
+    "grant erase": ("grant_erase", "let a member have clients erased"),
+    "grant list": ("grant_list", "list grants"),
+    "grant revoke": ("grant_revoke", "take a grant back"),
+    "settings show": ("settings_show", "show the company's settings"),
+    "settings set": ("settings_set", "change one of the company's settings"),
     "process show": ("process_show", "print the sales process as a file to edit"),
     "process apply": ("process_apply", "make a file the sales process"),
+    "identity open": ("identity_open", "open a file that was sealed for you"),
     "identity recover": ("identity_recover", "open the store with the recovery key on paper"),
     "verify": ("verify", "check every signature, hash and row of the store"),
     "gc": ("gc", "compact small files and remove what nobody reads any more"),
@@ -57,6 +65,8 @@ COMMANDS = {
 GROUPS = {
     "report": "reports on sales and the process",
     "process": "the prescribed sales process",
+    "grant": "what members may export or have erased, and until when",
+    "settings": "the company's settings",
     "identity": "the key pair that opens the store",
 }
 GLOBAL = ("--store", "--identity", "--op-id")

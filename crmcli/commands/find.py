@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from crmcli.commands.listing import show_rows
-from crmcli.commands.params import Form, Limit
+from crmcli.commands.params import Form, GrantId, Limit, Reveal, Yes
+from crmcli.commands.revealing import Revealing
 
 
 def find(
@@ -15,8 +16,14 @@ def find(
     text: Annotated[str, typer.Argument(help="part of a name, phone, e-mail, tax id or note")],
     limit: Limit = 50,
     form: Form = "table",
+    reveal: Reveal = False,
+    grant: GrantId = None,
+    yes: Yes = False,
 ) -> None:
-    """Find the clients that have a text anywhere: in names, phones, e-mails, tax ids or what was said."""
+    """Find the clients that have a text anywhere: in names, phones, e-mails, tax ids or what was said.
+
+    Names, phones and e-mails are masked after the first 50 rows, a number that crmcli settings sets.
+    """
     from crmcli.storage.listing import KINDS, rows_of
 
     crm = ctx.obj
@@ -24,4 +31,6 @@ def find(
         found = store.matching(text)
         store.require_any(found)
         shown = found[:limit] if form == "table" and limit else found
-        show_rows(crm, store, KINDS["clients"].columns, rows_of(store, "clients", shown), form, limit, len(found))
+        rows = rows_of(store, "clients", shown)
+        asked = Revealing(reveal, grant, yes)
+        show_rows(crm, store, KINDS["clients"].columns, rows, form, limit, len(found), asked)

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from crmcli.commands.listing import show_rows
-from crmcli.commands.params import Form, FromDay, Limit, PeriodText, ToDay
+from crmcli.commands.params import Form, FromDay, GrantId, Limit, PeriodText, Reveal, ToDay, Yes
+from crmcli.commands.revealing import Revealing
 
 Word = Annotated[str | None, typer.Option(metavar="VALUE", help="only those with this value")]
 Person = Annotated[str | None, typer.Option(metavar="NAME", help="only those of this person")]
@@ -34,10 +35,14 @@ def list_(
     to: ToDay = None,
     limit: Limit = 50,
     form: Form = "table",
+    reveal: Reveal = False,
+    grant: GrantId = None,
+    yes: Yes = False,
 ) -> None:
     """List clients, deals, calls, sales or reminders: the newest first, open reminders by when they are due.
 
     A table shows 50 rows; the other formats are whole. The period is that of creation, opening, call, sale or due date.
+    Names, phones, e-mails and texts are masked after the first 50 rows, a number that crmcli settings sets.
     """
     from crmcli.storage.listing import KINDS, choose, rows_of
 
@@ -55,4 +60,5 @@ def list_(
         bounds = None if chosen is None else chosen.bounds(store.settings.zone)
         kind = KINDS[what]
         ids, total = choose(store, kind, equal, bounds, limit if form == "table" else 0)
-        show_rows(crm, store, kind.columns, rows_of(store, what, ids), form, limit, total)
+        asked = Revealing(reveal, grant, yes)
+        show_rows(crm, store, kind.columns, rows_of(store, what, ids), form, limit, total, asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from crmcli.commands.revealing import Revealing, revealed, within_bounds
 from crmcli.model.ids import encode_id
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from crmcli.session import Session
     from crmcli.storage.view import View
 
+UNASKED = Revealing()
 _ID_TABLES = {
     "client_id": "clients",
     "deal_id": "deals",
@@ -32,9 +34,18 @@ def show_rows(
     form: Format,
     limit: int,
     total: int | None = None,
+    asked: Revealing = UNASKED,
 ) -> None:
-    """Show rows whose ids are numbers and whose times are UTC; the first column is what `ids` prints."""
+    """Show rows whose ids are numbers and whose times are UTC; the first column is what `ids` prints.
+
+    Contacts are masked after the first rows, unless `asked` for and granted.
+    """
     whole = readable(store, columns, rows, short=form == "table")
+    if form != "ids" and asked.wanted:
+        client_ids = [row[columns.index("client_id")] for row in rows]
+        whole = revealed(crm, store, columns, whole, client_ids, asked)
+    elif form != "ids":
+        whole = within_bounds(crm, store, columns, whole)
     crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=columns[0])
 
 

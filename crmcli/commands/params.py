@@ -25,6 +25,9 @@ PeriodText = Annotated[
 FromDay = Annotated[str | None, typer.Option("--from", metavar="DATE", help="the first day of the period")]
 ToDay = Annotated[str | None, typer.Option("--to", metavar="DATE", help="the day after the last one")]
 Note = Annotated[str | None, typer.Option(metavar="TEXT", help="anything worth remembering")]
+Reveal = Annotated[bool, typer.Option("--reveal", help="mask no row, under a grant to export; it is recorded")]
+GrantId = Annotated[str | None, typer.Option("--grant", metavar="ID", help="the grant to use, where there are several")]
+Yes = Annotated[bool, typer.Option("--yes", help="an admin's own doing, without a grant")]
 DealId = Annotated[str | None, typer.Option("--deal", metavar="ID", help="the deal, where the client has several")]
 
 

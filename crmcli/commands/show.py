@@ -11,13 +11,17 @@ from crmcli.commands.showing import show_deals, show_sheet, show_story, show_to_
 def show(ctx: typer.Context, client: Who, limit: Limit = 50, form: Form = "table") -> None:
     """Show everything about one client: open promises on top, then who it is, the deals, and the story, newest first.
 
-    Formats other than the table give the story alone, whole.
+    Formats other than the table give the story alone, whole. Where the company's settings say so, it is recorded first
+    that you looked.
     """
+    from crmcli.storage.giving import record_reveal
+
     crm = ctx.obj
-    with crm.reading() as store:
+    with crm.writing() as store:
         known = store.client(client)
-        if form == "table":
-            show_to_do(crm, store, known)
-            show_sheet(crm, store, known)
-            show_deals(crm, store, known)
-        show_story(crm, store, known, form, limit)
+        record_reveal(store, known.client_id)
+    if form == "table":
+        show_to_do(crm, store, known)
+        show_sheet(crm, store, known)
+        show_deals(crm, store, known)
+    show_story(crm, store, known, form, limit)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from crmcli.errors import InputError
+from crmcli.errors import InputError, RuleError
 from crmcli.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
+
+_SWITCH = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,29 @@ class Settings:
             raise InputError(
                 f"there is no time zone {self.timezone[:40]!r}", "an IANA name, such as Europe/Moscow"
             ) from error
+
+    def changed(self, name: str, text: str, *, has_money: bool) -> Settings:
+        """Return the settings with one value as it was typed; `has_money`: sums are recorded in the present currency.
+
+        Raises: InputError for no such setting or value, RuleError for another currency of sums that are recorded.
+        """
+        if name not in self.__slots__:
+            raise InputError(f"there is no setting {name[:40]!r}", f"there is {', '.join(self.__slots__)}")
+        before = getattr(self, name)
+        value: Any = text.strip()
+        if isinstance(before, bool):
+            if text not in _SWITCH:
+                raise InputError(f"{name} is on or off")
+            value = _SWITCH[text]
+        elif isinstance(before, int):
+            if not re.fullmatch(r"[0-9]{1,4}", text):
+                raise InputError(f"{name} is a number")
+            value = int(text)
+        if name == "currency" and value != before and has_money:
+            raise RuleError(f"sums are recorded in {before}, and none of them would change", "a new store starts anew")
+        after = replace(self, **{name: value})
+        after.check()
+        return after
 
     def to_plain(self) -> dict[str, Any]:
         """Return the settings as plain values."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError
 from crmcli.model.frozen import dataclass
 from crmcli.storage import log
+from crmcli.storage.identity import has_passphrase
 from crmcli.storage.members import ADMIN
 from crmcli.storage.tables import stamp
 
@@ -34,7 +35,7 @@ class Finding:
 def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Finding]:
     """Yield the findings of every check on the identity, the folder, the clock and the keys."""
     yield _private(identity_path)
-    sealed = b'"argon2id": null' not in identity_path.read_bytes()
+    sealed = has_passphrase(identity_path)
     yield Finding("identity passphrase", sealed, "set" if sealed else "none: who copies the file opens your clients")
     yield _folder(store.root)
     yield _lock(store)

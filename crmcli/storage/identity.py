@@ -92,6 +92,11 @@ def require_absent(path: Path) -> None:
         )
 
 
+def has_passphrase(path: Path) -> bool:
+    """Say whether an identity file is sealed with a passphrase, so that opening it took one."""
+    return b'"argon2id": null' not in path.read_bytes()
+
+
 def load_identity(path: Path, ask_passphrase: Callable[[], str]) -> Identity:
     """Read an identity file, asking for the passphrase only if it has one.
 

@@ -38,6 +38,8 @@ WRAP_SIZE = 1088 + 32 + KEY_SIZE + 16
 # The private half of a drop key, 96 bytes, between a nonce of 12 and a tag of 16.
 SEALED_DROP_SIZE = 12 + 96 + 16
 
+WRAP_LABEL = "crmcli/wrap/v1"
+
 # The points of small order on Ed25519 in every encoding (RFC 8032, section 5.1.3): a signature by one of them verifies
 # for almost any message.
 _SMALL_ORDER = {
@@ -139,12 +141,12 @@ class PublicKeys:
             return False
         return True
 
-    def seal(self, content: bytes, *context: str) -> bytes:
-        """Return `content` encrypted to this member (HPKE base mode) and bound to the context."""
+    def seal(self, content: bytes, *context: str, label: str = WRAP_LABEL) -> bytes:
+        """Return `content` encrypted to this member (HPKE base mode) and bound to its use and the context."""
         public = MLKEM768X25519PublicKey(
             MLKEM768PublicKey.from_public_bytes(self.mlkem), X25519PublicKey.from_public_bytes(self.x25519)
         )
-        return _suite().encrypt(content, public, info=_info(context))
+        return _suite().encrypt(content, public, info=_info(label, context))
 
 
 @dataclass(frozen=True)
@@ -188,13 +190,14 @@ class KeyPair:
         """Return the 64-byte Ed25519 signature over the label, a newline and the message."""
         return self._sign.sign(label.encode() + b"\n" + message)
 
-    def open(self, sealed: bytes, *context: str) -> bytes:
-        """Return what was sealed to this member in that context.
+    def open(self, sealed: bytes, *context: str, label: str = WRAP_LABEL) -> bytes:
+        """Return what was sealed to this member for that use and in that context.
 
         Raises: NoKeyError if it was sealed to somebody else or for something else.
         """
         try:
-            return _suite().decrypt(sealed, MLKEM768X25519PrivateKey(self._mlkem, self._x25519), info=_info(context))
+            private = MLKEM768X25519PrivateKey(self._mlkem, self._x25519)
+            return _suite().decrypt(sealed, private, info=_info(label, context))
         except (InvalidTag, ValueError) as error:
             raise NoKeyError("this identity does not open a key that is meant for it") from error
 
@@ -203,8 +206,8 @@ class KeyPair:
         return derive(self.seed, "crmcli/memory/v1")
 
 
-def _info(context: tuple[str, ...]) -> bytes:
-    return "\0".join(("crmcli/wrap/v1", *context)).encode()
+def _info(label: str, context: tuple[str, ...]) -> bytes:
+    return "\0".join((label, *context)).encode()
 
 
 @dataclass(frozen=True, slots=True)

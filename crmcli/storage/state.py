@@ -78,7 +78,11 @@ class State:
                 raise ValueError("it is too large")
             line, (signature,) = log.split_lines(raw, 1)
             commit = self._parsed(line, signature)
-            if (commit.store, commit.seq, commit.prev) != (self.store, seq, self.hash):
+            if commit.store != self.store:
+                raise ValueError("it is of another store")
+            if commit.seq < seq:
+                raise ValueError(f"it is commit {commit.seq}, put there again")
+            if (commit.seq, commit.prev) != (seq, self.hash):
                 raise ValueError("it does not continue the chain")
             author = self.members.get(commit.author)
             if author is None or not author.active:

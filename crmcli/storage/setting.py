@@ -1,0 +1,38 @@
+"""The company's settings in the store: a change of one is a new version of them all."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from crmcli.model.records import Document
+
+if TYPE_CHECKING:
+    from crmcli.model.acting import Acting
+    from crmcli.model.settings import Settings
+    from crmcli.storage.view import Draft
+
+
+def set_setting(draft: Draft, acting: Acting, name: str, text: str) -> Settings:
+    """Put the settings with one value changed, unless it is the present one; return them.
+
+    Raises: InputError, RuleError; NotPermittedError, when the draft is finished, for who is no admin.
+    """
+    draft.depends_on("settings", "sales", "deals")
+    before = draft.settings
+    after = before.changed(name, text, has_money=_has_money(draft))
+    if after != before:
+        newest = draft.newest("settings")
+        # What a newer program has set stays.
+        plain = json.loads(newest.text) | after.to_plain()
+        text = json.dumps(plain, ensure_ascii=False)
+        draft.put_document("settings", Document(acting.new_id(), newest.version + 1, text, acting.now, acting.by))
+    return after
+
+
+def _has_money(draft: Draft) -> bool:
+    """Say whether a sale or the sum of a deal is recorded."""
+    if draft.reader.merged("sales", ["sale_id"]).num_rows:
+        return True
+    amounts = draft.reader.merged("deals", ["amount"])
+    return bool(amounts.num_rows > amounts.column("amount").null_count)
