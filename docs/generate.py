@@ -66,6 +66,10 @@ CODES: dict[str, dict[int, str]] = {
         5: "open deals stand at a stage that it leaves out",
         15: "no admin",
     },
+    "identity new": {4: "there is an identity in the file already"},
+    "identity join": {2: "no fingerprint", 14: "the store at hand has another fingerprint"},
+    "identity card": {4: "there is a file of that name already", 14: "the identity is not tied to the store at hand"},
+    "identity passphrase": {12: "the old passphrase is wrong, or there is nobody to ask for the new one"},
     "verify": {13: "something is damaged; each file is named"},
     "doctor": {
         5: "the file to be quarantined can be read",
