@@ -55,6 +55,13 @@ COMMANDS = {
     "identity card": ("identity_card", "print the public half of the identity, to be enrolled by"),
     "identity passphrase": ("identity_passphrase", "set, change or remove the passphrase of the identity"),
     "identity recover": ("identity_recover", "open the store with the recovery key on paper"),
+    "member add": ("member_add", "enrol somebody by a card, with a role"),
+    "member list": ("member_list", "list who is in the team"),
+    "member show": ("member_show", "show one member, and whose books are open to them"),
+    "member role": ("member_role", "give a member another role"),
+    "member allow": ("member_allow", "let a member open more than the role does, or no more of it"),
+    "member remove": ("member_remove", "remove a member, and change the keys"),
+    "transfer": ("transfer", "move clients from one member to another"),
     "verify": ("verify", "check every signature, hash and row of the store"),
     "gc": ("gc", "compact small files and remove what nobody reads any more"),
     "doctor": ("doctor", "check that this machine and store are in order"),
@@ -63,6 +70,7 @@ GROUPS = {
     "report": "reports on sales and the process",
     "process": "the prescribed sales process",
     "identity": "the key pair that opens the store",
+    "member": "who is in the team, and what they open",
 }
 GLOBAL = ("--store", "--identity", "--op-id")
 MOST_ATTEMPTS = 5

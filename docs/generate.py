@@ -70,6 +70,26 @@ CODES: dict[str, dict[int, str]] = {
     "identity join": {2: "no fingerprint", 14: "the store at hand has another fingerprint"},
     "identity card": {4: "there is a file of that name already", 14: "the identity is not tied to the store at hand"},
     "identity passphrase": {12: "the old passphrase is wrong, or there is nobody to ask for the new one"},
+    "member add": {
+        2: "the file is no card",
+        4: "the name is taken, or the member is there with another name or role, or was removed",
+        13: "the keys or the proof on the card are wrong",
+        14: "the card is for another store",
+        15: "no admin",
+    },
+    "member show": {3: "nobody of that name"},
+    "member role": {
+        3: "nobody of that name",
+        5: "oneself, the last admin, the recovery key, or a role that cannot have the clients there are",
+        15: "no admin",
+    },
+    "member allow": {3: "nobody of that name", 5: "it does not go with the role", 15: "no admin"},
+    "member remove": {3: "nobody of that name", 5: "oneself, the last admin, or clients and no `--to`", 15: "no admin"},
+    "transfer": {
+        3: "nobody of that name, or no such client of theirs",
+        5: "one of the two has no book, or a canary is named",
+        15: "no admin",
+    },
     "verify": {13: "something is damaged; each file is named"},
     "doctor": {
         5: "the file to be quarantined can be read",
