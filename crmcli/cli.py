@@ -56,8 +56,20 @@ COMMANDS = {
     "settings set": ("settings_set", "change one of the company's settings"),
     "process show": ("process_show", "print the sales process as a file to edit"),
     "process apply": ("process_apply", "make a file the sales process"),
+    "identity new": ("identity_new", "make the key pair of somebody who is to join a store"),
+    "identity show": ("identity_show", "show whose identity this is, and its stores' fingerprints"),
+    "identity join": ("identity_join", "tie the identity to a store, by its fingerprint"),
+    "identity card": ("identity_card", "print the public half of the identity, to be enrolled by"),
+    "identity passphrase": ("identity_passphrase", "set, change or remove the passphrase of the identity"),
     "identity open": ("identity_open", "open a file that was sealed for you"),
     "identity recover": ("identity_recover", "open the store with the recovery key on paper"),
+    "member add": ("member_add", "enrol somebody by a card, with a role"),
+    "member list": ("member_list", "list who is in the team"),
+    "member show": ("member_show", "show one member, and whose books are open to them"),
+    "member role": ("member_role", "give a member another role"),
+    "member allow": ("member_allow", "let a member open more than the role does, or no more of it"),
+    "member remove": ("member_remove", "remove a member, and change the keys"),
+    "transfer": ("transfer", "move clients from one member to another"),
     "verify": ("verify", "check every signature, hash and row of the store"),
     "gc": ("gc", "compact small files and remove what nobody reads any more"),
     "doctor": ("doctor", "check that this machine and store are in order"),
@@ -68,6 +80,7 @@ GROUPS = {
     "grant": "what members may export or have erased, and until when",
     "settings": "the company's settings",
     "identity": "the key pair that opens the store",
+    "member": "who is in the team, and what they open",
 }
 GLOBAL = ("--store", "--identity", "--op-id")
 MOST_ATTEMPTS = 5

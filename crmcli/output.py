@@ -266,10 +266,10 @@ class Output:
         finally:
             self._talk("")
 
-    def secret(self, prompt: str) -> str:
+    def secret(self, prompt: str, hint: str | None = None) -> str:
         """Ask for a secret on the terminal, without showing what is typed.
 
-        Raises: NoKeyError where there is no terminal to ask on.
+        Raises: NoKeyError, with the hint, where there is no terminal to ask on.
         """
         import warnings
         from getpass import GetPassWarning, getpass
@@ -281,8 +281,7 @@ class Output:
                 warnings.simplefilter("error", GetPassWarning)
                 return getpass(f"{sanitise(prompt)}: ")
         except (GetPassWarning, EOFError, OSError) as err:
-            hint = "set CRMCLI_PASSPHRASE_COMMAND or CRMCLI_PASSPHRASE_FILE"
-            raise NoKeyError("no terminal to ask for the passphrase on", hint) from err
+            raise NoKeyError(f"no terminal to ask for the {sanitise(prompt)} on", hint) from err
 
     def flush(self) -> None:
         """Write out what waits. A reader that has gone is no error, now or at exit; a full disk is (OSError)."""

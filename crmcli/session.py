@@ -70,20 +70,20 @@ class Session:
 
     # Opening the store.
 
-    def passphrase(self) -> str:
+    def passphrase(self, kind: str = "PASSPHRASE") -> str:
         """Return the passphrase from the environment's command or file, else from the terminal. Raises: NoKeyError."""
-        command, file = (self.environ.get(f"CRMCLI_PASSPHRASE_{name}") for name in ("COMMAND", "FILE"))
+        command, file = (self.environ.get(f"CRMCLI_{kind}_{name}") for name in ("COMMAND", "FILE"))
         if command:
-            return _first_line(_output_of(command))
+            return _first_line(_output_of(command, kind))
         if file:
             try:
                 with Path(file).open("rb") as source:
                     return _first_line(source.read(_PASSPHRASE_LIMIT))
             except OSError as error:
-                raise NoKeyError("the file in CRMCLI_PASSPHRASE_FILE cannot be read") from error
-        return self.output.secret("passphrase")
+                raise NoKeyError(f"the file in CRMCLI_{kind}_FILE cannot be read") from error
+        return self.output.secret(_spoken(kind), f"set CRMCLI_{kind}_COMMAND or CRMCLI_{kind}_FILE")
 
-    def _identity_to_reseal(self) -> tuple[Identity, str | None]:
+    def identity_to_reseal(self) -> tuple[Identity, str | None]:
         """Return the identity of this run and the passphrase that it has to be sealed with again, if it has one."""
         from crmcli.storage.identity import load_identity
 
@@ -95,11 +95,11 @@ class Session:
 
         return load_identity(self.identity_path, ask), asked[0] if asked else None
 
-    def _chosen_passphrase(self) -> str:
-        """Return the passphrase to seal a new identity with, asked for twice on a terminal."""
-        passphrase = self.passphrase()
-        from_environment = any(self.environ.get(f"CRMCLI_PASSPHRASE_{name}") for name in ("COMMAND", "FILE"))
-        if not from_environment and self.output.secret("passphrase again") != passphrase:
+    def chosen_passphrase(self, kind: str = "PASSPHRASE") -> str:
+        """Return the passphrase to seal an identity with from now on, asked for twice on a terminal."""
+        passphrase = self.passphrase(kind)
+        from_environment = any(self.environ.get(f"CRMCLI_{kind}_{name}") for name in ("COMMAND", "FILE"))
+        if not from_environment and self.output.secret(f"{_spoken(kind)} again") != passphrase:
             raise InputError("the passphrases differ")
         if not passphrase:
             raise InputError("the passphrase is empty", "--no-passphrase leaves the identity file open")
@@ -197,10 +197,10 @@ class Session:
 
         known = self.identity_path.exists()
         if known:
-            founder, passphrase = self._identity_to_reseal()
+            founder, passphrase = self.identity_to_reseal()
         else:
             founder = Identity.new(admin or getpass.getuser())
-            passphrase = self._chosen_passphrase() if with_passphrase else None
+            passphrase = self.chosen_passphrase() if with_passphrase else None
         seed = random_bytes(32)
         found_store(
             self.store_path,
@@ -229,7 +229,7 @@ class Session:
         if genesis.recovery_keys != identity.keys.public:
             raise NoKeyError("this recovery key belongs to another store")
         require_absent(self.identity_path)
-        passphrase = self._chosen_passphrase() if with_passphrase else None
+        passphrase = self.chosen_passphrase() if with_passphrase else None
         save_identity(self.identity_path, identity.belonging_to(genesis.hash), passphrase)
         take_over(self.store(), name, self.now)
 
@@ -376,14 +376,18 @@ def _clock(text: str | None) -> datetime:
     return now
 
 
-def _output_of(command: str) -> bytes:
+def _spoken(kind: str) -> str:
+    return kind.replace("_", " ").lower()
+
+
+def _output_of(command: str, kind: str) -> bytes:
     import shlex
     import subprocess
 
     try:
         return subprocess.run(shlex.split(command), stdout=subprocess.PIPE, check=True).stdout  # noqa: S603
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise NoKeyError("the command in CRMCLI_PASSPHRASE_COMMAND failed") from error
+        raise NoKeyError(f"the command in CRMCLI_{kind}_COMMAND failed") from error
 
 
 def _first_line(raw: bytes) -> str:

@@ -93,8 +93,10 @@ def _sealed(store: Any, card: Path | None, content: bytes) -> bytes:
     """Return the content, or what only the holder of a card opens."""
     if card is None:
         return content
-    from crmcli.storage import cards
+    from crmcli.storage import sealing
+    from crmcli.storage.cards import read_card
 
-    recipient = cards.read_card(card)
-    cards.check_recipient(store.store.state, recipient)
-    return cards.seal_for(recipient, content)
+    state = store.store.state
+    recipient = read_card(card, state.store)
+    sealing.check_recipient(state, recipient)
+    return sealing.seal_for(recipient, state.store, content)

@@ -14,8 +14,8 @@ def identity_open(
     out: Annotated[Path, typer.Option(metavar="FILE", help="the file to write; it must not be there yet")],
 ) -> None:
     """Open a file that somebody exported with --encrypt-to and your card. It takes your identity, and no store."""
-    from crmcli.storage.cards import open_sealed
     from crmcli.storage.out_files import new_file
+    from crmcli.storage.sealing import open_sealed
 
     crm = ctx.obj
     with new_file(out, crm.store_path) as opened:

@@ -26,6 +26,9 @@ def init(
 
     The folder must be empty or new. An identity that exists already is used again.
     """
+    from crmcli.storage.identity import spelled
+    from crmcli.storage.store import read_genesis
+
     crm = ctx.obj
     settings = Settings(company, currency.upper(), timezone, region.upper())
     settings.check()
@@ -34,6 +37,7 @@ def init(
         [
             ("store", str(crm.store_path)),
             ("identity", str(crm.identity_path)),
+            ("fingerprint", spelled(read_genesis(crm.store_path).hash)),
             ("recovery key", recovery),
         ]
     )

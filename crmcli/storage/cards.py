@@ -1,120 +1,119 @@
-"""Cards: the public half of a member in a file, proven; and files sealed so that only its holder opens them."""
+"""Cards: the public half of an identity, with the proof that its owner holds the private one, for one store."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
-from crmcli.errors import CrmError, DamagedError, InputError, NoKeyError, NotPermittedError, RolledBackError
+from crmcli.errors import ConflictError, DamagedError, InputError, RolledBackError
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files, log
 from crmcli.storage.genesis import member_json, member_of
-from crmcli.storage.keys import PublicKeys
 from crmcli.storage.members import PROOF_LABEL, proof_message
-from crmcli.storage.shapes import signature_in
+from crmcli.storage.shapes import require_fields, signature_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crmcli.storage.genesis import Genesis
     from crmcli.storage.identity import Identity
-    from crmcli.storage.state import State
+    from crmcli.storage.keys import PublicKeys
 
-CARD_FORMAT = "crmcli-card/1"
-SEALED_FORMAT = "crmcli-sealed/1"
-SEALED_LABEL = "crmcli/export/v1"
-_LARGEST_CARD = 1 << 16
-_LARGEST_SEALED = 1 << 31
-_LONGEST_HEADER = 1 << 10
+FORMAT = "crmcli-card/1"
+# A card holds no secret, so whoever is to enrol its owner may read it where it lies.
+_MODE = 0o644
+_LIMIT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The public half of somebody's identity, made for one store."""
+    """A member to be: id, public keys, and the proof of possession, 64 bytes, that goes into the log."""
 
-    store: str
     member: str
     keys: PublicKeys
+    proof: bytes
+
+    def addition(self, role: str) -> dict[str, Any]:
+        """Return the change of a `members` commit that enrols the card's owner."""
+        keys = member_json(self.member, self.keys)
+        return {"action": "add", "member": self.member, "role": role, "keys": keys, "proof": self.proof.hex()}
 
 
-def card_json(store: str, identity: Identity) -> bytes:
-    """Return the card of an identity for a store, with the proof that its maker holds the private half."""
+def card_text(identity: Identity, genesis: Genesis) -> str:
+    """Return the card of an identity for a store, one line of JSON.
+
+    Raises: RolledBackError if the identity does not belong to the store.
+    """
+    if genesis.hash not in identity.stores:
+        raise RolledBackError(
+            "this identity does not belong to this store", "crmcli identity join FINGERPRINT ties it to the store"
+        )
+    return card_json(genesis.store, identity)
+
+
+def card_json(store: str, identity: Identity) -> str:
+    """Return the card of an identity for the store of that id, whether it belongs there or not."""
     public = identity.keys.public
     proof = identity.keys.sign(PROOF_LABEL, proof_message(store, identity.member, public))
     keys = member_json(identity.member, public)
-    document = {"format": CARD_FORMAT, "store": store, "keys": keys, "proof": proof.hex()}
-    return (json.dumps(document, indent=1) + "\n").encode()
+    return json.dumps({"format": FORMAT, "store": store, "keys": keys, "proof": proof.hex()})
 
 
-def read_card(path: Path) -> Card:
-    """Read a card. Raises: InputError for what is none; DamagedError for keys that are weak or not its maker's."""
+def parse_card(raw: bytes, store: str) -> Card:
+    """Return the card in the bytes of a file, for the store of that id.
+
+    Raises: InputError for what is no card; RolledBackError for another store's; DamagedError for keys that are none or
+    of small order, and for a proof that does not hold.
+    """
     try:
-        document = log.parse_json(_read(path, _LARGEST_CARD))
-        if tuple(document) != ("format", "store", "keys", "proof") or document["format"] != CARD_FORMAT:
-            raise ValueError("not a card")
-        if not log.matches(log.HEX32, document["store"]):
-            raise ValueError("not a store")
-        member, keys = member_of(document["keys"])
+        document = log.parse_json(raw.strip())
+        require_fields(document, "format", "store", "keys", "proof")
+        require_fields(document["keys"], "member", "sign", "mlkem", "x25519")
+        if document["format"] != FORMAT or not log.matches(log.HEX32, document["store"]):
+            raise ValueError("another format")
         proof = signature_in(document["proof"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path.name} is no card", "crmcli identity card makes one") from error
-    if not keys.verify(PROOF_LABEL, proof_message(document["store"], member, keys), proof):
-        raise DamagedError(f"the proof on the card {path.name} is wrong", "its maker has to make it anew")
-    return Card(document["store"], member, keys)
+        if document["store"] != store:
+            raise RolledBackError(
+                "the card is for another store", "its owner runs crmcli identity join for this one, then identity card"
+            )
+        member, keys = member_of(document["keys"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError("this is no card", "crmcli identity card prints one") from error
+    except DamagedError as error:
+        raise DamagedError("the keys on the card are of no use", "enrol nobody by it: ask for a new one") from error
+    _try_keys(keys)
+    if not keys.verify(PROOF_LABEL, proof_message(store, member, keys), proof):
+        raise DamagedError(
+            "the card's proof of possession is wrong", "somebody changed the card on its way: ask for it by another one"
+        )
+    return Card(member, keys, proof)
 
 
-def _read(path: Path, limit: int) -> bytes:
+def _try_keys(keys: PublicKeys) -> None:
+    """Raise DamagedError for keys to which nothing can be sealed, such as an X25519 key of small order."""
     try:
-        return files.read_regular(path, limit)[0]
+        keys.seal(b"", "card")
+    except ValueError as error:
+        raise DamagedError("the keys on the card are of no use", "enrol nobody by it: ask for a new one") from error
+
+
+def read_card(path: Path, store: str) -> Card:
+    """Return the card in a file, for the store of that id. Raises: InputError for no file; and as `parse_card` does."""
+    try:
+        raw, _ = files.read_regular(path, _LIMIT)
     except FileNotFoundError as error:
         raise InputError(f"no such file: {path}") from error
+    except DamagedError as error:
+        raise InputError(f"{path} is no card", "crmcli identity card prints one") from error
     except OSError as error:
-        raise CrmError(f"{path.name} cannot be read: {(error.strerror or '').lower()}") from error
+        raise InputError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+    return parse_card(raw, store)
 
 
-def check_recipient(state: State, card: Card) -> None:
-    """Check that a card was made for the store and fits what its log says of the member, if it is one.
-
-    Raises: RolledBackError, NoKeyError, NotPermittedError.
-    """
-    if card.store != state.store:
-        raise RolledBackError("the card was made for another store")
-    member = state.members.get(card.member)
-    if member is not None and member.keys != member_json(card.member, card.keys):
-        raise NoKeyError("the keys on the card are not those of the member it names")
-    if member is not None and not member.active:
-        raise NotPermittedError("the card is of somebody who is no member any more")
-
-
-def seal_for(card: Card, content: bytes) -> bytes:
-    """Return a file that only the card's holder opens: a line of JSON, then what HPKE makes of the content.
-
-    Raises: DamagedError for keys to which nothing can be sealed.
-    """
-    header = {"format": SEALED_FORMAT, "store": card.store, "member": card.member}
-    try:
-        sealed = card.keys.seal(content, card.store, card.member, label=SEALED_LABEL)
-    except ValueError as error:
-        raise DamagedError("a public key is malformed") from error
-    return json.dumps(header, separators=(",", ":")).encode() + b"\n" + sealed
-
-
-def open_sealed(path: Path, identity: Identity) -> bytes:
-    """Return what was sealed for this identity.
-
-    Raises: InputError for what is no sealed file, NoKeyError for somebody else's, DamagedError if it was changed.
-    """
-    line, _, sealed = _read(path, _LARGEST_SEALED).partition(b"\n")
-    try:
-        header = log.parse_json(line[:_LONGEST_HEADER])
-        if tuple(header) != ("format", "store", "member") or header["format"] != SEALED_FORMAT:
-            raise ValueError("not sealed")
-        if not log.matches(log.HEX32, header["store"]) or not log.matches(log.ID, header["member"]):
-            raise ValueError("not sealed for anybody")
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path.name} is no sealed file", "crmcli export --encrypt-to makes one") from error
-    if header["member"] != identity.member:
-        raise NoKeyError("the file is sealed for somebody else")
-    try:
-        return identity.keys.open(sealed, header["store"], header["member"], label=SEALED_LABEL)
-    except NoKeyError as error:
-        raise DamagedError("the file does not open: it was changed, or sealed for other keys of yours") from error
+def write_card(path: Path, text: str) -> None:
+    """Write a card into a new file. Raises: ConflictError if there is one of that name already."""
+    if os.path.lexists(path):
+        raise ConflictError(f"there is a {path} already", "choose another name")
+    with files.mapped("write the card"):
+        files.write_new(path, f"{text}\n".encode(), _MODE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError
 from crmcli.model.frozen import dataclass
 from crmcli.storage import log
-from crmcli.storage.identity import has_passphrase
+from crmcli.storage.identity import has_passphrase, spelled
 from crmcli.storage.members import ADMIN
 from crmcli.storage.tables import stamp
 
@@ -37,6 +37,7 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     yield _private(identity_path)
     sealed = has_passphrase(identity_path)
     yield Finding("identity passphrase", sealed, "set" if sealed else "none: who copies the file opens your clients")
+    yield Finding("fingerprint", ok=True, found=spelled(store.genesis.hash))
     yield _folder(store.root)
     yield _lock(store)
     yield _rollback(store)

@@ -181,5 +181,18 @@ def recovery_seed(text: str) -> bytes:
     return seed
 
 
+def spelled(fingerprint: str) -> str:
+    """Return the fingerprint of a store for people: 8 groups of 8 hex digits."""
+    return "-".join(fingerprint[at : at + 8] for at in range(0, len(fingerprint), 8))
+
+
+def fingerprint_in(text: str) -> str:
+    """Return the fingerprint, 64 hex digits, that was typed in any case and grouping. Raises: InputError."""
+    digits = "".join(letter for letter in text.lower() if letter not in " -:\t\n")
+    if not log.matches(log.HEX64, digits):
+        raise InputError("a fingerprint has 64 hex digits", "an admin sees it with crmcli identity show")
+    return digits
+
+
 def _check(seed: bytes) -> bytes:
     return bytes.fromhex(sha256(b"crmcli/recovery-check/v1" + seed)[:6])

@@ -84,6 +84,11 @@ class Grant:
     revoked: bool = False
 
 
+def role_text(role: str) -> str:
+    """Return a role with its article, as a sentence has it."""
+    return f"an {role}" if role[0] == "a" else f"a {role}"
+
+
 def may_write(member: Member, book: Book | None, table: str) -> bool:
     """Say whether a member may add rows of a table to a book."""
     if member.role == ADMIN:

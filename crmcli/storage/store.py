@@ -80,7 +80,8 @@ class Store:
         _check_folders(root)
         if genesis.hash not in identity.stores:
             raise RolledBackError(
-                "this identity does not belong to this store", "CRMCLI_IDENTITY and CRMCLI_STORE must fit together"
+                "this identity does not belong to this store",
+                "CRMCLI_IDENTITY and CRMCLI_STORE must fit together; crmcli identity join FINGERPRINT ties the two",
             )
         memory = Memory(cache, pins, genesis.hash, identity.member, identity.keys.memory_key())
         store = cls(root, genesis, identity, memory)
@@ -90,7 +91,9 @@ class Store:
             store._check_remembered()
         store.refresh()
         member = store.state.members.get(identity.member)
-        if member is None or not member.active:
+        if member is None:
+            raise NotPermittedError("you are no member of this store yet", "give an admin your crmcli identity card")
+        if not member.active:
             raise NotPermittedError("you are no member of this store any more")
         return store
 
@@ -256,6 +259,16 @@ def read_genesis(root: Path) -> Genesis:
     except OSError as error:
         raise CrmError(f"the store in {root} cannot be read: {(error.strerror or '').lower()}") from error
     return Genesis.parse(raw)
+
+
+def require_genesis(root: Path, fingerprint: str) -> Genesis:
+    """Return the genesis of the store in a folder. Raises: RolledBackError if it has another fingerprint."""
+    genesis = read_genesis(root)
+    if genesis.hash != fingerprint:
+        raise RolledBackError(
+            f"the store in {root} has another fingerprint", "compare it with the admin's, and look at CRMCLI_STORE"
+        )
+    return genesis
 
 
 def _rolled_back(seq: int) -> RolledBackError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import ConflictError, DamagedError, InputError, NotFoundError, NotPermittedError
 from crmcli.model.acting import clean_text
 from crmcli.model.emails import normalise_email
-from crmcli.model.ids import SHORTEST
+from crmcli.model.ids import SHORTEST, encode_id
 from crmcli.model.phones import looks_like_phone, normalise_phone
 from crmcli.model.process import Process
 from crmcli.model.records import (
@@ -33,7 +33,7 @@ from crmcli.storage.tables import COMPANY, TABLE_OF, TABLES, Table
 from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import pyarrow as pa
 
@@ -111,12 +111,12 @@ class View:
         notes.sort(key=lambda note: note.noted_at)
         return {note.about_id: note.text for note in notes if note.field in fields}
 
-    def client(self, who: str) -> Client:
-        """Return the client of that id, id prefix, phone, e-mail, external id or part of a name.
+    def client(self, who: str, among: Collection[int] | None = None) -> Client:
+        """Return the client, one of `among`, of that id, id prefix, phone, e-mail, external id or part of a name.
 
         Raises: NotFoundError; ConflictError if several fit.
         """
-        found = self._clients(clean_text(who) or "")
+        found = [number for number in self._clients(clean_text(who) or "") if among is None or number in among]
         if not found:
             raise NotFoundError("no such client among yours", "crmcli find TEXT looks in every field")
         if len(found) > 1:
@@ -185,9 +185,12 @@ class View:
         """Return the id of the member of staff of that name, or None for nothing. Raises: NotFoundError."""
         if name is None:
             return None
-        for staff_id, known in self.staff.items():
-            if known.casefold() == name.strip().casefold():
-                return staff_id
+        found = [staff_id for staff_id, known in self.staff.items() if known.casefold() == name.strip().casefold()]
+        if found:
+            # Somebody known from an import may have the name of a member who came later.
+            members = self.store.state.members
+            active = (n for n in found if encode_id(n) in members and members[encode_id(n)].active)
+            return next(active, found[0])
         raise NotFoundError(
             "there is nobody of that name on the staff", "there is " + ", ".join(sorted(self.staff.values())[:12])
         )
@@ -299,7 +302,7 @@ class Draft(View):
         """Forget what was put, once it is checked that the member might put it. Raises: NotPermittedError."""
         self.finish()
         self._puts.clear()
-        self.pending.rows.clear()
+        self.pending = Pending()
 
     @property
     def committed(self) -> int | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES, Table, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -44,13 +45,19 @@ _MOVES_ROWS = ("keys", "transfer", "erase")
 
 @dataclass
 class Pending:
-    """What a commit will hold: rows by (book, table, kind), files to drop, and the body of its type."""
+    """What a commit will hold: rows by (book, table, kind), files to drop, and the body of its type.
+
+    `parts` gives more rows than fit in memory at once, as they are written. `depends_on` are tables, and `reads` books,
+    that nobody may add to meanwhile.
+    """
 
     type: str = "data"
     rows: dict[tuple[str, str, str], list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
     drop: list[str] = field(default_factory=list)
     body: dict[str, Any] = field(default_factory=dict)
     depends_on: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+    parts: Iterable[_Part] = ()
 
     def __bool__(self) -> bool:
         """Say whether there is anything to commit."""
@@ -141,8 +148,10 @@ def _check_still_true(store: Store, pending: Pending, entries: list[FileEntry], 
 
 
 def _touches(entry: FileEntry, pending: Pending, changed: set[tuple[str, str]]) -> bool:
-    """Say whether somebody's new file is in a table that was depended on, or changes rows of one that is changed."""
-    return entry.table in pending.depends_on or (entry.kind != "insert" and (entry.book, entry.table) in changed)
+    """Say whether somebody's new file is in what was depended on, or changes rows of a table that is changed."""
+    if entry.table in pending.depends_on or entry.book in pending.reads:
+        return True
+    return entry.kind != "insert" and (entry.book, entry.table) in changed
 
 
 def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
@@ -154,10 +163,13 @@ def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
     for folder in ("tmp", f"files/{shard}"):
         files.ensure_folder(store.root / folder, store.folder_mode)
     try:
+        gathered = (
+            (book, TABLES[name], kind, pa.concat_tables(pieces)) for (book, name, kind), pieces in pending.rows.items()
+        )
         parts = (
-            (book, TABLES[name], kind, rows)
-            for (book, name, kind), pieces in pending.rows.items()
-            for rows in _sized(pa.concat_tables(pieces))
+            (book, table, kind, sized)
+            for book, table, kind, rows in chain(gathered, pending.parts)
+            for sized in _sized(rows)
         )
         for batch in _batches(parts):
             for entry, content in _sealed(store, batch, shard):

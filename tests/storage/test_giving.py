@@ -446,7 +446,7 @@ def test_sealed_export_opens_for_its_reader_alone(sold: Company) -> None:
         ({"proof": "0" * 128}, 13),
         ({"proof": "zz"}, 2),
         ({"format": "crmcli-card/2"}, 2),
-        ({"store": "0" * 32}, 13),
+        ({"store": "0" * 32}, 14),
         ({"sign": "01" + "00" * 31}, 13),
         ({"x25519": "00" * 32}, 13),
         ({"mlkem": "AAAA"}, 13),
@@ -468,7 +468,7 @@ def test_card_of_a_leaver_or_of_another_store_is_refused(sold: Company) -> None:
     twin = replace(Identity.new("twin"), member=sold.identity("lead").member)
     assert export(sold, "--encrypt-to", card(sold, twin)).code == 12
     path = sold.home("admin") / "other.json"
-    path.write_bytes(cards.card_json("0" * 32, sold.identity("lead")))
+    path.write_text(cards.card_json("0" * 32, sold.identity("lead")))
     assert export(sold, "--encrypt-to", str(path)).code == 14
     assert no_file(sold)
 
@@ -483,7 +483,10 @@ def test_proven_keys_that_nothing_can_be_sealed_to_are_refused(sold: Company) ->
     path = sold.home("admin") / "weak.json"
     path.write_text(json.dumps(document))
     result = export(sold, "--encrypt-to", str(path))
-    assert (result.code, result.err) == (13, "crmcli: error: a public key is malformed\n")
+    assert (result.code, result.err) == (
+        13,
+        "crmcli: error: the keys on the card are of no use\ncrmcli: hint: enrol nobody by it: ask for a new one\n",
+    )
     assert no_file(sold)
 
 

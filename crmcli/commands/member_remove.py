@@ -1,0 +1,48 @@
+"""`crmcli member remove`: remove a member, hand the clients over, and change the keys of what the member could open."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crmcli.commands.teaming import MemberName
+
+
+def member_remove(
+    ctx: typer.Context,
+    name: MemberName,
+    to: Annotated[str | None, typer.Option(metavar="NAME", help="who takes over the clients")] = None,
+    again: Annotated[bool, typer.Option("--rewrite", help="encrypt all that is under older keys again, now")] = False,
+) -> None:
+    """Remove a member. The grants are revoked, and every book that the member could open has new keys from now on.
+
+    A member with clients is not removed without --to. Files written before are encrypted again as they are compacted,
+    or at once with --rewrite. Interrupted, run it again: it does what is missing. Only an admin may do it, and nobody
+    to oneself.
+    """
+    from crmcli.storage.enrolling import dismiss
+    from crmcli.storage.rewriting import outdated, rewrite
+    from crmcli.storage.team import name_of, named
+    from crmcli.storage.view import View
+
+    crm = ctx.obj
+    store = crm.store()
+    view = View(store)
+    member, taker = named(view, name), None if to is None else named(view, to)
+    moved, books = dismiss(store, member, taker, crm.now)
+    crm.saved = True
+    with crm.output.progress(len(outdated(store)), "encrypting again") as advance:
+        rewritten = [advance(files) for files in rewrite(store, crm.now)] if again else []
+    crm.output.pairs(
+        [
+            ("removed", name_of(view, member)),
+            ("clients handed over", 0 if moved is None else len(moved.clients)),
+            ("books with new keys", books),
+            ("commits of encrypting again", len(rewritten)),
+            ("files under older keys", len(outdated(store))),
+        ]
+    )
+    crm.say("this cannot be undone: whoever was removed keeps the copies made before, and they open with the old keys")
+    if outdated(store):
+        crm.say("files written before open with the old keys until they are compacted; --rewrite does it now")
