@@ -40,6 +40,8 @@ COMMANDS = {
     "log-activity": ("log_activity", "record a meeting, e-mail, message, visit or web request"),
     "log-sale": ("log_sale", "record a sale or a refund"),
     "void": ("void", "take back a sale or an activity that was a mistake"),
+    "archive": ("archive", "put a client out of sight whom nobody works with any more"),
+    "unarchive": ("unarchive", "bring an archived client back"),
     "advance-stage": ("advance_stage", "move a deal on, back, to won or to lost"),
     "show": ("show", "show everything about one client"),
     "find": ("find", "find clients by any text"),

@@ -17,6 +17,7 @@ def find(
     form: Form = "table",
 ) -> None:
     """Find the clients that have a text anywhere: in names, phones, e-mails, tax ids or what was said."""
+    from crmcli.storage.archiving import archived_clients
     from crmcli.storage.listing import KINDS, rows_of
 
     crm = ctx.obj
@@ -24,4 +25,7 @@ def find(
         found = store.matching(text)
         store.require_any(found)
         shown = found[:limit] if form == "table" and limit else found
-        show_rows(crm, store, KINDS["clients"].columns, rows_of(store, "clients", shown), form, limit, len(found))
+        archived = set(archived_clients(store.reader, shown).to_pylist())
+        mark = {at: "archived" for at, number in enumerate(shown) if number in archived}
+        columns = KINDS["clients"].columns
+        show_rows(crm, store, columns, rows_of(store, "clients", shown), form, limit, len(found), mark)

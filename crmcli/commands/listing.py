@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.model.ids import encode_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from crmcli.commands.params import Format
     from crmcli.session import Session
@@ -32,10 +32,14 @@ def show_rows(
     form: Format,
     limit: int,
     total: int | None = None,
+    mark: Mapping[int, str] | None = None,
 ) -> None:
-    """Show rows whose ids are numbers and whose times are UTC; the first column is what `ids` prints."""
+    """Show rows whose ids are numbers and whose times are UTC; the first column is what `ids` prints.
+
+    `mark` is a word after the row of that index, in a table.
+    """
     whole = readable(store, columns, rows, short=form == "table")
-    crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=columns[0])
+    crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=columns[0], mark=mark)
 
 
 def readable(

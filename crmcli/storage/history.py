@@ -52,7 +52,9 @@ def story(view: View, client: Client) -> list[tuple[Any, ...]]:
 
 
 def open_reminders(view: View, client: Client) -> list[tuple[Any, ...]]:
-    """Return rows (reminder, text) of what is still to do, promises first, then by when it is due."""
+    """Return rows (reminder, text) of what is still to do, promises first, then by when; none for the archived."""
+    if client.archived:
+        return []
     reminders: list[Reminder] = [r for r in view.of_client("reminders", client.client_id) if r.status == OPEN]
     reminders.sort(key=lambda r: (not r.is_promise, r.due_at))
     texts = view.texts([r.reminder_id for r in reminders], ("promised", "about"))

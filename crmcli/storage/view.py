@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import ConflictError, DamagedError, InputError, NotFoundError, NotPermittedError
 from crmcli.model.acting import clean_text
 from crmcli.model.emails import normalise_email
-from crmcli.model.ids import SHORTEST
+from crmcli.model.ids import SHORTEST, encode_id
 from crmcli.model.phones import looks_like_phone, normalise_phone
 from crmcli.model.process import Process
 from crmcli.model.records import (
@@ -28,6 +28,7 @@ from crmcli.model.records import (
 from crmcli.model.reminding import CAUSES
 from crmcli.model.settings import Settings
 from crmcli.storage import lookup
+from crmcli.storage.archiving import ERASED
 from crmcli.storage.members import may_write
 from crmcli.storage.tables import COMPANY, TABLE_OF, TABLES, Table
 from crmcli.storage.writing import Pending
@@ -101,9 +102,13 @@ class View:
         return sorted(found, key=lambda r: (getattr(r, time) is not None, getattr(r, time))) if time else found
 
     def contact(self, client_id: int) -> Contact:
-        """Return the contact of a client; an analyst sees none."""
+        """Return the contact of a client; an analyst sees none, and of who was erased there is none."""
         found: list[Contact] = self.records("contacts", "client_id", [client_id])
-        return found[0] if found else Contact(client_id, "")
+        return found[0] if found else Contact(client_id, self.nameless(client_id) or "")
+
+    def nameless(self, client_id: int) -> str | None:
+        """Return what stands in place of the name of a client who has none."""
+        return ERASED if encode_id(client_id) in self.store.state.erased else None
 
     def texts(self, about_ids: Iterable[int], fields: Sequence[str]) -> dict[int, str]:
         """Return the newest text of one of the fields about each record."""
@@ -148,9 +153,10 @@ class View:
 
     def named(self, client_ids: Sequence[int]) -> str:
         """Return ids and names of the first few clients, for a choice."""
-        names = {c.client_id: c.name for c in self.records("contacts", "client_id", client_ids[:_CANDIDATES])}
+        names = {number: self.nameless(number) or "" for number in client_ids[:_CANDIDATES]}
+        names |= {c.client_id: c.name for c in self.records("contacts", "client_id", client_ids[:_CANDIDATES])}
         shorts = self.short("clients", client_ids[:_CANDIDATES])
-        listed = ", ".join(f"{shorts[number]} {names.get(number, '')}".strip() for number in client_ids[:_CANDIDATES])
+        listed = ", ".join(f"{shorts[number]} {names[number]}".strip() for number in client_ids[:_CANDIDATES])
         return listed + (", …" if len(client_ids) > _CANDIDATES else "")
 
     def known_as(self, contact: Contact) -> list[int]:
