@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -26,7 +27,7 @@ from crmcli.errors import (
 from crmcli.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from crmcli.session import Session
 
@@ -42,6 +43,7 @@ COMMANDS = {
     "void": ("void", "take back a sale or an activity that was a mistake"),
     "archive": ("archive", "put a client out of sight whom nobody works with any more"),
     "unarchive": ("unarchive", "bring an archived client back"),
+    "erase": ("erase", "remove all that is personal of a client, for ever"),
     "advance-stage": ("advance_stage", "move a deal on, back, to won or to lost"),
     "show": ("show", "show everything about one client"),
     "find": ("find", "find clients by any text"),
@@ -63,6 +65,8 @@ GROUPS = {
 }
 GLOBAL = ("--store", "--identity", "--op-id")
 MOST_ATTEMPTS = 5
+# Characters of output that are held back until a command is through.
+_MOST_HELD = 1 << 20
 
 
 class LazyGroup(TyperGroup):
@@ -229,23 +233,75 @@ def _guarded(command: Callable[[], int], state: Run) -> int:  # noqa: PLR0911 - 
 
 
 def _attempts(arguments: list[str], state: Run) -> int:
-    """Run the command, again from its start if somebody else's commit overtook it; return its exit code."""
+    """Run the command, again from its start if somebody else's commit overtook it; return its exit code.
+
+    What an attempt writes is held back until it is through, so that nothing is shown twice.
+    """
     command = typer.main.get_command(app)
     for attempt in range(MOST_ATTEMPTS):
+        held = Held(state.output.stdout)
         try:
-            with command.make_context("crmcli", list(arguments), obj=state) as context:
+            with held.in_front_of(state.output), command.make_context("crmcli", list(arguments), obj=state) as context:
                 command.invoke(context)
         except typer.Exit as ended:
             return int(ended.exit_code)
         except typer.TyperException as error:
             raise _usage(error) from error
         except OvertakenError:
-            if attempt + 1 == MOST_ATTEMPTS or state.session is None:
+            if attempt + 1 == MOST_ATTEMPTS or state.session is None or state.saved or held.has_written:
                 raise
             state.session.attempt = attempt + 1
         else:
             return 0
     return 1
+
+
+class Held(io.StringIO):
+    """Holds back what is written to a stream until that is much, or it is flushed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream = stream
+        self.has_written = False
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream."""
+        return self.stream.encoding
+
+    def write(self, text: str) -> int:
+        """Hold back a text."""
+        count = super().write(text)
+        if self.tell() > _MOST_HELD:
+            self.let_go()
+        return count
+
+    def flush(self) -> None:
+        """Write all of it."""
+        self.let_go()
+        self.stream.flush()
+
+    def let_go(self) -> None:
+        """Give the stream what was held back."""
+        if self.tell():
+            self.has_written = True
+            self.stream.write(self.getvalue())
+            self.seek(0)
+            self.truncate()
+
+    @contextmanager
+    def in_front_of(self, output: Output) -> Iterator[None]:
+        """Hold back what a command writes until it is through; what it wrote before it was overtaken is forgotten."""
+        output.stdout = self
+        try:
+            yield
+        except OvertakenError:
+            self.seek(0)
+            self.truncate()
+            raise
+        finally:
+            output.stdout = self.stream
+            self.let_go()
 
 
 def _hoisted(arguments: list[str]) -> list[str]:

@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmcli.errors import RuleError
+from crmcli.model.records import DONE, OPEN
 
 if TYPE_CHECKING:
-    from crmcli.model.records import Client
+    from collections.abc import Iterable
+
+    from crmcli.model.records import Client, Record, Reminder
 
 
 def archive(client: Client) -> Client:
@@ -23,3 +26,12 @@ def unarchive(client: Client) -> Client:
     if not client.archived:
         raise RuleError("the client is not archived")
     return replace(client, archived=False)
+
+
+def forget(client: Client, reminders: Iterable[Reminder]) -> list[Record]:
+    """Return what stays in the facts of a client who is erased: out of sight, not to be contacted, nothing to do.
+
+    Their reminders are closed, and done by nobody, so that they have no time of being done.
+    """
+    closed = [replace(reminder, status=DONE) for reminder in reminders if reminder.status == OPEN]
+    return [replace(client, archived=True, do_not_contact=True), *closed]

@@ -33,6 +33,7 @@ def story(view: View, client: Client) -> list[tuple[Any, ...]]:
         items = []
         for line in (line for line in lines if line.sale_id == sale.sale_id):
             name = names.get(line.product_id) or _joined(texts, line.line_id).removeprefix("item: ")
+            name = name or view.nameless(client.client_id) or ""
             items.append(f"{name} x {line.quantity.normalize():f}")
         what = ("refund" if sale.amount < 0 else "sale") + (" (voided)" if sale.voided else "")
         text = f"{abs(sale.amount)} {view.settings.currency}" + (f": {', '.join(items)}" if items else "")

@@ -6,10 +6,12 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from crmcli.errors import ConflictError, DamagedError, InputError, NotFoundError, NotPermittedError
+import pyarrow as pa
+
+from crmcli.errors import ConflictError, DamagedError, InputError, NotFoundError, NotPermittedError, RuleError
 from crmcli.model.acting import clean_text
 from crmcli.model.emails import normalise_email
-from crmcli.model.ids import SHORTEST, encode_id
+from crmcli.model.ids import SHORTEST, decode_id, encode_id
 from crmcli.model.phones import looks_like_phone, normalise_phone
 from crmcli.model.process import Process
 from crmcli.model.records import (
@@ -27,16 +29,15 @@ from crmcli.model.records import (
 )
 from crmcli.model.reminding import CAUSES
 from crmcli.model.settings import Settings
+from crmcli.storage import kernels as pc
 from crmcli.storage import lookup
 from crmcli.storage.archiving import ERASED
 from crmcli.storage.members import may_write
-from crmcli.storage.tables import COMPANY, TABLE_OF, TABLES, Table
+from crmcli.storage.tables import COMPANY, PERSONAL, TABLE_OF, TABLES, Table
 from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import pyarrow as pa
 
     from crmcli.storage.store import Store
 
@@ -237,6 +238,13 @@ class Draft(View):
         self._books: dict[int, str] = {}
         self._puts: dict[tuple[str, str, str], dict[int, Any]] = {}
 
+    def client(self, who: str) -> Client:
+        """Return the client meant, as a view does. Raises: also RuleError for one who was erased."""
+        client = super().client(who)
+        if encode_id(client.client_id) in self.store.state.erased:
+            raise RuleError("this client was erased")
+        return client
+
     def depends_on(self, *tables: str) -> None:
         """Say that the command's answer would be another if somebody adds to these tables meanwhile."""
         self.pending.depends_on.update(tables)
@@ -281,7 +289,10 @@ class Draft(View):
         """Return the book a record belongs to: that of its client, or the member's own for a new one."""
         if table.group == COMPANY:
             return self.store.state.book_of_kind("company")
-        client_id = record.client_id
+        return self.book_of(record.client_id)
+
+    def book_of(self, client_id: int) -> str:
+        """Return the book that a client is in, or the member's own for a new one."""
         if client_id not in self._books:
             self._books[client_id] = self._client_book(client_id) or self.store.own_book
         return self._books[client_id]
@@ -317,4 +328,14 @@ class Draft(View):
         for (book, table, kind), rows in self._puts.items():
             self._check_right(book, table)
             self.pending.rows[book, table, kind].append(TABLES[table].to_arrow(rows.values()))
+        self._refuse_erased()
         return self.pending
+
+    def _refuse_erased(self) -> None:
+        """Raise RuleError for a personal row of somebody who was erased."""
+        erased = pa.array([decode_id(name) for name in self.store.state.erased], pa.int64())
+        for (_, name, kind), pieces in self.pending.rows.items() if len(erased) else ():
+            if TABLES[name].group == PERSONAL and kind != "delete":
+                for rows in pieces:
+                    if pc.filtered(rows, pc.is_in(rows.column("client_id"), erased)).num_rows:
+                        raise RuleError("this client was erased")
