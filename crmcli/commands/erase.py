@@ -28,14 +28,11 @@ def erase(ctx: typer.Context, client: Who, yes: Yes = False, form: Form = "table
     from crmcli.storage import erasure
 
     crm = ctx.obj
-    with crm.reading() as store:
-        known = store.client(client)
+    with crm.writing() as store:
+        known = erasure.anybody(store, client)
         number, name = encode_id(known.client_id), store.contact(known.client_id).name
-        is_erased = erasure.is_erased(store.store, known.client_id)
-    if not is_erased:
-        ask(crm, f"erase {number} {name} for ever?", yes=yes)
-        with crm.writing() as store:
-            is_erased = erasure.erase(store, store.client(number))
+        ask(crm, f"erase {number} {name} for ever?", yes=yes or erasure.is_erased(store.store, known.client_id))
+        is_erased = erasure.erase(store, known)
     if is_erased:
         _show_act(crm, known, form)
     else:

@@ -23,7 +23,7 @@ from crmcli.storage.keys import sha256
 from crmcli.storage.members import ADMIN
 from crmcli.storage.reading import file_path
 from crmcli.storage.tables import DELETED, PERSONAL, SEQ, TABLES, Table
-from crmcli.storage.view import Draft
+from crmcli.storage.view import Draft, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -139,11 +139,18 @@ def _raws(store: Store) -> Iterator[bytes]:
 # What an admin does, and what others ask for.
 
 
+def anybody(draft: Draft, who: str) -> Client:
+    """Return the client meant, who may have been erased. Raises: NotFoundError, ConflictError."""
+    return View.client(draft, who)
+
+
 def erase(draft: Draft, client: Client) -> bool:
-    """Put the erasure of a client, or the request for it by who is no admin; say whether it is the erasure.
+    """Put the erasure of a client, or the request for it by who is no admin; say whether it is done, or was before.
 
     Raises: NotPermittedError without a grant to ask for it, RuleError if it has been asked for.
     """
+    if is_erased(draft.store, client.client_id):
+        return True
     member = draft.store.state.members[draft.store.identity.member]
     if member.role != ADMIN:
         _request(draft, client)
