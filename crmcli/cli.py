@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from crmcli import __version__
+from crmcli.commands import COMMANDS, GROUPS
 from crmcli.errors import (
     CrmError,
     InputError,
@@ -26,64 +28,14 @@ from crmcli.errors import (
 from crmcli.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from crmcli.session import Session
 
-# Command -> (its module in crmcli.commands, what the list of commands says of it), in the order of the list.
-COMMANDS = {
-    "init": ("init", "create a store, its admin's identity and a recovery key"),
-    "demo": ("demo", "make a company with a year of history, and report on it"),
-    "add-client": ("add_client", "record somebody who showed interest"),
-    "add-deal": ("add_deal", "open another deal for a client you know"),
-    "log-call": ("log_call", "record a call, what was said and what was promised"),
-    "log-activity": ("log_activity", "record a meeting, e-mail, message, visit or web request"),
-    "log-sale": ("log_sale", "record a sale or a refund"),
-    "void": ("void", "take back a sale or an activity that was a mistake"),
-    "advance-stage": ("advance_stage", "move a deal on, back, to won or to lost"),
-    "show": ("show", "show everything about one client"),
-    "find": ("find", "find clients by any text"),
-    "list": ("list", "list clients, deals, calls, sales or reminders"),
-    "report funnel": ("report_funnel", "where clients drop off, stage by stage"),
-    "report summary": ("report_summary", "the standard figures of a period on one page"),
-    "import": ("import_", "take in clients, deals, stages, calls or sales from a file"),
-    "export": ("export", "write rows to a file, under a grant"),
-    "grant export": ("grant_export", "let a member export rows"),
-    "grant erase": ("grant_erase", "let a member have clients erased"),
-    "grant list": ("grant_list", "list grants"),
-    "grant revoke": ("grant_revoke", "take a grant back"),
-    "settings show": ("settings_show", "show the company's settings"),
-    "settings set": ("settings_set", "change one of the company's settings"),
-    "process show": ("process_show", "print the sales process as a file to edit"),
-    "process apply": ("process_apply", "make a file the sales process"),
-    "identity new": ("identity_new", "make the key pair of somebody who is to join a store"),
-    "identity show": ("identity_show", "show whose identity this is, and its stores' fingerprints"),
-    "identity join": ("identity_join", "tie the identity to a store, by its fingerprint"),
-    "identity card": ("identity_card", "print the public half of the identity, to be enrolled by"),
-    "identity passphrase": ("identity_passphrase", "set, change or remove the passphrase of the identity"),
-    "identity open": ("identity_open", "open a file that was sealed for you"),
-    "identity recover": ("identity_recover", "open the store with the recovery key on paper"),
-    "member add": ("member_add", "enrol somebody by a card, with a role"),
-    "member list": ("member_list", "list who is in the team"),
-    "member show": ("member_show", "show one member, and whose books are open to them"),
-    "member role": ("member_role", "give a member another role"),
-    "member allow": ("member_allow", "let a member open more than the role does, or no more of it"),
-    "member remove": ("member_remove", "remove a member, and change the keys"),
-    "transfer": ("transfer", "move clients from one member to another"),
-    "verify": ("verify", "check every signature, hash and row of the store"),
-    "gc": ("gc", "compact small files and remove what nobody reads any more"),
-    "doctor": ("doctor", "check that this machine and store are in order"),
-}
-GROUPS = {
-    "report": "reports on sales and the process",
-    "process": "the prescribed sales process",
-    "grant": "what members may export or have erased, and until when",
-    "settings": "the company's settings",
-    "identity": "the key pair that opens the store",
-    "member": "who is in the team, and what they open",
-}
 GLOBAL = ("--store", "--identity", "--op-id")
 MOST_ATTEMPTS = 5
+# Characters of output that are held back until a command is through.
+_MOST_HELD = 1 << 20
 
 
 class LazyGroup(TyperGroup):
@@ -250,23 +202,75 @@ def _guarded(command: Callable[[], int], state: Run) -> int:  # noqa: PLR0911 - 
 
 
 def _attempts(arguments: list[str], state: Run) -> int:
-    """Run the command, again from its start if somebody else's commit overtook it; return its exit code."""
+    """Run the command, again from its start if somebody else's commit overtook it; return its exit code.
+
+    What an attempt writes is held back until it is through, so that nothing is shown twice.
+    """
     command = typer.main.get_command(app)
     for attempt in range(MOST_ATTEMPTS):
+        held = Held(state.output.stdout)
         try:
-            with command.make_context("crmcli", list(arguments), obj=state) as context:
+            with held.in_front_of(state.output), command.make_context("crmcli", list(arguments), obj=state) as context:
                 command.invoke(context)
         except typer.Exit as ended:
             return int(ended.exit_code)
         except typer.TyperException as error:
             raise _usage(error) from error
         except OvertakenError:
-            if attempt + 1 == MOST_ATTEMPTS or state.session is None:
+            if attempt + 1 == MOST_ATTEMPTS or state.session is None or state.saved or held.has_written:
                 raise
             state.session.attempt = attempt + 1
         else:
             return 0
     return 1
+
+
+class Held(io.StringIO):
+    """Holds back what is written to a stream until that is much, or it is flushed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream = stream
+        self.has_written = False
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream."""
+        return self.stream.encoding
+
+    def write(self, text: str) -> int:
+        """Hold back a text."""
+        count = super().write(text)
+        if self.tell() > _MOST_HELD:
+            self.let_go()
+        return count
+
+    def flush(self) -> None:
+        """Write all of it."""
+        self.let_go()
+        self.stream.flush()
+
+    def let_go(self) -> None:
+        """Give the stream what was held back."""
+        if self.tell():
+            self.has_written = True
+            self.stream.write(self.getvalue())
+            self.seek(0)
+            self.truncate()
+
+    @contextmanager
+    def in_front_of(self, output: Output) -> Iterator[None]:
+        """Hold back what a command writes until it is through; what it wrote before it was overtaken is forgotten."""
+        output.stdout = self
+        try:
+            yield
+        except OvertakenError:
+            self.seek(0)
+            self.truncate()
+            raise
+        finally:
+            output.stdout = self.stream
+            self.let_go()
 
 
 def _hoisted(arguments: list[str]) -> list[str]:

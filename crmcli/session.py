@@ -35,7 +35,8 @@ _FOLDERS = {"cache": "~/.cache", "config": "~/.config", "data": "~/.local/share"
 class Session:
     """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`.
 
-    `saved` says that a change was committed, `unsettled` is the operation that is being committed.
+    `saved` says that a change was committed, `unsettled` is the operation that is being committed; `agreed` has the
+    questions that were answered with yes.
     """
 
     store_path: Path
@@ -50,6 +51,7 @@ class Session:
     attempt: int = 0
     saved: bool = False
     unsettled: str | None = None
+    agreed: set[str] = field(default_factory=set)
     _store: Store | None = None
     _said: set[str] = field(default_factory=set)
 
@@ -126,7 +128,10 @@ class Session:
         """Give the store as it is now, to be read."""
         from crmcli.storage.view import View
 
-        yield View(self.store())
+        store = self.store()
+        if self.attempt and not self.saved:
+            store.refresh()
+        yield View(store)
 
     @contextmanager
     def writing(self) -> Iterator[Draft]:
@@ -178,7 +183,8 @@ class Session:
         if succeeded:
             from crmcli.storage import upkeep
 
-            upkeep.run(store, new_op_id, self.now)
+            for line in upkeep.run(store, new_op_id, self.now):
+                self.say(line)
         store.close()
 
     def found(
@@ -239,7 +245,8 @@ class Session:
 
         # Removing comes first: on a full disk it makes the room that compaction needs.
         removed = upkeep.collect(view.store, self.now)
-        upkeep.run(view.store, new_op_id, self.now)
+        for line in upkeep.run(view.store, new_op_id, self.now):
+            self.say(line)
         return removed
 
     def quarantine(self, name: str) -> int:

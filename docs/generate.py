@@ -16,6 +16,7 @@ import pyarrow as pa
 import typer
 
 from crmcli import cli
+from crmcli.commands import COMMANDS
 from crmcli.storage.identity import Identity, recovery_text
 from crmcli.storage.keys import FileAddress, key_id
 from crmcli.storage.tables import TABLES, Table
@@ -49,6 +50,8 @@ CODES: dict[str, dict[int, str]] = {
         5: "more is given back than is left of the sale",
     },
     "void": {3: "no such sale or activity", 5: "it is voided already, or has refunds that are not"},
+    "archive": {3: "no such client", 4: "several clients fit", 5: "the client is archived already"},
+    "unarchive": {3: "no such client", 4: "several clients fit", 5: "the client is not archived, or erased"},
     "advance-stage": {
         2: "no such stage or lost reason",
         3: "the client has no open deal",
@@ -210,7 +213,7 @@ def commands() -> str:
         "## Global options\n\nThey may stand anywhere on the command line.\n\n"
         + _options([p for p in root.params if p.name in ("store", "identity", "op_id", "version")]),
     ]
-    parts += ["\n\n".join(_command(name, _found(root, context, name))) for name in cli.COMMANDS]
+    parts += ["\n\n".join(_command(name, _found(root, context, name))) for name in COMMANDS]
     return "\n\n".join(parts) + "\n"
 
 

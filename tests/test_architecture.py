@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import crmcli
-from crmcli.cli import COMMANDS
+from crmcli.commands import COMMANDS
 from crmcli.errors import CrmError
 from tests.replay import parse
 

@@ -24,6 +24,7 @@ def find(
 
     Names, phones and e-mails are masked after the first 50 rows, a number that crmcli settings sets.
     """
+    from crmcli.storage.archiving import archived_clients
     from crmcli.storage.listing import KINDS, rows_of
 
     crm = ctx.obj
@@ -31,6 +32,8 @@ def find(
         found = store.matching(text)
         store.require_any(found)
         shown = found[:limit] if form == "table" and limit else found
+        archived = set(archived_clients(store.reader, shown).to_pylist())
+        mark = {at: "archived" for at, number in enumerate(shown) if number in archived}
         rows = rows_of(store, "clients", shown)
         asked = Revealing(reveal, grant, yes)
-        show_rows(crm, store, KINDS["clients"].columns, rows, form, limit, len(found), asked)
+        show_rows(crm, store, KINDS["clients"].columns, rows, form, limit, len(found), asked, mark)

@@ -30,6 +30,7 @@ def list_(
     direction: Word = None,
     result: Word = None,
     cause: Word = None,
+    archived: Annotated[bool, typer.Option("--archived", help="the archived clients instead")] = False,
     period: PeriodText = None,
     from_: FromDay = None,
     to: ToDay = None,
@@ -56,6 +57,7 @@ def list_(
             "by": store.person(by),
         } | {name: store.listed_value(name, word) for name, word in words.items()}
         equal = {name: value for name, value in wanted.items() if value is not None}
+        equal |= {"archived": True} if archived else {}
         chosen = crm.period(store, period, from_, to)
         bounds = None if chosen is None else chosen.bounds(store.settings.zone)
         kind = KINDS[what]

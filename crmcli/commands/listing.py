@@ -9,7 +9,7 @@ from crmcli.commands.revealing import Revealing, revealed, within_bounds
 from crmcli.model.ids import encode_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from crmcli.commands.params import Format
     from crmcli.session import Session
@@ -35,10 +35,12 @@ def show_rows(
     limit: int,
     total: int | None = None,
     asked: Revealing = UNASKED,
+    mark: Mapping[int, str] | None = None,
 ) -> None:
     """Show rows whose ids are numbers and whose times are UTC; the first column is what `ids` prints.
 
-    Contacts are masked after the first rows, unless `asked` for and granted.
+    Contacts are masked after the first rows, unless `asked` for and granted. `mark` is a word after the row of that
+    index, in a table.
     """
     whole = readable(store, columns, rows, short=form == "table")
     if form != "ids" and asked.wanted:
@@ -46,7 +48,7 @@ def show_rows(
         whole = revealed(crm, store, columns, whole, client_ids, asked)
     elif form != "ids":
         whole = within_bounds(crm, store, columns, whole)
-    crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=columns[0])
+    crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=columns[0], mark=mark)
 
 
 def readable(

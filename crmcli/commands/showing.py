@@ -116,6 +116,7 @@ def show_sheet(crm: Session, store: View, client: r.Client) -> None:
         ("owner", store.staff.get(client.owner_id)),
         ("buys by", client.buy_by),
         ("since", format_moment(client.created_at, store.settings.zone)),
+        ("archived", "yes" if client.archived else None),
     ]
     crm.output.pairs([(name, value) for name, value in sheet if value])
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError
 from crmcli.model.frozen import dataclass
 from crmcli.storage import log
+from crmcli.storage.erasure import remaining
 from crmcli.storage.identity import has_passphrase, spelled
 from crmcli.storage.members import ADMIN
 from crmcli.storage.tables import stamp
@@ -52,6 +53,9 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     yield Finding(
         "log", packed, f"{len(loose)} loose commits, {len(segments)} segments" + ("" if packed else ": run gc")
     )
+    erased = len(remaining(store))
+    left = f"{erased} are still there: run gc" if erased else "none left"
+    yield Finding("erased files", not erased, left)
     old = sum(1 for path in (store.root / "files").glob("??/*") if path.stem not in store.state.live)
     yield Finding("old files", old < _MANY_OLD_FILES, f"{old} wait for gc")
 

@@ -33,6 +33,7 @@ def story(view: View, client: Client) -> list[tuple[Any, ...]]:
         items = []
         for line in (line for line in lines if line.sale_id == sale.sale_id):
             name = names.get(line.product_id) or _joined(texts, line.line_id).removeprefix("item: ")
+            name = name or view.nameless(client.client_id) or ""
             items.append(f"{name} x {line.quantity.normalize():f}")
         what = ("refund" if sale.amount < 0 else "sale") + (" (voided)" if sale.voided else "")
         text = f"{abs(sale.amount)} {view.settings.currency}" + (f": {', '.join(items)}" if items else "")
@@ -52,7 +53,9 @@ def story(view: View, client: Client) -> list[tuple[Any, ...]]:
 
 
 def open_reminders(view: View, client: Client) -> list[tuple[Any, ...]]:
-    """Return rows (reminder, text) of what is still to do, promises first, then by when it is due."""
+    """Return rows (reminder, text) of what is still to do, promises first, then by when; none for the archived."""
+    if client.archived:
+        return []
     reminders: list[Reminder] = [r for r in view.of_client("reminders", client.client_id) if r.status == OPEN]
     reminders.sort(key=lambda r: (not r.is_promise, r.due_at))
     texts = view.texts([r.reminder_id for r in reminders], ("promised", "about"))

@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from crmcli.errors import InputError
 from crmcli.model.frozen import dataclass
+from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
+from crmcli.storage.archiving import in_sight
 from crmcli.storage.tables import TABLES, Table
 
 if TYPE_CHECKING:
@@ -29,15 +31,17 @@ class Kind:
     columns: tuple[str, ...]
     newest_first: bool = True
     only: tuple[str, str] | None = None
-    unless_asked: Mapping[str, str] = field(default_factory=dict)
+    unless_asked: Mapping[str, object] = field(default_factory=dict)
+    hides_archived: bool = False
 
 
 KINDS = {
     "clients": Kind(
         "clients",
         "created_at",
-        {"client": "client_id", "owner": "owner_id", "segment": "segment", "source": "source"},
+        {"client": "client_id", "owner": "owner_id", "segment": "segment", "source": "source", "archived": "archived"},
         ("client_id", "name", "company", "phone", "email", "segment", "source", "owner", "buy_by", "created_at"),
+        unless_asked={"archived": False},
     ),
     "deals": Kind(
         "deals",
@@ -65,7 +69,8 @@ KINDS = {
         {"client": "client_id", "owner": "assignee_id", "status": "status", "cause": "cause"},
         ("reminder_id", "client_id", "name", "due_at", "cause", "about", "deal_id", "owner", "status"),
         newest_first=False,
-        unless_asked={"status": "open"},
+        unless_asked={"status": OPEN},
+        hides_archived=True,
     ),
 }  # fmt: skip
 _TEXTS = {"calls": ("said", "activity_id", ("said",)), "reminders": ("about", "reminder_id", ("promised", "about"))}
@@ -90,10 +95,12 @@ def choose(
     conditions = {kind.filters[option]: value for option, value in equal.items()}
     conditions |= dict([kind.only] if kind.only else [])
     where = ("client_id", [equal["client"]]) if "client" in equal else None
-    needed = list(dict.fromkeys((table.key, kind.order, *conditions)))
+    needed = list(dict.fromkeys((table.key, kind.order, *conditions, *(["client_id"] if kind.hides_archived else []))))
     rows = view.reader.merged(table.name, needed, where)  # type: ignore[arg-type]
     for column, value in conditions.items():
         rows = pc.filtered(rows, pc.equal(rows.column(column), value))
+    if kind.hides_archived and equal.get("status") == OPEN:
+        rows = in_sight(view.reader, rows)
     if between is not None:
         start, end = (pa.scalar(at.replace(tzinfo=None), pa.timestamp("us")) for at in between)
         times = rows.column(kind.order)
@@ -147,7 +154,7 @@ def _cell(
     contact = contacts.get(record["client_id"], {})
     match column:
         case "name" | "company":
-            return contact.get(column)
+            return contact.get(column) or (view.nameless(record["client_id"]) if column == "name" else None)
         case "phone" | "email":
             return next(iter(contact.get(f"{column}s", ())), None)
         case "owner" | "by":

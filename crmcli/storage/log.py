@@ -235,6 +235,11 @@ def time_of(raw: bytes) -> datetime:
     return datetime.fromisoformat(raw.partition(b'"at":"')[2].partition(b'"')[0].decode())
 
 
+def holds(folder: Path, seq: int) -> bool:
+    """Say whether there is a commit of that number."""
+    return (folder / loose_name(seq)).exists() or is_packed(folder, seq)
+
+
 def is_packed(folder: Path, seq: int) -> bool:
     """Say whether a segment holds that commit, at less cost than a listing."""
     matches = (_NAME.fullmatch(name) for name in os.listdir(folder) if name.endswith(".jsonl"))  # noqa: PTH208

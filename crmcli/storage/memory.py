@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _LIMITS = {"cache": 1 << 26, "pin": 1 << 12}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
-_LAYOUT = 2
+_LAYOUT = 3
 # Milliseconds to wait for another process that is writing its pin.
 _PATIENCE = 200
 
@@ -42,6 +42,8 @@ class Memory:
         self._key = key
         self.checked: dict[str, list[int]] = {}
         self.sound: dict[str, list[str]] = {}
+        # The erasure up to which erased files were seen to be gone.
+        self.cleared = 0
         self.changed = False
 
     def load(self) -> dict[str, Any] | None:
@@ -53,6 +55,7 @@ class Memory:
         if document is None or document.get("program") != _program():
             return None
         self.checked, self.sound = document["checked"], document["sound"]
+        self.cleared = document["cleared"]
         state: dict[str, Any] = document["state"]
         return state
 
@@ -61,7 +64,8 @@ class Memory:
         live = {row[0] for row in state["live"]}
         self.checked = {file_id: seen for file_id, seen in self.checked.items() if file_id in live}
         self.sound = {file_id: columns for file_id, columns in self.sound.items() if file_id in self.checked}
-        document = {"program": _program(), "state": state, "checked": self.checked, "sound": self.sound}
+        known: dict[str, Any] = {"checked": self.checked, "sound": self.sound, "cleared": self.cleared}
+        document = {"program": _program(), "state": state, **known}
         # A cache that a power cut spoils is not genuine any more, and made anew.
         self._write(self._cache, "cache", document, durable=False)
         self.changed = False

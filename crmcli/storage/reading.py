@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
-from crmcli.errors import CrmError, DamagedError
-from crmcli.storage import files, parquet, upgrade
+from crmcli.errors import CrmError, DamagedError, OvertakenError
+from crmcli.storage import files, log, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
@@ -95,17 +95,26 @@ class Reader:
             if not known:
                 self._memory.mark_checked(entry.file_id, status)
         except FileNotFoundError as error:
-            raise DamagedError(f"{name} is missing", "restore it from a backup") from error
+            raise self.missing(name) from error
         except OSError as error:
             raise CrmError(f"{name} cannot be read: {(error.strerror or '').lower()}") from error
         key, aad = self.keyring.file_keys(entry)
         table = TABLES[entry.table]
         dictionaries = table.values if entry.rows >= parquet.BULK else ()
-        file = parquet.open_file(source, key, aad, name=name, dictionaries=dictionaries)
+        try:
+            file = parquet.open_file(source, key, aad, name=name, dictionaries=dictionaries)
+        except DamagedError as error:
+            raise error if path.exists() else self.missing(name) from error
         parquet.check_size(file, table, entry.rows, entry.bytes, name=name)
         if entry.schema == upgrade.SCHEMA:
             parquet.check_columns(table, entry.kind, file.schema_arrow, name=name)
         return file
+
+    def missing(self, name: str) -> CrmError:
+        """Return the error for a file that is not there: one that was erased meanwhile is no damage."""
+        if log.holds(self._root / "log", self._state.seq + 1):
+            return OvertakenError(f"{name} was removed meanwhile")
+        return DamagedError(f"{name} is missing", "restore it from a backup")
 
     def _require_folder(self, folder: Path) -> None:
         """Raise DamagedError for a link in a folder's place, looked for once a run."""

@@ -10,7 +10,7 @@ from crmcli.errors import DamagedError, NoStoreError, NotPermittedError
 from crmcli.storage import log
 from crmcli.storage.genesis import Genesis, member_json, member_of
 from crmcli.storage.granting import changed_grant, check_use
-from crmcli.storage.keys import WRAP_SIZE
+from crmcli.storage.keys import WRAP_SIZE, sha256
 from crmcli.storage.log import Commit, FileEntry
 from crmcli.storage.members import (
     ADMIN,
@@ -63,6 +63,9 @@ class State:
         self.live: dict[str, FileEntry] = {}
         self.grants: dict[str, Grant] = {}
         self.erased: set[str] = set()
+        self.last_erasure = 0
+        # SHA-256 of the id of a client who is asked to be erased -> the book and who asks.
+        self.requests: dict[str, tuple[str, str]] = {}
         self.restores: list[tuple[int, str]] = []
 
     # What follows is the fold: one method per type of commit, each of which either changes the state or raises.
@@ -312,10 +315,16 @@ class State:
             grant = self._changed_grant(commit.body["grant"])
             self.grants[grant.grant] = grant
         elif commit.type == "grant-use" and commit.body["use"]["grant"]:
-            grant = self.grants[commit.body["use"]["grant"]]
+            use = commit.body["use"]
+            grant = self.grants[use["grant"]]
             self.grants[grant.grant] = replace(grant, used=grant.used + 1)
-        elif commit.type == "erase":
+            if use["right"] == "erase" and use["books"]:
+                self.requests[use["sha256"]] = (use["books"][0], commit.author)
+        elif commit.type == "erase" and commit.body["erase"]["clients"]:
+            self.last_erasure = commit.seq
             self.erased.update(commit.body["erase"]["clients"])
+            for client in commit.body["erase"]["clients"]:
+                self.requests.pop(sha256(client.encode()), None)
         elif commit.type == "restore":
             self.restores.append((self.seq, self.hash))
 
@@ -344,6 +353,8 @@ class State:
             "live": [_ENTRY_CELLS(entry) for entry in self.live.values()],
             "grants": [asdict(grant) for grant in self.grants.values()],
             "erased": sorted(self.erased),
+            "last_erasure": self.last_erasure,
+            "requests": self.requests,
             "restores": self.restores,
         }
 
@@ -359,5 +370,6 @@ class State:
         }
         self.live = {row[0]: FileEntry(*row) for row in document["live"]}
         self.grants = {row["grant"]: Grant(**with_tuples(row)) for row in document["grants"]}
-        self.erased = set(document["erased"])
+        self.erased, self.last_erasure = set(document["erased"]), document["last_erasure"]
+        self.requests = {asked: (book, who) for asked, (book, who) in document["requests"].items()}
         self.restores = [(seq, head) for seq, head in document["restores"]]

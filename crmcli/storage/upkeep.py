@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from crmcli.errors import OvertakenError
-from crmcli.storage import files, log
+from crmcli.storage import erasure, files, log
 from crmcli.storage import kernels as pc
 from crmcli.storage.log import Commit
 from crmcli.storage.members import ADMIN
@@ -127,8 +127,17 @@ def _is_among(changes: pa.Table, newest: pa.Table, key: str) -> pa.ChunkedArray:
     return pc.equal(changes.column(SEQ), pc.taken(newest.column(SEQ), positions))
 
 
-def run(store: Store, op_id: Callable[[], str], at: datetime) -> None:
-    """Do what is due of compaction and packing."""
+def run(store: Store, op_id: Callable[[], str], at: datetime) -> list[str]:
+    """Do what is due of erasure, compaction and packing; return what there is to say of it."""
+    try:
+        if erasure.is_due(store):
+            erasure.remove(store)
+        return erasure.carry_out(store, op_id, at)
+    finally:
+        _tidy_up(store, op_id, at)
+
+
+def _tidy_up(store: Store, op_id: Callable[[], str], at: datetime) -> None:
     for entries in crowded(store):
         compact(store, entries, op_id(), at)
     loose = sum(1 for _ in (store.root / "log").iterdir())
@@ -147,6 +156,7 @@ def collect(store: Store, now: datetime, keep: timedelta | None = None) -> int:
     with files.mapped("remove old files"), store.lock():
         store.refresh()
         store.require_durable()
+        erased = erasure.remove(store) if store.state.last_erasure else 0
         shards = [store.root / "files" / f"{shard:02x}" for shard in range(256)]
         for folder in (store.root / "tmp", *shards):
             # Through a link, what is removed would be somebody else's.
@@ -160,7 +170,7 @@ def collect(store: Store, now: datetime, keep: timedelta | None = None) -> int:
         removed = [path for path in old if not path.is_dir()]
         for path in removed:
             path.unlink(missing_ok=True)
-    return len(removed)
+    return erased + len(removed)
 
 
 def _dropped_for(store: Store, now: datetime) -> dict[str, timedelta]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crmcli.errors import CrmError, DamagedError
+from crmcli.errors import CrmError, DamagedError, OvertakenError
 from crmcli.storage import files, log, parquet, upkeep
 from crmcli.storage import kernels as pc
 from crmcli.storage.keyring import Keyring
@@ -94,6 +94,8 @@ def _noted(findings: Findings, what: str) -> Iterator[None]:
     """Note what goes wrong inside the block as one more problem."""
     try:
         yield
+    except OvertakenError:
+        raise
     except CrmError as error:
         if error.message not in findings.problems:
             findings.problems.append(error.message)
@@ -107,7 +109,7 @@ def _check_file(reader: Reader, entry: FileEntry, findings: Findings) -> None:
         try:
             sha256, _ = files.hash_regular(reader.path(entry.file_id))
         except FileNotFoundError as error:
-            raise DamagedError(f"{file_path(entry.file_id)} is missing") from error
+            raise reader.missing(file_path(entry.file_id)) from error
         if sha256 != entry.sha256:
             raise parquet.changed(file_path(entry.file_id))
         return

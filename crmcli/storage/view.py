@@ -6,10 +6,12 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from crmcli.errors import ConflictError, DamagedError, InputError, NotFoundError, NotPermittedError
+import pyarrow as pa
+
+from crmcli.errors import ConflictError, DamagedError, InputError, NotFoundError, NotPermittedError, RuleError
 from crmcli.model.acting import clean_text
 from crmcli.model.emails import normalise_email
-from crmcli.model.ids import SHORTEST, encode_id
+from crmcli.model.ids import SHORTEST, decode_id, encode_id
 from crmcli.model.phones import looks_like_phone, normalise_phone
 from crmcli.model.process import Process
 from crmcli.model.records import (
@@ -27,15 +29,15 @@ from crmcli.model.records import (
 )
 from crmcli.model.reminding import CAUSES
 from crmcli.model.settings import Settings
+from crmcli.storage import kernels as pc
 from crmcli.storage import lookup
+from crmcli.storage.archiving import ERASED
 from crmcli.storage.members import may_write
-from crmcli.storage.tables import COMPANY, TABLE_OF, TABLES, Table
+from crmcli.storage.tables import COMPANY, PERSONAL, TABLE_OF, TABLES, Table
 from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-
-    import pyarrow as pa
 
     from crmcli.storage.store import Store
 
@@ -101,9 +103,13 @@ class View:
         return sorted(found, key=lambda r: (getattr(r, time) is not None, getattr(r, time))) if time else found
 
     def contact(self, client_id: int) -> Contact:
-        """Return the contact of a client; an analyst sees none."""
+        """Return the contact of a client; an analyst sees none, and of who was erased there is none."""
         found: list[Contact] = self.records("contacts", "client_id", [client_id])
-        return found[0] if found else Contact(client_id, "")
+        return found[0] if found else Contact(client_id, self.nameless(client_id) or "")
+
+    def nameless(self, client_id: int) -> str | None:
+        """Return what stands in place of the name of a client who has none."""
+        return ERASED if encode_id(client_id) in self.store.state.erased else None
 
     def texts(self, about_ids: Iterable[int], fields: Sequence[str]) -> dict[int, str]:
         """Return the newest text of one of the fields about each record."""
@@ -148,9 +154,10 @@ class View:
 
     def named(self, client_ids: Sequence[int]) -> str:
         """Return ids and names of the first few clients, for a choice."""
-        names = {c.client_id: c.name for c in self.records("contacts", "client_id", client_ids[:_CANDIDATES])}
+        names = {number: self.nameless(number) or "" for number in client_ids[:_CANDIDATES]}
+        names |= {c.client_id: c.name for c in self.records("contacts", "client_id", client_ids[:_CANDIDATES])}
         shorts = self.short("clients", client_ids[:_CANDIDATES])
-        listed = ", ".join(f"{shorts[number]} {names.get(number, '')}".strip() for number in client_ids[:_CANDIDATES])
+        listed = ", ".join(f"{shorts[number]} {names[number]}".strip() for number in client_ids[:_CANDIDATES])
         return listed + (", …" if len(client_ids) > _CANDIDATES else "")
 
     def known_as(self, contact: Contact) -> list[int]:
@@ -234,6 +241,13 @@ class Draft(View):
         self._books: dict[int, str] = {}
         self._puts: dict[tuple[str, str, str], dict[int, Any]] = {}
 
+    def client(self, who: str, among: Collection[int] | None = None) -> Client:
+        """Return the client meant, as a view does. Raises: also RuleError for one who was erased."""
+        client = super().client(who, among)
+        if encode_id(client.client_id) in self.store.state.erased:
+            raise RuleError("this client was erased")
+        return client
+
     def depends_on(self, *tables: str) -> None:
         """Say that the command's answer would be another if somebody adds to these tables meanwhile."""
         self.pending.depends_on.update(tables)
@@ -278,7 +292,10 @@ class Draft(View):
         """Return the book a record belongs to: that of its client, or the member's own for a new one."""
         if table.group == COMPANY:
             return self.store.state.book_of_kind("company")
-        client_id = record.client_id
+        return self.book_of(record.client_id)
+
+    def book_of(self, client_id: int) -> str:
+        """Return the book that a client is in, or the member's own for a new one."""
         if client_id not in self._books:
             self._books[client_id] = self._client_book(client_id) or self.store.own_book
         return self._books[client_id]
@@ -314,4 +331,14 @@ class Draft(View):
         for (book, table, kind), rows in self._puts.items():
             self._check_right(book, table)
             self.pending.rows[book, table, kind].append(TABLES[table].to_arrow(rows.values()))
+        self._refuse_erased()
         return self.pending
+
+    def _refuse_erased(self) -> None:
+        """Raise RuleError for a personal row of somebody who was erased."""
+        erased = pa.array([decode_id(name) for name in self.store.state.erased], pa.int64())
+        for (_, name, kind), pieces in self.pending.rows.items() if len(erased) else ():
+            if TABLES[name].group == PERSONAL and kind != "delete":
+                for rows in pieces:
+                    if pc.filtered(rows, pc.is_in(rows.column("client_id"), erased)).num_rows:
+                        raise RuleError("this client was erased")

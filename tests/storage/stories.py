@@ -16,6 +16,7 @@ from crmcli import cli
 from crmcli.errors import CrmError, NoStoreError
 from crmcli.output import Output
 from crmcli.storage import log, upkeep
+from crmcli.storage.erasure import remaining
 from crmcli.storage.tables import TABLES
 from tests.storage.company import Company, environment
 from tests.storage.crash_model import Disk, Trace
@@ -103,6 +104,8 @@ def flaw(story: Story, disk: Disk, place: Path, *, going_on: bool) -> str:
         there = contents(company)
         if there not in story.contents[story.trace.acknowledged(disk.end) :]:
             return "it holds something that nobody saved, or lacks something that was acknowledged"
+        if story.trace.acknowledged(disk.end) and there is not None and remaining(company.open()):
+            return "files are back that were erased"
         return _flaw_in_going_on(story, company, is_founded=there is not None) if going_on else ""
     except CrmError as error:
         return f"it does not open: {error.message}"
@@ -146,6 +149,10 @@ def collection(story: Story) -> None:
     story.tell("gc", now=LATER)
 
 
+def erasure(story: Story) -> None:
+    story.tell("erase", "Old 1", "--yes", "--op-id", "a" * 32)
+
+
 def packing(story: Story) -> None:
     story.tell("gc")
 
@@ -187,6 +194,7 @@ STORIES: dict[str, Callable[[Story], None]] = {
         two_imports,
         compaction,
         collection,
+        erasure,
         packing,
         packing_after_one_was_killed,
         reading_after_a_writer_was_killed,

@@ -54,6 +54,7 @@ NEEDED = {
     "store._pin_durable: sync_folder": "reading_after_a_writer_was_killed",
     "memory._write: replace_atomically": "a_client",
     "memory.set_pin: ensure_private": "founding",
+    "erasure.remove: sync_folder": "erasure",
     "log.pack: write_new": "packing",
     "log.pack: sync_folder": "packing",
     "store.create: write_new, again": "founding",

@@ -100,7 +100,7 @@ class Office(RuleBasedStateMachine):
 
     # How an operation is done: again if it was overtaken, as the program does, and cut off by a blow if there is one.
 
-    def do(self, who: str, act: Callable[[], None], after: Model | None = None, blow: Blow | None = None) -> bool:
+    def do(self, who: str, act: Callable[[], object], after: Model | None = None, blow: Blow | None = None) -> bool:
         """Do what turns the model into `after`, if it is given; say whether it was done."""
         self.tally["operations"] += 1
         failure = self.failure_of(act, blow)
@@ -118,7 +118,7 @@ class Office(RuleBasedStateMachine):
             self.tally["commits"] += 1
         return True
 
-    def failure_of(self, act: Callable[[], None], blow: Blow | None) -> BaseException | None:
+    def failure_of(self, act: Callable[[], object], blow: Blow | None) -> BaseException | None:
         if blow is None:
             act()
             return None
