@@ -50,6 +50,8 @@ COMMANDS = {
     "process show": ("process_show", "print the sales process as a file to edit"),
     "process apply": ("process_apply", "make a file the sales process"),
     "identity recover": ("identity_recover", "open the store with the recovery key on paper"),
+    "audit": ("audit", "show who did what, from the signed log"),
+    "history": ("history", "show every change of one client's records"),
     "verify": ("verify", "check every signature, hash and row of the store"),
     "gc": ("gc", "compact small files and remove what nobody reads any more"),
     "doctor": ("doctor", "check that this machine and store are in order"),

@@ -66,6 +66,12 @@ CODES: dict[str, dict[int, str]] = {
         5: "open deals stand at a stage that it leaves out",
         15: "no admin",
     },
+    "audit": {
+        2: "no such type or period",
+        3: "nobody of that name on the staff; no such client",
+        13: "the log is not the one that was verified",
+    },
+    "history": {3: "no such client", 4: "several clients fit"},
     "verify": {13: "something is damaged; each file is named"},
     "doctor": {
         5: "the file to be quarantined can be read",
