@@ -52,6 +52,9 @@ COMMANDS = {
     "identity recover": ("identity_recover", "open the store with the recovery key on paper"),
     "audit": ("audit", "show who did what, from the signed log"),
     "history": ("history", "show every change of one client's records"),
+    "canary plant": ("canary_plant", "give each book a client who does not exist, to name the source of a leak"),
+    "canary list": ("canary_list", "list the canaries, and in whose books they are"),
+    "canary who": ("canary_who", "say whose canaries are in a file that leaked"),
     "verify": ("verify", "check every signature, hash and row of the store"),
     "gc": ("gc", "compact small files and remove what nobody reads any more"),
     "doctor": ("doctor", "check that this machine and store are in order"),
@@ -59,6 +62,7 @@ COMMANDS = {
 GROUPS = {
     "report": "reports on sales and the process",
     "process": "the prescribed sales process",
+    "canary": "clients who do not exist, so that a leaked list names its source",
     "identity": "the key pair that opens the store",
 }
 GLOBAL = ("--store", "--identity", "--op-id")

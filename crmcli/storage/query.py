@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError
+from crmcli.storage.counting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ def run(
     # Importing the engine takes as long as decoding a table: do both at once.
     warm = threading.Thread(target=__import__, args=("duckdb",))
     warm.start()
-    sources = {table: reader.merged(table, columns, coded=True) for table, columns in tables.items()}
+    sources = {table: counted(reader, table, columns, coded=True) for table, columns in tables.items()}
     warm.join()
     connection = sealed()
     try:

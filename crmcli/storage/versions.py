@@ -48,7 +48,7 @@ def touched(reader: Reader, state: State, client_id: int) -> set[int]:
     """Return the commits that rows of a client came with, as far as the keys open them."""
     seqs: set[int] = set()
     for table in _TOLD:
-        seqs.update(_versions(reader, state, table, client_id).column(SEQ).to_pylist())
+        seqs.update(versions(reader, state, table, client_id).column(SEQ).to_pylist())
     return seqs
 
 
@@ -56,12 +56,10 @@ def changes_of(reader: Reader, state: State, client_id: int) -> list[Change]:
     """Return what changed in the records of a client, newest first; within a commit in the order of the tables."""
     changes: list[Change] = []
     for table in _TOLD:
-        rows = _versions(reader, state, table, client_id)
-        versions = zip(
-            rows.column(SEQ).to_pylist(), rows.column(DELETED).to_pylist(), table.to_records(rows), strict=True
-        )
+        rows = versions(reader, state, table, client_id)
+        known = zip(rows.column(SEQ).to_pylist(), rows.column(DELETED).to_pylist(), table.to_records(rows), strict=True)
         by_key: dict[int, dict[int, Any]] = defaultdict(dict)
-        for seq, is_deleted, record in versions:
+        for seq, is_deleted, record in known:
             by_key[getattr(record, table.key)][seq] = None if is_deleted else record
         for number, records in by_key.items():
             changes += _differences(table, number, records)
@@ -102,7 +100,7 @@ def _known(value: Any) -> Any:
     return None if value in ((), False) else value
 
 
-def _versions(reader: Reader, state: State, table: Table, client_id: int) -> pa.Table:
+def versions(reader: Reader, state: State, table: Table, client_id: int) -> pa.Table:
     """Return all columns, `_seq` and `_deleted` of every version of a client's rows, deletions among them."""
     names = [*table.schema.names, SEQ, DELETED]
     schema = pa.schema([*table.schema, (SEQ, pa.int64()), (DELETED, pa.bool_())])
