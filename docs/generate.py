@@ -111,6 +111,20 @@ CODES: dict[str, dict[int, str]] = {
         5: "one of the two has no book, or a canary is named",
         15: "no admin",
     },
+    "audit": {
+        2: "no such type or period",
+        3: "nobody of that name on the staff; no such client",
+        13: "the log is not the one that was verified",
+    },
+    "history": {3: "no such client", 4: "several clients fit"},
+    "canary plant": {
+        2: "no such domain or phone, or more phones than books",
+        3: "nobody of that name has a book",
+        4: "somebody has that phone",
+        15: "no admin",
+    },
+    "canary list": {15: "no admin"},
+    "canary who": {2: "the file is absent, too large or broken", 3: "no canary is in the file", 15: "no admin"},
     "verify": {13: "something is damaged; each file is named"},
     "doctor": {
         5: "the file to be quarantined can be read",

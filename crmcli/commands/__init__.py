@@ -1,4 +1,4 @@
-"""The commands: one file each, loaded when the command is called: open, find, apply a rule, put, show; and their list."""
+"""The commands, one file each, loaded when it is called: open, find, apply a rule, put, show; and their list."""
 
 # Command -> (its module in crmcli.commands, what the list of commands says of it), in the order of the list.
 COMMANDS = {
@@ -43,6 +43,11 @@ COMMANDS = {
     "member allow": ("member_allow", "let a member open more than the role does, or no more of it"),
     "member remove": ("member_remove", "remove a member, and change the keys"),
     "transfer": ("transfer", "move clients from one member to another"),
+    "audit": ("audit", "show who did what, from the signed log"),
+    "history": ("history", "show every change of one client's records"),
+    "canary plant": ("canary_plant", "give each book a client who does not exist, to name the source of a leak"),
+    "canary list": ("canary_list", "list the canaries, and in whose books they are"),
+    "canary who": ("canary_who", "say whose canaries are in a file that leaked"),
     "verify": ("verify", "check every signature, hash and row of the store"),
     "gc": ("gc", "compact small files and remove what nobody reads any more"),
     "doctor": ("doctor", "check that this machine and store are in order"),
@@ -52,6 +57,7 @@ GROUPS = {
     "process": "the prescribed sales process",
     "grant": "what members may export or have erased, and until when",
     "settings": "the company's settings",
+    "canary": "clients who do not exist, so that a leaked list names its source",
     "identity": "the key pair that opens the store",
     "member": "who is in the team, and what they open",
 }

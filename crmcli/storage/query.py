@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import CrmError
 from crmcli.storage import kernels, parquet
+from crmcli.storage.counting import counted
 from crmcli.storage.tables import TABLES
 from crmcli.storage.together import at_once
 
@@ -122,7 +123,7 @@ def run(
     streams = {table: Stream(reader, table, tables[table]) for table in tables if table in READ_ONCE}
 
     def decoded() -> dict[str, pa.Table]:
-        read = {table: reader.merged(table, tables[table], coded=True) for table in tables if table not in READ_ONCE}
+        read = {table: counted(reader, table, tables[table], coded=True) for table in tables if table not in READ_ONCE}
         for table, columns in (unread or {}).items():
             for column in columns:
                 nothing = kernels.nulls(read[table].num_rows, TABLES[table].schema.field(column).type)

@@ -1,0 +1,39 @@
+"""`crmcli canary plant`: give each book a client who does not exist, to name the source of a leak."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crmcli.commands.canaries import show_planted
+from crmcli.commands.params import Form
+
+
+def canary_plant(
+    ctx: typer.Context,
+    owner: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="only in this person's book; repeatable")
+    ] = None,
+    email_domain: Annotated[
+        str | None, typer.Option(metavar="DOMAIN", help="a domain of yours, for e-mails that reach you")
+    ] = None,
+    phone: Annotated[
+        list[str] | None, typer.Option(metavar="PHONE", help="a number of yours, one for a book; repeatable")
+    ] = None,
+    form: Form = "table",
+) -> None:
+    """Give each member's book a plausible client of its own who does not exist (admins only).
+
+    Canaries are in lists, find, show and exports like anybody, and in no report and no reminder. A book that has one
+    gets no other. Without --phone they have numbers that are assigned to nobody, without --email-domain no e-mail.
+    """
+    from crmcli.storage.canaries import books_of, plant, require_admin, without_canary
+
+    crm = ctx.obj
+    with crm.writing() as store:
+        require_admin(store)
+        books = books_of(store, owner or ())
+        bare = without_canary(store, books)
+        planted = plant(store, crm.acting(store), bare, email_domain, phone or ())
+    show_planted(crm, planted, len(books) - len(bare), form)
