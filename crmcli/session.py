@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crmcli.environment import checked_op_id, clock, first_line, output_of, platform_folder, spoken, store_folder
 from crmcli.errors import InputError, NoKeyError, RepeatedError
 from crmcli.model.acting import Acting
 from crmcli.output import Output
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from crmcli.storage.identity import Identity
     from crmcli.storage.view import Draft, View
 
-APP = "crmcli"
 _PASSPHRASE_LIMIT = 4096
-# Where each kind of file goes unless the environment says otherwise.
-_FOLDERS = {"cache": "~/.cache", "config": "~/.config", "data": "~/.local/share", "state": "~/.local/state"}
 
 
 @dataclass
@@ -60,14 +57,16 @@ class Session:
         """Return the session that the options and the environment of this process describe. Raises: InputError."""
         environ = os.environ
         return cls(
-            store_path=_store_path(store or environ.get("CRMCLI_STORE")),
-            identity_path=Path(identity or environ.get("CRMCLI_IDENTITY") or _platform("config") / "identity.json"),
-            cache=_platform("cache"),
-            pins=_platform("state"),
-            now=_clock(environ.get("CRMCLI_NOW")),
+            store_path=store_folder(store or environ.get("CRMCLI_STORE")),
+            identity_path=Path(
+                identity or environ.get("CRMCLI_IDENTITY") or platform_folder("config") / "identity.json"
+            ),
+            cache=platform_folder("cache"),
+            pins=platform_folder("state"),
+            now=clock(environ.get("CRMCLI_NOW")),
             environ=environ,
             seed=environ.get("CRMCLI_SEED"),
-            op_id=_checked_op_id(op_id),
+            op_id=checked_op_id(op_id),
         )
 
     # Opening the store.
@@ -76,14 +75,14 @@ class Session:
         """Return the passphrase from the environment's command or file, else from the terminal. Raises: NoKeyError."""
         command, file = (self.environ.get(f"CRMCLI_{kind}_{name}") for name in ("COMMAND", "FILE"))
         if command:
-            return _first_line(_output_of(command, kind))
+            return first_line(output_of(command, kind))
         if file:
             try:
                 with Path(file).open("rb") as source:
-                    return _first_line(source.read(_PASSPHRASE_LIMIT))
+                    return first_line(source.read(_PASSPHRASE_LIMIT))
             except OSError as error:
                 raise NoKeyError(f"the file in CRMCLI_{kind}_FILE cannot be read") from error
-        return self.output.secret(_spoken(kind), f"set CRMCLI_{kind}_COMMAND or CRMCLI_{kind}_FILE")
+        return self.output.secret(spoken(kind), f"set CRMCLI_{kind}_COMMAND or CRMCLI_{kind}_FILE")
 
     def identity_to_reseal(self) -> tuple[Identity, str | None]:
         """Return the identity of this run and the passphrase that it has to be sealed with again, if it has one."""
@@ -101,7 +100,7 @@ class Session:
         """Return the passphrase to seal an identity with from now on, asked for twice on a terminal."""
         passphrase = self.passphrase(kind)
         from_environment = any(self.environ.get(f"CRMCLI_{kind}_{name}") for name in ("COMMAND", "FILE"))
-        if not from_environment and self.output.secret(f"{_spoken(kind)} again") != passphrase:
+        if not from_environment and self.output.secret(f"{spoken(kind)} again") != passphrase:
             raise InputError("the passphrases differ")
         if not passphrase:
             raise InputError("the passphrase is empty", "--no-passphrase leaves the identity file open")
@@ -341,67 +340,3 @@ def random_id() -> int:
 def new_op_id() -> str:
     """Return the name of a new operation: 32 hex digits."""
     return os.urandom(16).hex()
-
-
-def _checked_op_id(op_id: str | None) -> str | None:
-    if op_id is not None and not (len(op_id) == 32 and set(op_id) <= set("0123456789abcdef")):  # noqa: PLR2004
-        raise InputError("an op_id is 32 hex digits, as the failed command printed it")
-    return op_id
-
-
-def _store_path(given: str | None) -> Path:
-    """Return the folder of the store: as given, `data/` here, or the platform's data folder if a store is there."""
-    if given:
-        return Path(given)
-    here = Path("data")
-    if (here / "genesis.json").exists():
-        return here
-    there = _platform("data") / "store"
-    return there if (there / "genesis.json").exists() else here
-
-
-def _platform(kind: str) -> Path:
-    """Return the folder that the XDG base directory specification, or Apple, gives our files of a kind."""
-    if sys.platform == "darwin":
-        folder = f"~/Library/{'Caches' if kind == 'cache' else 'Application Support'}"
-    else:
-        folder = os.environ.get(f"XDG_{kind.upper()}_HOME", "").strip() or _FOLDERS[kind]
-    return Path(os.path.expanduser(folder)) / APP  # noqa: PTH111 - without a home, a path says nothing; an error would
-
-
-def _clock(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    from crmcli.model.dates import FIRST_YEAR, LAST_YEAR
-
-    try:
-        now = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InputError("CRMCLI_NOW is not an ISO instant") from error
-    if not FIRST_YEAR < now.year < LAST_YEAR:
-        raise InputError(f"CRMCLI_NOW is not between {FIRST_YEAR} and {LAST_YEAR}")
-    return now
-
-
-def _spoken(kind: str) -> str:
-    return kind.replace("_", " ").lower()
-
-
-def _output_of(command: str, kind: str) -> bytes:
-    import shlex
-    import subprocess
-
-    try:
-        return subprocess.run(shlex.split(command), stdout=subprocess.PIPE, check=True).stdout  # noqa: S603
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise NoKeyError(f"the command in CRMCLI_{kind}_COMMAND failed") from error
-
-
-def _first_line(raw: bytes) -> str:
-    try:
-        line = raw.split(b"\n")[0].rstrip(b"\r").decode()
-    except UnicodeDecodeError as error:
-        raise NoKeyError("the passphrase is not valid UTF-8") from error
-    if not line:
-        raise NoKeyError("the passphrase is empty")
-    return line

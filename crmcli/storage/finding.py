@@ -9,7 +9,6 @@ from crmcli.model.acting import clean_name
 from crmcli.model.capture import Introduction, interest, introduce
 from crmcli.model.phones import looks_like_phone
 from crmcli.model.records import LOST, OPEN, Activity, Client, Contact, Deal, Record, Reminder, Sale
-from crmcli.storage.archiving import archived_clients
 
 if TYPE_CHECKING:
     from crmcli.model.acting import Acting
@@ -21,6 +20,8 @@ def refuse_known(draft: Draft, contact: Contact) -> None:
     draft.depends_on("contacts")
     known = draft.known_as(contact)
     if known:
+        from crmcli.storage.archiving import archived_clients
+
         if len(archived_clients(draft.reader, known)) == len(known):
             hint = f"crmcli unarchive ID brings back: {draft.named(known)}"
             raise ConflictError("you know this client already, who is archived", hint)
