@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from crmcli.formats.delimited import open_sheet
 from crmcli.formats.mapping import Binding, ImportMap
 from crmcli.formats.numbers import parse_amount
+from crmcli.model.ids import encode_id
 from crmcli.model.importing import FIELDS, Cells
 from crmcli.session import Session
 from crmcli.storage import plain_sheet
@@ -30,6 +31,36 @@ Same,,,,2
 """
 SALES = "client,sold_at,amount\nAnna,2025-01-01,5\nAnna,2025-01-01,5\nBoris,2025-02-01 10:00,7.50\n"
 CALLS = "client,direction,called_at,seconds\nAnna,in,2025-01-01 12:00,60\n"
+PROCESS = """lost_reasons = ["price"]
+sources = ["web"]
+segments = []
+[[pipelines]]
+id = "new"
+name = "New"
+stages = ["call", "discovery", "meeting"{gone}]
+[[pipelines]]
+id = "again"
+name = "Again"
+stages = ["meeting", "call"]
+"""
+DEALS = """external_id,client,stage,pipeline,opened_at,closed_at,lost_reason,closed_from
+1,Anna,call,,2025-01-01,,,
+2,Boris,won,,2025-01-01,2025-03-15 10:11:12,,meeting
+3,Anna,lost,,,,price,
+4,Same Again,discovery,,2025-01-01,,,
+5,Anna,meeting,again,2025-02-01,,,
+6,Boris,won,,2025-01-01,2025-02-01,,gone
+7,Petr,call,,2025-01-01,,,
+8,Петрова Алёна,call,,,,,
+"""
+OTHER_DEALS = "external_id,client,stage,opened_at\n7,Boris,call,2025-01-01\n9,Anna,call,2025-01-01\n"
+STAGES = """deal,stage,changed_at,by
+4,call,2025-01-01,
+4,won,2025-02-01 10:00,Ada
+4,discovery,2025-03-15,
+4,lost,2025-03-15 10:11:12,
+7,discovery,2025-01-01 12:00,
+"""
 
 CLIENTS = st.sampled_from(
     ["Anna", "anna", " Anna ", "+7 (916) 123-45-67", "89161234567", "ANNA@example.com", "7", "8", "Same", "7707083893",
@@ -60,6 +91,11 @@ COLUMNS = {
         "result": st.sampled_from(["", "answered", "Busy", "what"]), "called_at": STAMPS,
         "seconds": st.sampled_from(["", "60", "0", "-1", "1.5", "many"]), "by": PEOPLE,
     },
+    "stages": {
+        "deal": st.sampled_from(["1", "2", "3", "4", "5", "6", "7", "8", "9", "shop:7", "nobody's", ""]),
+        "stage": st.sampled_from(["call", "Call", "discovery", "meeting", "won", "LOST", "gone", "moon", ""]),
+        "changed_at": STAMPS, "by": PEOPLE,
+    },
 }  # fmt: skip
 GOOD = {
     "client": ["Anna", "+7 (916) 123-45-67", "New", "NEW", "Новый", "8 999 000-00-01", "7", "8", "anna@example.com"],
@@ -69,6 +105,9 @@ GOOD = {
     "direction": ["in", "OUT"],
     "result": ["", "answered"],
     "called_at": ["2025-01-01", "2025-03-15 10:11:12", "2025-04-01T09:30"],
+    "deal": ["1", "2", "3", "4", "5", "7", "8"],
+    "stage": ["call", "meeting", "Meeting", "call", "won", "lost"],
+    "changed_at": ["2025-01-01", "2025-02-01 10:00", "2025-03-15 10:11:12", "2025-03-15", "2025-04-01T09:30"],
     "seconds": ["", "60"],
     "name": ["Anna", "Zoe", "Мария", "Gleb", "Ян", "Igor", "Olga", "Lev"],
     "phone": ["", "", "+79995550001", "8 999 555-00-02", "+79995550003", "+79995550004"],
@@ -87,11 +126,26 @@ GOOD = {
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     company = make_company(tmp_path_factory.mktemp("columns") / "company")
-    path = company.folder / "known.csv"
-    for kind, text in (("clients", KNOWN), ("sales", SALES), ("calls", CALLS)):
-        path.write_text(text, encoding="utf-8")
-        assert company.crmcli("import", kind, str(path)).code == 0
+    put(company, KNOWN, "import", "clients")
+    put(company, "name\nPetr\n", "import", "clients", who="manager")
+    put(company, SALES, "import", "sales")
+    put(company, CALLS, "import", "calls")
+    put(company, PROCESS.format(gone=', "gone"'), "process", "apply")
+    put(company, DEALS, "import", "deals")
+    put(company, PROCESS.format(gone=""), "process", "apply")
+    put(company, 'namespace = "shop"\n', "import", "deals", put(company, OTHER_DEALS), "--map")
+    put(company, STAGES, "import", "stages")
     return company
+
+
+def put(company: Company, text: str, *command: str, who: str = "admin") -> str:
+    """Write a file, and run a command on it."""
+    path = company.folder / f"file-{len(list(company.folder.iterdir()))}"
+    path.write_text(text, encoding="utf-8")
+    if command:
+        result = company.crmcli(*command, str(path), who=who)
+        assert result.code == 0, result
+    return str(path)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -120,30 +174,28 @@ def opened(company: Company, path: Path, kind: str, chosen: ImportMap) -> Iterat
         yield import_of(kind, draft, session.acting(draft), cells, terms), sheet, binding
 
 
-def gathered(taking: Import, company: Company) -> dict[str, list[str]]:
-    """What an import would put, with names in the place of ids."""
+def gathered(taking: Import, company: Company) -> dict[tuple[str, str, str], list[str]]:
+    """What an import would put by table, book and kind, with names in the place of ids."""
     names = {row["client_id"]: row["name"] for row in company.open().reader.merged("contacts").to_pylist()}
     names |= {row["staff_id"]: row["name"] for row in company.open().reader.merged("staff").to_pylist()}
-    rows = [(table, row) for table, _, columns in taking.columns for row in columns.to_pylist()]
+    rows = [(part[:3], row) for part in taking.columns for row in part[3].to_pylist()]
     rows += [
-        (table, row)
-        for (table, _, _), cells in taking._batches.items()
-        if cells
-        for row in arrow(table, cells).to_pylist()
+        (part, row) for part, cells in taking._batches.items() if cells for row in arrow(part[0], cells).to_pylist()
     ]
     for _, row in rows:
         for key in ("client_id", "staff_id"):
             if "name" in row and key in row:
                 names[row[key]] = row["name"]
-    told: dict[str, list[str]] = {}
-    for table, row in rows:
+    known = set(company.open().reader.merged("stage_changes").column("change_id").to_pylist())
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for part, row in rows:
         shown = {
             key: names.get(cell, cell) if key in _PEOPLE else cell
             for key, cell in row.items()
-            if key not in ("sale_id", "activity_id", "staff_id", "note_id")
+            if key not in ("sale_id", "activity_id", "staff_id", "note_id") and (key != "change_id" or cell in known)
         }
-        told.setdefault(table, []).append(repr(shown))
-    return {table: sorted(lines) for table, lines in told.items()}
+        told.setdefault(part, []).append(repr(shown))
+    return {part: sorted(lines) for part, lines in told.items()}
 
 
 def told(outcome: Outcome) -> tuple[object, ...]:
@@ -157,8 +209,9 @@ def both_ways(company: Company, kind: str, text: str, chosen: ImportMap) -> bool
     path.write_text(text, encoding="utf-8", newline="")
     with opened(company, path, kind, chosen) as (taking, sheet, binding):
         columns = read_plain(
-            path.read_bytes(), sheet.encoding, sheet.delimiter, sheet.header, binding.places, binding.constants
-        )
+            path.read_bytes(), sheet.encoding, sheet.delimiter, sheet.header, binding.places, binding.constants,
+            every_line=taking.tells_lines,
+        )  # fmt: skip
         outcome = None if columns is None else taking.run_columns(columns)
         if outcome is None:
             assert taking.columns == []
@@ -174,7 +227,7 @@ def both_ways(company: Company, kind: str, text: str, chosen: ImportMap) -> bool
     return outcome is not None
 
 
-@pytest.mark.parametrize("kind", ["clients", "sales", "calls"])
+@pytest.mark.parametrize("kind", ["clients", "sales", "calls", "stages"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_comes_of_a_file_is_the_same(company: Company, kind: str, data: st.DataObject) -> None:
@@ -204,6 +257,7 @@ def test_good_files_are_taken_in_columns(company: Company) -> None:
     for kind, header in (
         ("sales", ["client", "sold_at", "amount", "by"]),
         ("calls", ["client", "direction", "called_at"]),
+        ("stages", ["deal", "stage", "changed_at", "by"]),
     ):
         lines = [";".join(GOOD[name][-1 - place % 2] for name in header) for place in range(6)]
         assert both_ways(company, kind, "\n".join([";".join(header), *lines]), ImportMap())
@@ -214,7 +268,6 @@ def test_good_files_are_taken_in_columns(company: Company) -> None:
     [
         SALES,  # all of it is in the store already
         "client,sold_at,amount\nAnna,2025-05-01,5,6\n",
-        "client,sold_at,amount\n\nAnna,2025-05-01,5\n",
         'client,sold_at,amount\n"Anna",2025-05-01,5\n',
         "client,sold_at,amount\nAnna,2025-05-01,5\r6\n",
         "client,sold_at,amount\n   \nAnna,2025-05-01,5\n",
@@ -222,6 +275,14 @@ def test_good_files_are_taken_in_columns(company: Company) -> None:
 )
 def test_file_that_is_not_plain_goes_row_by_row(company: Company, text: str) -> None:
     assert not both_ways(company, "sales", text, ImportMap())
+
+
+def test_blank_lines_are_no_rows(company: Company) -> None:
+    assert both_ways(
+        company, "sales", "client,sold_at,amount\n\nAnna,2025-05-01,5\n\n\nZoe,2025-05-01,5\n", ImportMap()
+    )
+    # The last two are taken by rows, which name their lines.
+    assert not both_ways(company, "clients", "name,tax_id\nZoe,\n\nSame,\nSame,\n", ImportMap())
 
 
 def test_cp1251_is_read_in_columns_too() -> None:
@@ -240,3 +301,21 @@ def test_bad_row_fails_the_whole_file(company: Company) -> None:
     path.write_text("client,sold_at,amount\n" + "Zoe,2025-01-01,5\n" * 5 + "Zoe,never,5\n", encoding="utf-8")
     result = company.crmcli("import", "sales", str(path))
     assert (result.code, "line 7" in result.err) == (2, True), result
+
+
+def test_deals_are_known_by_their_ids_and_rows_that_differ_in_who_it_was_are_weighed(company: Company) -> None:
+    ids = [encode_id(number) for number in company.open().reader.merged("deals").column("deal_id").to_pylist()]
+    rows = [f"{name.lower()},call,2025-06-0{day},{who}" for name in ids for day in (1, 2) for who in ("", "Ada")]
+    for count in (1, 2, len(rows)):
+        assert both_ways(company, "stages", "\n".join(["deal,stage,changed_at,by", *rows[:count]]), ImportMap())
+
+
+def test_first_row_of_a_deal_that_comes_twice_counts_once(company: Company) -> None:
+    assert both_ways(company, "stages", "deal,stage,changed_at\n" + "1,meeting,2025-06-01\n" * 2, ImportMap())
+    again = put(company, "deal,stage,changed_at\n" + "1,meeting,2025-06-01\n" * 2)
+    result = company.crmcli("import", "stages", again, "--dry-run")
+    assert [line.split() for line in result.out.splitlines()][1:4] == [
+        ["new", "0"],
+        ["changed", "1"],
+        ["unchanged", "1"],
+    ]

@@ -78,8 +78,9 @@ def _taken_at_once(
     from crmcli.storage.plain_sheet import read_plain
 
     columns = read_plain(
-        file.read_bytes(), sheet.encoding, sheet.delimiter, sheet.header, binding.places, binding.constants
-    )
+        file.read_bytes(), sheet.encoding, sheet.delimiter, sheet.header, binding.places, binding.constants,
+        every_line=taking.tells_lines,
+    )  # fmt: skip
     outcome = None if columns is None else taking.run_columns(columns)
     advance(outcome.read if outcome else 0)
     return outcome

@@ -10,8 +10,11 @@ import pyarrow as pa
 
 from crmcli.errors import InputError, RuleError
 from crmcli.model.importing import external_key, microseconds
+from crmcli.storage import kernels as pc
 from crmcli.storage.importing_columns import Facts, NotPlainError, amounts, instants
 from crmcli.storage.matching import Clients, People, Records, stored, texts
+from crmcli.storage.parquet import schema_of
+from crmcli.storage.plain_sheet import coded
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -52,6 +55,8 @@ class Import:
 
     # The tables whose rows decide what a row means.
     reads: tuple[str, ...] = ()
+    # Whether a row that was taken in columns may turn out to be wrong, and its line is told.
+    tells_lines = False
 
     def __init__(self, draft: Draft, acting: Acting, cells: CellReader, terms: Terms) -> None:
         self.draft = draft
@@ -66,8 +71,8 @@ class Import:
         self._contacts: dict[int, Cells] = {}
         self._since: dict[int, int] = {}
         self._batches: dict[tuple[str, str, str], list[Cells]] = defaultdict(list)
-        # Rows that came in columns: table, book, rows.
-        self.columns: list[tuple[str, str, pa.Table]] = []
+        # Rows that came in columns: table, book, kind, rows.
+        self.columns: list[tuple[str, str, str, pa.Table]] = []
         draft.depends_on("clients", "contacts", "staff", "process", *self.reads)
 
     def run(self, rows: Iterable[tuple[int, Mapping[str, str], str | None]]) -> Outcome:
@@ -103,8 +108,8 @@ class Import:
 
     def put(self) -> None:
         """Put what was gathered into the draft."""
-        for table, book, rows in self.columns:
-            self.draft.put_rows(book, TABLES[table], "insert", rows)
+        for table, book, kind, rows in self.columns:
+            self.draft.put_rows(book, TABLES[table], kind, rows)
         for (table, book, kind), rows in self._batches.items():
             if rows:
                 self.draft.put_rows(book, TABLES[table], kind, arrow(table, rows))
@@ -147,6 +152,19 @@ class Import:
     def add(self, table: str, client_id: int, cells: Cells, kind: str = "insert") -> None:
         """Gather a row of a client's."""
         self._batches[table, self.clients.book(client_id), kind].append(cells)
+
+    def put_columns(self, table: str, cells: Mapping[str, pa.Array], kind: str = "insert") -> None:
+        """Gather rows of clients' by column; a column that is left out is null."""
+        count = len(cells["client_id"])
+        is_coded = any(pa.types.is_dictionary(column.type) for column in cells.values())
+        schema = schema_of(TABLES[table], TABLES[table].schema.names, coded=is_coded)
+        given = [cells.get(field.name, pa.nulls(count, field.type)) for field in schema]
+        columns = [
+            column if column.type == kind else pc.cast_to(column, kind)
+            for column, kind in zip(given, schema.types, strict=True)
+        ]
+        for book, rows in self.clients.by_book(pa.table(columns, schema=schema)):
+            self.columns.append((table, book, kind, rows))
 
     def add_records(self, records: Records) -> None:
         """Gather what rows made of the records of a table; a client id is always their second cell."""
@@ -216,8 +234,12 @@ class SaleImport(Import):
         """Take in documents that have no items, deals or numbers of their own."""
         if not set(columns.column_names) <= {"client", "sold_at", "amount", "by"}:
             raise NotPlainError
-        at, amount = instants(columns.column("sold_at"), self.cells), amounts(columns.column("amount"), self.cells)
-        facts = Facts(self, columns, at)
+        clients, at, amount = pc.together(
+            lambda: coded(columns.column("client")),
+            lambda: instants(columns.column("sold_at"), self.cells),
+            lambda: amounts(columns.column("amount"), self.cells),
+        )
+        facts = Facts(self, columns, clients, at)
         facts.require_new("sales", ["sold_at", "amount"], [at, amount])
         facts.put("sales", {"amount": amount, "voided": pa.repeat(False, len(at))})  # noqa: FBT003
 

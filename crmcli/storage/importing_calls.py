@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from crmcli.model.records import CALL
+from crmcli.storage import kernels as pc
 from crmcli.storage.importing import Import
-from crmcli.storage.importing_columns import Facts, NotPlainError, instants, read_each
+from crmcli.storage.importing_columns import Facts, NotPlainError, instants, read_each, read_words, require
 from crmcli.storage.matching import Records, texts
+from crmcli.storage.plain_sheet import coded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from crmcli.model.acting import Acting
     from crmcli.model.importing import CallRow
@@ -41,20 +43,25 @@ class CallImport(Import):
         if {"seconds", "minutes"} <= names:
             raise NotPlainError
         read = self.cells
-        at = instants(columns.column("called_at"), read)
-        direction = read_each(columns.column("direction"), read.directions.__getitem__, pa.string())
-        if direction.null_count:
-            raise NotPlainError
-        cells: dict[str, Any] = {"direction": direction}
+        tasks: dict[str, Callable[[], Any]] = {
+            "client": lambda: coded(columns.column("client")),
+            "happened_at": lambda: instants(columns.column("called_at"), read),
+            "direction": lambda: read_words(columns.column("direction"), read.directions.__getitem__),
+        }
         if "result" in names:
-            cells["result"] = read_each(columns.column("result"), read.results.__getitem__, pa.string())
-        for name, each in (("seconds", read.seconds), ("minutes", read.minutes)):
-            if name in names:
-                cells["seconds"] = read_each(columns.column(name), each.__getitem__, pa.int64())
+            tasks["result"] = lambda: read_words(columns.column("result"), read.results.__getitem__)
+        if "seconds" in names:
+            tasks["seconds"] = lambda: read_each(columns.column("seconds"), read.seconds.__getitem__, pa.int64())
+        elif "minutes" in names:
+            tasks["seconds"] = lambda: read_each(columns.column("minutes"), read.minutes.__getitem__, pa.int64())
+        cells = dict(zip(tasks, pc.together(*tasks.values()), strict=True))
+        clients, at, direction = cells.pop("client"), cells.pop("happened_at"), cells["direction"]
+        require(not direction.null_count)
         seconds = cells.get("seconds", pa.nulls(len(at), pa.int64()))
-        facts = Facts(self, columns, at)
+        facts = Facts(self, columns, clients, at)
         facts.require_new("activities", ["happened_at", "direction", "seconds"], [at, direction, seconds])
-        facts.put("activities", cells | {"kind": pa.repeat(CALL, len(at)), "voided": pa.repeat(False, len(at))})  # noqa: FBT003
+        kind = read_words(pa.repeat(CALL, len(at)), str)
+        facts.put("activities", cells | {"kind": kind, "voided": pa.repeat(False, len(at))})  # noqa: FBT003
 
     def take(self, row: Mapping[str, str]) -> str:
         """Take in one call."""

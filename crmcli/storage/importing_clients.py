@@ -33,6 +33,7 @@ class ClientImport(Import):
     """Clients: a row is a new client or says more of a known one; an empty cell takes nothing away."""
 
     reads = ("notes", "reminders")
+    tells_lines = True
 
     def __init__(self, draft: Draft, acting: Acting, cells: CellReader, terms: Terms) -> None:
         super().__init__(draft, acting, cells, terms)

@@ -10,11 +10,15 @@ from crmcli.model.importing import DealRow
 from crmcli.model.moves import moves
 from crmcli.model.records import LOST, OPEN, WON
 from crmcli.storage.importing import Import
+from crmcli.storage.importing_stages import Entries
 from crmcli.storage.matching import Records, stored, texts
+from crmcli.storage.plain_sheet import FIRST_LINE, row_at
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import pyarrow as pa
 
     from crmcli.model.acting import Acting
     from crmcli.model.importing import Cells as CellReader
@@ -38,7 +42,7 @@ class Histories(Import):
 
     def __init__(self, draft: Draft, acting: Acting, cells: CellReader, terms: Terms) -> None:
         super().__init__(draft, acting, cells, terms)
-        self._stages = {pipe.id: [stage.id for stage in pipe.stages] for pipe in draft.process.pipelines}
+        self.stages = {pipe.id: [stage.id for stage in pipe.stages] for pipe in draft.process.pipelines}
 
     def changes_of(self, deal_ids: Iterable[int]) -> dict[int, list[Cells]]:
         """Return the history of deals that are in the store, in order."""
@@ -58,7 +62,7 @@ class Histories(Import):
     def retold(self, deal: Cells, history: Sequence[Cells]) -> list[Cells]:
         """Return a history in order, with the stage each entry came from and its move."""
         to = _CHANGE["to_stage"]
-        told = moves(self._stages.get(deal[_DEAL["pipeline"]], ()), [change[to] for change in history])
+        told = moves(self.stages.get(deal[_DEAL["pipeline"]], ()), [change[to] for change in history])
         return [
             (*change[:4], before, change[to], move, *change[7:])
             for change, (before, move) in zip(history, told, strict=True)
@@ -101,7 +105,7 @@ class DealImport(Histories):
             known = self._deals.equal(key, lambda c: self._after(c, deal, owner) == c)
         if known is None:
             number = self.acting.new_id()
-            stage = deal.stage or self._stages[deal.pipeline][0]
+            stage = deal.stage or self.stages[deal.pipeline][0]
             cells = (
                 number, client_id, owner or self.acting.by, deal.pipeline, stage, deal.status, deal.opened_at,
                 deal.opened_at, deal.closed_at, deal.amount, deal.product_id, deal.lost_reason, None,
@@ -132,7 +136,7 @@ class DealImport(Histories):
             "lost_reason": row.lost_reason or (before["lost_reason"] if row.status == LOST else None),
         }
         if row.pipeline != before["pipeline"]:
-            after["stage"] = row.stage or self._stages[row.pipeline][0]
+            after["stage"] = row.stage or self.stages[row.pipeline][0]
         has_moved = row.status == OPEN and (before["status"] != OPEN or after["stage"] != before["stage"])
         if has_moved:
             # The file does not say since when; it is so now.
@@ -219,6 +223,11 @@ class StageImport(Histories):
         self._names: dict[str, int | None] = {}
         self._rows: dict[int, list[tuple[str, int, int | None]]] = defaultdict(list)
 
+    def take_columns(self, columns: pa.Table) -> None:
+        """Take in all rows at once, but for the few that need to be weighed one against the other."""
+        left = Entries(self, columns).lay()
+        self.take_each((place + FIRST_LINE, row_at(columns, place), None) for place in left)
+
     def take(self, row: Mapping[str, str]) -> str:
         """Take in one entry; what comes of it is known when all of a deal's are."""
         moved = self.cells.moved(row)
@@ -235,8 +244,8 @@ class StageImport(Histories):
 
     def finish(self) -> None:
         """Lay the rows on the histories, and let each deal stand where its history ends."""
-        rows = self.outcome.rows
-        rows.clear()
+        # What the rows are is counted below.
+        del self.outcome.rows["taken"]
         histories = self.changes_of(self._rows)
         for number, entries in self._rows.items():
             deal, before = self._deals.stored[number], histories[number]
@@ -262,6 +271,7 @@ class StageImport(Histories):
         if is_guess and entries[0][0] not in _CLOSED and entries[0][:2] not in known:
             stage, when, by = entries.pop(0)
             known.pop((history[0][to], history[0][at]))
+            known[stage, when] = 0
             history[0] = _with(history[0], to_stage=stage, changed_at=when, by_id=by or history[0][owner])
             count["changed"] += 1
         for stage, when, by in entries:

@@ -13,6 +13,7 @@ from crmcli.model.importing import external_key, plain_email, tax_number
 from crmcli.model.phones import normalise_phone
 from crmcli.storage import kernels as pc
 from crmcli.storage.importing_columns import NotPlainError, new_ids, read_each
+from crmcli.storage.plain_sheet import FIRST_LINE, row_at
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ _V = TypeVar("_V")
 # A day to buy by is a reminder too, which is made row by row.
 _LEFT_OUT = {"buy_by"}
 _TEXTS = ("interest", "note")
-# In a plain file every line is a row, behind that of the header.
-_FIRST_LINE = 2
 
 
 class People:
@@ -33,10 +32,11 @@ class People:
 
     def __init__(self, importing: Import, columns: pa.Table) -> None:
         self._importing = importing
-        self._columns = columns
         self._names = set(columns.column_names)
         if self._names & _LEFT_OUT:
             raise NotPlainError
+        texts = [pc.cast_to(column, pa.string()) for column in columns.columns]
+        self._columns = pa.table([pc.trimmed(column) for column in texts], names=columns.column_names)
         region, namespace = importing.draft.settings.region, importing.terms.namespace
         self.name = self._cells("name", lambda text: clean_name(text, "the name"))
         if None in self.name:
@@ -96,14 +96,9 @@ class People:
 
     def others(self, alone: Sequence[bool]) -> Iterator[tuple[int, Mapping[str, str], None]]:
         """Yield (line, fields, None) of the rows that are not alone."""
-        names = self._columns.column_names
         for place, is_alone in enumerate(alone):
             if not is_alone:
-                yield (
-                    place + _FIRST_LINE,
-                    {name: str(self._columns.column(name)[place].as_py()) for name in names},
-                    None,
-                )
+                yield place + FIRST_LINE, row_at(self._columns, place), None
 
     def put(self, alone: Sequence[bool]) -> int:
         """Gather the clients of the rows that are alone, and return how many they are."""
@@ -174,7 +169,7 @@ class People:
                 for field in schema
             ]
             rows = pa.table(columns, schema=schema)
-            self._importing.columns.append((table, self._importing.clients.own_book, rows))
+            self._importing.columns.append((table, self._importing.clients.own_book, "insert", rows))
 
 
 def _kept(cells: Any, alone: Sequence[bool]) -> Any:

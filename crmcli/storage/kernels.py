@@ -26,7 +26,7 @@ from pyarrow._compute import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 _PIECE = 1 << 16
@@ -47,16 +47,24 @@ less = _plain("less")
 less_equal = _plain("less_equal")
 greater_equal = _plain("greater_equal")
 and_ = _plain("and")
+or_ = _plain("or")
+add = _plain("add")
+multiply = _plain("multiply")
 invert = _plain("invert")
 shift_right = _plain("shift_right")
 trimmed = _plain("utf8_trim_whitespace")
 if_else = _plain("if_else")
 is_null = _plain("is_null")
+is_valid = _plain("is_valid")
+coalesce = _plain("coalesce")
 min_max = _plain("min_max")
 binary_length = _plain("binary_length")
 total = _plain("sum")
 list_flatten = _plain("list_flatten")
 list_parent_indices = _plain("list_parent_indices")
+# Values in the place of those where a mask is true, in their order.
+replaced = _plain("replace_with_mask")
+filled_forward = _plain("fill_null_forward")
 
 
 def is_in(values: Any, known: pa.Array) -> Any:
@@ -106,9 +114,41 @@ def all_true(mask: Any) -> bool:
     return bool(call_function("all", [is_true(mask)], ScalarAggregateOptions(min_count=0)).as_py())
 
 
-def coded(values: pa.Array) -> pa.DictionaryArray:
-    """Return texts as their dictionary, in the order of first appearance, and each one's place in it."""
-    return call_function("dictionary_encode", [values], DictionaryEncodeOptions("mask"))
+def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Return a column in one piece."""
+    pieces = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return pieces.chunk(0) if isinstance(pieces, pa.ChunkedArray) else pieces
+
+
+def batch(rows: pa.Table) -> pa.RecordBatch:
+    """Return rows in one piece."""
+    return pa.record_batch([whole(column) for column in rows.columns], names=rows.column_names)
+
+
+def coded(values: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
+    """Return values as their dictionary, in the order of first appearance, and each one's place in it."""
+    cells = whole(values)
+    if pa.types.is_dictionary(cells.type):
+        return cells
+    return call_function("dictionary_encode", [cells], DictionaryEncodeOptions("mask"))
+
+
+def is_ascending(values: pa.Array) -> bool:
+    """Say whether no value is less than the one before it, nor null."""
+    return all_true(less_equal(values.slice(0, max(len(values) - 1, 0)), values.slice(1)))
+
+
+def together(*tasks: Callable[[], Any]) -> list[Any]:
+    """Return what tasks come to that run side by side, for the kernels need no interpreter. Raises: what one does."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        return [done.result() for done in [pool.submit(task) for task in tasks]]
+
+
+def count_true(mask: pa.Array) -> int:
+    """Return how often a mask is true."""
+    return total(mask).as_py() or 0
 
 
 def in_zone(values: Any, zone: str) -> Any:
@@ -149,6 +189,11 @@ def nulls(count: int, kind: pa.DataType) -> pa.ChunkedArray:
 def sort_indices(rows: pa.Table, keys: Sequence[tuple[str, ...]]) -> pa.Array:
     """Return the places of the rows in order of keys (column, `ascending` or `descending`, where nulls go)."""
     return call_function("sort_indices", [rows], SortOptions(list(keys)))
+
+
+def order(values: pa.Array) -> pa.Array:
+    """Return the places of values in ascending order."""
+    return call_function("sort_indices", [values], SortOptions([("", "ascending")]))
 
 
 def first_indices(rows: pa.Table, keys: Sequence[tuple[str, str]], count: int) -> pa.Array:

@@ -62,10 +62,15 @@ def _columns(groups: list[Any]) -> Iterator[Any]:
 
 def words_fit(rows: pa.Table, most: int) -> bool:
     """Say whether the texts that were read as places in a dictionary come to no more than `most` bytes."""
-    total = 0
+    return words(rows) <= most
+
+
+def words(rows: pa.Table) -> int:
+    """Return how many bytes the texts come to that are places in a dictionary."""
+    count = 0
     for column in rows.columns:
         if pa.types.is_dictionary(column.type):
             for chunk in column.chunks:
                 lengths = kernels.taken(kernels.binary_length(chunk.dictionary), chunk.indices)
-                total += kernels.total(lengths).as_py() or 0
-    return total <= most
+                count += kernels.total(lengths).as_py() or 0
+    return count

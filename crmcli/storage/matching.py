@@ -121,6 +121,23 @@ class Clients:
         """Return the book that a client's records belong to."""
         return self._books.get(client_id) or self.own_book
 
+    def by_book(self, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+        """Yield (book, rows) of rows that belong to clients, for each book that has some."""
+        rest = rows
+        for book in dict.fromkeys(book for book in self._books.values() if book):
+            ids = pa.array([number for number, place in self._books.items() if place == book], pa.int64())
+            is_its = pc.is_in(rest.column("client_id"), ids)
+            its, rest = pc.filtered(rest, is_its), pc.filtered(rest, pc.invert(is_its))
+            if its.num_rows:
+                yield book, its
+        if rest.num_rows:
+            yield self.own_book, rest
+
+    def may_change(self, client_ids: pa.Array) -> bool:
+        """Say whether clients are all in books that the member may change."""
+        closed = [number for number, book in self._books.items() if book is None]
+        return not closed or not pc.count_true(pc.is_in(client_ids, pa.array(closed, pa.int64())))
+
     def allowed(self, client_id: int) -> int:
         """Return the client, if they are in a book that the member may change. Raises: InputError."""
         if self._books.get(client_id, self.own_book) is None:
@@ -137,6 +154,20 @@ class Clients:
             if found is not None:
                 self._found[text] = self.allowed(found)
         return found
+
+    def numbered(self, texts: pa.Array) -> pa.Array:
+        """Return the client that each text means by an external id, null for those that `find` has to look for."""
+        rows = pc.batch(self._reader.merged("contacts", ["client_id", "external_ids"]))
+        keys = pc.list_flatten(rows.column(1))
+        owners = pc.taken(rows.column(0), pc.list_parent_indices(rows.column(1)))
+        ours = texts
+        if self._namespace:
+            ours = pa.array([external_key(self._namespace, text) for text in texts.to_pylist()], pa.string())
+        found = pc.taken(owners, pc.index_in(ours, keys))
+        if self._unknown is not None:
+            found = pc.if_else(pc.equal(texts, self._unknown), pa.scalar(None, pa.int64()), found)
+        is_clear = pc.count_distinct(keys) == len(keys) and self.may_change(found)
+        return found if is_clear else pa.nulls(len(texts), pa.int64())
 
     def _search(self, text: str) -> int | None:
         found = None

@@ -69,15 +69,22 @@ def encode(table: Table, rows: pa.Table, key: bytes, aad: bytes) -> bytes:
     if rows.num_rows < BULK:
         options |= {"compression": "none", "use_dictionary": False, "write_statistics": False}
     else:
-        rows = kernels.sorted_by(rows, *(name for name in table.order if name in rows.column_names))
+        rows = _in_order(rows, [name for name in table.order if name in rows.column_names])
         statistics = [name for name in (*table.order, SEQ) if name in rows.column_names]
         options |= {"compression": "zstd", "use_dictionary": table.values, "write_statistics": statistics}
     content = _written(rows, encryption, options, table.row_group)
-    unpacked = max(rows.nbytes * 2, rows.num_rows * rows.num_columns * limits.CELL)
+    unpacked = max(rows.nbytes * 2 + limits.words(rows), rows.num_rows * rows.num_columns * limits.CELL)
     if unpacked > _most(len(content)):
         plain = options | {"compression": "none", "use_dictionary": False}
         content = _written(rows, encryption, plain, table.row_group)
     return content
+
+
+def _in_order(rows: pa.Table, order: list[str]) -> pa.Table:
+    """Return rows in order; those that come client by client stay as they are."""
+    first = kernels.whole(rows.column(order[0]))
+    is_sorted = order[0] == "client_id" and kernels.is_ascending(first)
+    return rows if is_sorted else kernels.sorted_by(rows, *order)
 
 
 def _most(size: int) -> int:

@@ -1,6 +1,6 @@
 """A csv-like file as columns of text, where it is so plain that there is but one way to read it.
 
-What has quotes, blank lines or cells too many is left to the reader of `formats`, which says what is wrong and where.
+What has quotes or cells too many is left to the reader of `formats`, which says what is wrong and where.
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ _MOST_BYTES = 1 << 30
 _SAMPLE = 4096
 _FEW = 1024
 
+# Where every line is a row, behind that of the header.
+FIRST_LINE = 2
+
+# The fields of few different texts.
+_LISTED = {"stage", "direction", "result", "by", "owner", "source", "segment", "pipeline"}
+
 Place = tuple[str, int, "Mapping[str, str] | None", str]
 
 
@@ -31,25 +37,33 @@ def read_plain(
     header: Sequence[str],
     places: Iterable[Place],
     constants: Mapping[str, str],
+    *,
+    every_line: bool = False,
 ) -> pa.Table | None:
-    """Return the rows behind the header as columns, field -> stripped text in our words, or None if it is not plain.
+    """Return the rows behind the header as columns, field -> text in our words, or None if it is not plain.
 
-    `places` says which field lies where, what its values mean and what an empty one means.
+    `places` says which field lies where, what its values mean and what an empty one means; `every_line`, that a file
+    is not plain if a line of it is blank and so no row. Texts may have blanks around them still; those of which there
+    are few different ones come as their dictionary.
     """
     content = _plain_bytes(raw, encoding)
     if content is None or len(delimiter) != 1 or not delimiter.isascii():
+        return None
+    if every_line and (b"\n\n" in content or b"\n\r\n" in content):
         return None
     from pyarrow import _csv
 
     names = [str(place) for place in range(len(header))]
     wanted = list(dict.fromkeys(str(place) for _, place, _, _ in places))
+    kinds = dict.fromkeys(names, pa.string())
+    kinds |= {str(place): pa.dictionary(pa.int32(), pa.string()) for name, place, _, _ in places if name in _LISTED}
     try:
         rows = _csv.read_csv(
             pa.BufferReader(content),
             _csv.ReadOptions(skip_rows=1, column_names=names),
             _csv.ParseOptions(delimiter=delimiter, quote_char=False, double_quote=False),
-            _csv.ConvertOptions(include_columns=wanted, column_types=dict.fromkeys(names, pa.string())),
-        ).combine_chunks()
+            _csv.ConvertOptions(include_columns=wanted, column_types=kinds),
+        )
     except pa.ArrowException:
         return None
     columns = {name: _in_our_words(rows.column(str(place)), values, unknown) for name, place, values, unknown in places}
@@ -68,27 +82,46 @@ def _plain_bytes(raw: bytes, encoding: str) -> bytes | None:
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b'"' in content or b"\0" in content or content.startswith((b"\n", b"\r")):
         return None
-    if content.count(b"\r") != content.count(b"\r\n") or b"\n\n" in content or b"\n\r\n" in content:
+    if b"\r" in content and content.count(b"\r") != content.count(b"\r\n"):
         return None
     return content
 
 
 def _in_our_words(cells: pa.ChunkedArray, values: Mapping[str, str] | None, unknown: str) -> Any:
-    texts = pc.trimmed(cells)
-    if values is not None:
-        known, codes = distinct(texts)
-        texts = pc.taken(pa.array([values.get(text, text) for text in known], pa.string()), codes)
-    return pc.if_else(pc.equal(texts, ""), unknown, texts) if unknown else texts
+    if values is None and not unknown:
+        return cells
+    known, codes = distinct(cells)
+    meant = [(values or {}).get(text, text) or unknown for text in known]
+    return pc.taken(pa.array(meant, pa.string()), codes)
 
 
-def distinct(column: pa.ChunkedArray) -> tuple[list[str], pa.Array]:
-    """Return the different texts of a column, in the order of their first rows, and each row's place among them."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    coded = pc.coded(whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole)
-    return coded.dictionary.to_pylist(), coded.indices
+def coded(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
+    """Return the different cells of a column, in the order of their first rows, and each row's place among them.
+
+    Texts are stripped.
+    """
+    found = pc.coded(column)
+    if not pa.types.is_string(found.dictionary.type):
+        return found
+    texts = pc.trimmed(found.dictionary)
+    if texts.equals(found.dictionary):
+        return found
+    same = pc.coded(texts)
+    return pa.DictionaryArray.from_arrays(pc.taken(same.indices, found.indices), same.dictionary)
+
+
+def distinct(column: pa.ChunkedArray | pa.Array) -> tuple[list[Any], pa.Array]:
+    """Return the different cells of a column as a list, and each row's place in it."""
+    found = coded(column)
+    return found.dictionary.to_pylist(), found.indices
+
+
+def row_at(columns: pa.Table, place: int) -> dict[str, str]:
+    """Return a row as field -> text."""
+    return {name: str(columns.column(name)[place].as_py()) for name in columns.column_names}
 
 
 def has_few(column: pa.ChunkedArray) -> bool:
     """Say whether a column seems to repeat its values."""
     first = column.slice(0, _SAMPLE)
-    return column.length() <= _SAMPLE or pc.count_distinct(first) <= _FEW
+    return len(column) <= _SAMPLE or pc.count_distinct(first) <= _FEW

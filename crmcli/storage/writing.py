@@ -27,7 +27,7 @@ from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES, Table, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -158,56 +158,73 @@ def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
     """Write, sync and publish the data files; they count for nothing until a commit names them."""
     # One folder for the files of one commit, so that one sync makes all their names durable.
     shard = random_bytes(1).hex()
-    entries: list[FileEntry] = []
-    published = []
     for folder in ("tmp", f"files/{shard}"):
         files.ensure_folder(store.root / folder, store.folder_mode)
+    gathered = (
+        (book, TABLES[name], kind, _together(TABLES[name], pieces))
+        for (book, name, kind), pieces in pending.rows.items()
+    )
+    parts = (
+        (book, table, kind, sized)
+        for book, table, kind, rows in chain(gathered, pending.parts)
+        for sized in _sized(rows)
+    )
+    entries: list[FileEntry] = []
+    ids: list[str] = []
     try:
-        gathered = (
-            (book, TABLES[name], kind, pa.concat_tables(pieces)) for (book, name, kind), pieces in pending.rows.items()
-        )
-        parts = (
-            (book, table, kind, sized)
-            for book, table, kind, rows in chain(gathered, pending.parts)
-            for sized in _sized(rows)
-        )
-        for batch in _batches(parts):
-            for entry, content in _sealed(store, batch, shard):
-                fresh = store.root / "tmp" / entry.file_id
-                files.write_new(fresh, content, store.file_mode)
-                published.append(fresh)
-                fresh.rename(store.root / file_path(entry.file_id))
-                published[-1] = store.root / file_path(entry.file_id)
-                entries.append(entry)
+        while batch := list(islice(parts, _AT_ONCE)):
+            fresh = [shard + random_bytes(15).hex() for _ in batch]
+            ids += fresh
+            entries += _each(lambda part, file_id: _write_file(store, part, file_id), batch, fresh)
         if entries:
             files.sync_folder(store.root / "files" / shard)
     except BaseException:
-        for path in published:
-            files.discard(path)
+        for file_id in ids:
+            files.discard(store.root / file_path(file_id))
         raise
     return entries
 
 
-def _batches(parts: Iterator[_Part]) -> Iterator[list[_Part]]:
-    while batch := list(islice(parts, _AT_ONCE)):
-        yield batch
+def _write_file(store: Store, part: _Part, file_id: str) -> FileEntry:
+    entry, content = seal(store, *part, file_id)
+    fresh = store.root / "tmp" / file_id
+    files.write_new(fresh, content, store.file_mode)
+    try:
+        fresh.rename(store.root / file_path(file_id))
+    except BaseException:
+        files.discard(fresh)
+        raise
+    return entry
 
 
-def _sealed(store: Store, parts: list[_Part], shard: str) -> Iterator[tuple[FileEntry, bytes]]:
-    def one(part: _Part) -> tuple[FileEntry, bytes]:
-        return seal(store, *part, shard + random_bytes(15).hex())
-
+def _each(write: Callable[[_Part, str], FileEntry], parts: list[_Part], ids: list[str]) -> list[FileEntry]:
+    """Write the parts, large ones side by side; after a failure no more is begun, and what was begun is done."""
     if all(rows.num_rows < parquet.BULK for *_, rows in parts):
-        return map(one, parts)
+        return [write(part, file_id) for part, file_id in zip(parts, ids, strict=True)]
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return iter(list(pool.map(one, parts)))
+        try:
+            return list(pool.map(write, parts, ids))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _together(table: Table, pieces: list[pa.Table]) -> pa.Table:
+    """Return rows of one table in one; if some have their listed texts as dictionaries, all get them."""
+    if len({tuple(rows.schema.types) for rows in pieces}) > 1:
+        schema = parquet.schema_of(table, pieces[0].column_names, coded=True)
+        pieces = [pc.cast(rows, schema) for rows in pieces]
+    return pa.concat_tables(pieces)
 
 
 def _sized(rows: pa.Table) -> Iterator[pa.Table]:
-    for start in range(0, rows.num_rows, FILE_ROWS):
-        yield rows.slice(start, FILE_ROWS)
+    """Yield rows in pieces of one size that is no more than a file should have."""
+    count = max(1, -(-rows.num_rows // FILE_ROWS))
+    size = max(1, -(-rows.num_rows // count))
+    for start in range(0, rows.num_rows, size):
+        yield rows.slice(start, size)
 
 
 def seal(store: Store, book: str, table: Table, kind: str, rows: pa.Table, file_id: str) -> tuple[FileEntry, bytes]:

@@ -46,7 +46,7 @@ def test_every_disk_that_a_power_cut_leaves_is_a_whole_store(
 
 # Where the program asks for an fsync, and a story that goes wrong without it.
 NEEDED = {
-    "writing._write_files: write_new": "a_client",
+    "writing._write_file: write_new": "a_client",
     "writing._write_files: sync_folder": "a_client",
     "writing._write_files: ensure_folder": "a_client_without_folders",
     "writing._link: write_new": "a_client",

@@ -1,0 +1,386 @@
+"""The import of stages in columns: the rows of a file and the histories in the store are laid together at once.
+
+An entry of a history is a row of a batch: `deal`, a place among the deals that the file names; `when`, twice its
+microseconds, plus 1 for a closing; `to`, a number of `Stops`; `by`, null where the file names nobody; `origin`, its
+place among the stored entries, null for a new one; `row`, its place in the file, null for one that only the store has.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import pyarrow as pa
+
+from crmcli.model.ids import decode_id
+from crmcli.model.importing import external_key
+from crmcli.model.moves import moves
+from crmcli.model.records import LOST, OPEN, WON
+from crmcli.storage import kernels as pc
+from crmcli.storage.importing_columns import instants, new_ids, read_each, require
+from crmcli.storage.plain_sheet import coded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from crmcli.storage.importing_deals import StageImport
+
+# When an entry without a time took place: before all others.
+_NEVER = -(1 << 62)
+_INSTANT = pa.timestamp("us")
+_NO_PLACE = pa.scalar(None, pa.int64())
+_CLOSED = (WON, LOST)
+# More rows than this are worth two threads.
+_FEW = 1 << 16
+
+
+Change: TypeAlias = "tuple[str, str, dict[str, pa.Array]]"
+
+
+class Told(NamedTuple):
+    """What comes of rows: changes of the store (table, kind, cells by column), counts, and the rows that are left."""
+
+    changes: list[Change]
+    counts: dict[str, int]
+    left: list[int]
+
+
+class Stops:
+    """Numbers for the stages of each pipeline and for how its deals end."""
+
+    def __init__(self, stages: Mapping[str, Sequence[str]]) -> None:
+        self._stages = stages
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def __len__(self) -> int:
+        """Return how many are numbered."""
+        return len(self._numbers)
+
+    def number(self, pipeline: str, word: str) -> int:
+        """Return the number of a stage, won or lost."""
+        return self._numbers.setdefault((pipeline, word), len(self._numbers))
+
+    def words(self, numbers: pa.Array) -> pa.DictionaryArray:
+        """Return what is numbered, as places in a dictionary, null for null."""
+        words = pc.coded(pa.array([word for _, word in self._numbers], pa.string()))
+        return pa.DictionaryArray.from_arrays(pc.taken(words.indices, numbers), words.dictionary)
+
+    def are_closings(self, numbers: pa.Array) -> pa.Array:
+        """Say of each number whether it is how a deal ends."""
+        return pc.taken(pa.array([word in _CLOSED for _, word in self._numbers], pa.bool_()), numbers)
+
+    def moves(self, stage: pa.Array, is_closed: pa.Array, to: pa.Array) -> pa.DictionaryArray:
+        """Return the move to each stop of deals that are in a stage, or in none, and closed or not."""
+        stops = list(self._numbers)
+        told = []
+        for before, is_over, (pipeline, word) in product([None, *stops], (False, True), stops):
+            way = [*([before[1]] if before else []), *([LOST] if is_over else []), word]
+            # A deal does not leave its pipeline.
+            is_way = before is None or before[0] == pipeline
+            told.append(moves(self._stages.get(pipeline, ()), way)[-1][1] if is_way else None)
+        known = pc.coded(pa.array(told, pa.string()))
+        state = pc.add(pc.multiply(pc.add(pc.coalesce(stage, -1), 1), 2), pc.cast_to(is_closed, pa.int64()))
+        codes = pc.taken(known.indices, pc.add(pc.multiply(state, len(stops)), to))
+        return pa.DictionaryArray.from_arrays(codes, known.dictionary)
+
+
+class Entries:
+    """The entries of a file and those of the store. Raises: NotPlainError if a cell of the file does not read."""
+
+    def __init__(self, importing: StageImport, columns: pa.Table) -> None:
+        self._importing = importing
+        self._stops = Stops(importing.stages)
+        # The store is read by one of these alone.
+        names, at, known = pc.together(
+            lambda: coded(columns.column("deal")),
+            lambda: instants(columns.column("changed_at"), importing.cells),
+            self._known,
+        )
+        deals, keys, places = known
+        self._deals, place = _used(deals, self._named(names.dictionary, keys, places, deals.column("deal_id")))
+        require(importing.clients.may_change(self._deals.column("client_id")))
+        self._pipelines = pc.coded(self._deals.column("pipeline"))
+        self._changes = self._of_these(importing.draft.reader.merged("stage_changes"))
+        deal = pc.taken(place, names.indices)
+        to = self._numbered(deal, columns.column("stage"), self._meant)
+        rows = {"deal": deal, "when": self._when(at, to), "to": to, "row": pa.arange(0, columns.num_rows)}
+        if "by" in columns.column_names:
+            # Last of what may fail, for it makes people.
+            rows["by"] = read_each(columns.column("by"), importing.people.find, pa.int64())
+        self._rows = pa.record_batch(rows)
+
+    def _known(self) -> tuple[pa.RecordBatch, pa.Array, pa.Array]:
+        """Return all deals, and the external ids of some with their places. Raises: NotPlainError."""
+        reader = self._importing.draft.reader
+        deals = pc.batch(reader.merged("deals"))
+        notes = reader.merged("notes", ["about_id", "field", "text"])
+        notes = pc.filtered(notes, pc.equal(notes.column("field"), "external_id"))
+        places = pc.whole(pc.index_in(notes.column("about_id"), deals.column("deal_id")))
+        keys = pc.whole(notes.column("text"))
+        if places.null_count:
+            # Other records have external ids too.
+            is_deal = pc.is_valid(places)
+            keys, places = pc.filtered(keys, is_deal), pc.filtered(places, is_deal)
+        # Of a key that was given twice the last one counts: that is seldom, and told row by row.
+        require(len(pc.coded(keys).dictionary) == len(keys))
+        return deals, keys, places
+
+    def _named(self, texts: pa.Array, keys: pa.Array, places: pa.Array, ids: pa.Array) -> pa.Array:
+        """Return the place of the deal of each text: by external id, else by whole id. Raises: NotPlainError."""
+        namespace = self._importing.terms.namespace
+        found = pc.taken(places, pc.index_in(texts, keys))
+        if namespace:
+            ours = pa.array([external_key(namespace, text) for text in texts.to_pylist()], pa.string())
+            found = pc.coalesce(pc.taken(places, pc.index_in(ours, keys)), found)
+        if found.null_count:
+            missing = pc.is_null(found)
+            shown = [decode_id(text) for text in pc.filtered(texts, missing).to_pylist()]
+            found = pc.replaced(found, missing, pc.index_in(pa.array(shown, pa.int64()), ids))
+        require(not found.null_count)
+        return found
+
+    def _of_these(self, changes: pa.Table) -> pa.RecordBatch:
+        """Return the history of the deals, with the place of its deal, `deal`, in each row."""
+        deal = pc.whole(pc.index_in(changes.column("deal_id"), self._deals.column("deal_id")))
+        rows = pc.batch(changes).append_column("deal", deal)
+        return pc.filtered(rows, pc.is_valid(deal)) if deal.null_count else rows
+
+    def _meant(self, pipeline: str, text: str) -> str:
+        stage, status = self._importing.cells.stage(pipeline, text)
+        return stage or status
+
+    def _numbered(self, deal: pa.Array, words: Any, read: Callable[[str, str], str]) -> pa.Array:
+        """Return the number of what each word means for its deal, which `read` tells by pipeline and word."""
+        named = coded(words)
+        pipelines, known = self._pipelines.dictionary.to_pylist(), named.dictionary.to_pylist()
+
+        def number(code: int) -> int:
+            pipeline, word = pipelines[code // len(known)], known[code % len(known)]
+            return self._stops.number(pipeline, read(pipeline, word))
+
+        pairs = pc.add(pc.multiply(pc.taken(self._pipelines.indices, deal), len(known)), named.indices)
+        return read_each(pairs, number, pa.int32())
+
+    def _when(self, at: pa.Array, to: pa.Array) -> pa.Array:
+        """Return what orders a history: an entry without a time comes first, a closing last of its instant."""
+        closing = pc.cast_to(self._stops.are_closings(to), pa.int64())
+        return pc.add(pc.coalesce(pc.multiply(at, 2), _NEVER), closing)
+
+    def lay(self) -> list[int]:
+        """Gather what comes of the rows; return the places of those that are left to be taken one by one.
+
+        Left are the rows of deals that have an entry twice, by different people.
+        """
+        stored, count = self._stored(), self._deals.num_rows
+        middle = count // 2 if self._rows.num_rows > _FEW else count
+        spans = [(start, end) for start, end in ((0, middle), (middle, count)) if start < end]
+        parts = pc.together(*(partial(self._told, stored, span) for span in spans))
+        left: list[int] = []
+        for told in parts:
+            for table, kind, cells in told.changes:
+                ids = {} if kind == "upsert" else {"change_id": new_ids(self._importing.acting, len(cells["deal_id"]))}
+                self._importing.put_columns(table, cells | ids, kind)
+            self._importing.outcome.rows.update(told.counts)
+            left += told.left
+        self._importing.outcome.read += self._rows.num_rows - len(left)
+        return sorted(left)
+
+    def _told(self, stored: pa.RecordBatch, span: tuple[int, int]) -> Told:
+        """Return what comes of the rows of the deals of some places."""
+        laid = self._laid(_of_deals(stored, *span), _of_deals(self._rows, *span))
+        entries, unchanged, left = self._without_known(laid)
+        origin = entries.column("origin")
+        replaced = pc.count_true(pc.and_(pc.is_valid(origin), pc.is_valid(entries.column("row"))))
+        count = {"new": origin.null_count, "changed": replaced, "unchanged": unchanged}
+        if not entries.num_rows:
+            return Told([], count, left)
+        entries = entries.append_column("stop", self._newest_stops(entries))
+        return Told([*self._changes_of(entries), self._deals_of(entries)], count, left)
+
+    def _laid(self, stored: pa.RecordBatch, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return all entries in order, deal by deal.
+
+        A lone opening is what an import of deals, which knows only where a deal stands, made of it: the first row of
+        the file takes its place.
+        """
+        stored, fresh = _in_order(stored), _in_order(rows)
+        if "by" not in fresh.schema.names:
+            fresh = fresh.append_column("by", _no_places(fresh))
+        guesses = pc.filtered(stored, self._are_guesses(stored))
+        is_first = _are_first(fresh)
+        firsts = pc.filtered(fresh, is_first)
+        guess = pc.taken(guesses, pc.index_in(firsts.column("deal"), guesses.column("deal")))
+        same_time, same_stop = (pc.equal(firsts.column(name), guess.column(name)) for name in ("when", "to"))
+        is_stop = pc.invert(self._stops.are_closings(firsts.column("to")))
+        takes_place = pc.and_(is_stop, pc.invert(pc.and_(same_time, same_stop)))
+        place = pc.if_else(pc.is_true(takes_place), guess.column("origin"), _NO_PLACE)
+        fresh = fresh.append_column("origin", pc.replaced(_no_places(fresh), is_first, place))
+        if place.null_count or len(place) < stored.num_rows:
+            stored = pc.filtered(stored, pc.invert(pc.is_in(stored.column("origin"), place)))
+            return _in_order(pa.concat_batches([stored, fresh.select(stored.schema.names)]))
+        return fresh
+
+    def _stored(self) -> pa.RecordBatch:
+        """Return the entries of the store."""
+        deal = self._changes.column("deal")
+        to = self._numbered(deal, self._changes.column("to_stage"), lambda _, word: word)
+        when = self._when(self._changes.column("changed_at").view(pa.int64()), to)
+        none = _no_places(self._changes)
+        rows = {"deal": deal, "when": when, "to": to, "by": none, "origin": pa.arange(0, len(none)), "row": none}
+        return pa.record_batch(rows)
+
+    def _are_guesses(self, stored: pa.RecordBatch) -> pa.Array:
+        """Say of each stored entry whether it is a lone opening."""
+        deal, is_first = stored.column("deal"), _are_first(stored)
+        is_stop = pc.invert(self._stops.are_closings(stored.column("to")))
+        later = pc.filtered(deal, pc.and_(is_stop, pc.invert(is_first)))
+        return pc.and_(pc.and_(is_stop, is_first), pc.invert(pc.is_in(deal, later)))
+
+    def _without_known(self, entries: pa.RecordBatch) -> tuple[pa.RecordBatch, int, list[int]]:
+        """Return the entries but for rows that say what an earlier entry says, how many those are, and rows to leave.
+
+        Where the row names somebody else than the entry, all rows of the deal are left.
+        """
+        deal, when, to, row = (entries.column(name) for name in ("deal", "when", "to", "row"))
+        if not pc.count_true(pc.and_(pc.invert(_are_first(entries)), pc.equal(when, _previous(when)))):
+            return entries, 0, []
+        moment = pc.cast_to(pc.coded(when).indices, pa.int64())
+        key = pc.add(pc.multiply(pc.add(pc.multiply(moment, self._deals.num_rows), deal), len(self._stops)), to)
+        first = pc.index_in(key, key)
+        is_again = pc.not_equal(first, pa.arange(0, len(key)))
+        agrees = pc.coalesce(pc.equal(entries.column("by"), pc.taken(self._by(entries), first)), True)
+        is_known = pc.and_(is_again, pc.and_(pc.is_valid(row), agrees))
+        odd = pc.filtered(deal, pc.and_(is_again, pc.invert(is_known)))
+        is_left = pc.is_in(deal, odd)
+        left: list[int] = pc.filtered(row, pc.and_(is_left, pc.is_valid(row))).to_pylist()
+        rest = pc.filtered(entries, pc.invert(pc.or_(is_known, is_left)))
+        return rest, pc.count_true(pc.and_(is_known, pc.invert(is_left))), sorted(left)
+
+    def _by(self, entries: pa.RecordBatch) -> pa.Array:
+        """Return who made each entry: whom its row names, else who made the stored one, else the owner of the deal."""
+        stored = pc.taken(self._changes.column("by_id"), entries.column("origin"))
+        owner = pc.taken(self._deals.column("owner_id"), entries.column("deal"))
+        return pc.coalesce(entries.column("by"), stored, owner)
+
+    def _newest_stops(self, entries: pa.RecordBatch) -> pa.Array:
+        """Return for each entry the place of the newest one of its deal so far that is a stage, null for none."""
+        is_stop = pc.invert(self._stops.are_closings(entries.column("to")))
+        none = pc.if_else(_are_first(entries), -1, _NO_PLACE)
+        found = pc.filled_forward(pc.if_else(is_stop, pa.arange(0, entries.num_rows), none))
+        return pc.if_else(pc.equal(found, -1), _NO_PLACE, found)
+
+    def _changes_of(self, entries: pa.RecordBatch) -> list[Change]:
+        """Return the new entries, and the stored ones that tell something else now."""
+        to, is_first = entries.column("to"), _are_first(entries)
+        before = pc.taken(to, pc.if_else(is_first, _NO_PLACE, _previous(entries.column("stop"))))
+        was_closed = pc.and_(pc.invert(is_first), _previous(self._stops.are_closings(to)))
+        told = {
+            "from_stage": self._stops.words(before),
+            "to_stage": self._stops.words(to),
+            "move": self._stops.moves(before, was_closed, to),
+            "changed_at": _instants(entries.column("when")),
+            "by_id": self._by(entries),
+        }
+        deal, origin = entries.column("deal"), entries.column("origin")
+        whose = pc.taken(self._deals.select(["deal_id", "client_id"]), deal)
+        pipeline = pc.taken(self._pipelines, deal)
+        is_new = pc.is_null(origin)
+        new = _cells(pc.filtered(pa.record_batch(_cells(whose) | {"pipeline": pipeline} | told), is_new))
+        is_known = pc.invert(is_new)
+        stored = pc.taken(self._changes, pc.filtered(origin, is_known))
+        known = pc.filtered(pa.record_batch(told), is_known)
+        return [("stage_changes", "insert", new), ("stage_changes", "upsert", _others(stored, known))]
+
+    def _deals_of(self, entries: pa.RecordBatch) -> Change:
+        """Return the deals that stand elsewhere now: a deal stands where its history ends."""
+        is_first = _are_first(entries)
+        # The entry before the first one of a deal is the last of the deal before.
+        is_last = pa.concat_arrays([is_first.slice(1), pa.array([True])])
+        opened, last = pc.filtered(entries.column("when"), is_first), pc.filtered(entries, is_last)
+        stop, to = pc.taken(entries.select(["to", "when"]), last.column("stop")), last.column("to")
+        deals = pc.taken(self._deals, last.column("deal"))
+        is_open = pc.invert(self._stops.are_closings(to))
+
+        def unless_open(cells: pa.Array) -> pa.Array:
+            return pc.if_else(is_open, pa.scalar(None, cells.type), cells)
+
+        entered_at = pc.if_else(
+            pc.is_null(last.column("stop")), deals.column("entered_at"), _instants(stop.column("when"))
+        )
+        told = {
+            "stage": pc.coalesce(_texts(self._stops.words(stop.column("to"))), deals.column("stage")),
+            "status": pc.if_else(is_open, OPEN, _texts(self._stops.words(to))),
+            "opened_at": pc.coalesce(deals.column("opened_at"), _instants(opened)),
+            "entered_at": entered_at,
+            "closed_at": unless_open(_instants(last.column("when"))),
+            "lost_reason": unless_open(deals.column("lost_reason")),
+            "return_on": unless_open(deals.column("return_on")),
+        }
+        return "deals", "upsert", _others(deals, pa.record_batch(told))
+
+
+def _others(stored: pa.RecordBatch, told: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Return the cells of the stored rows of which something else is told now."""
+    is_other = pa.repeat(False, stored.num_rows)  # noqa: FBT003
+    for name, cells in _cells(told).items():
+        before, after = stored.column(name), _texts(cells)
+        differs = pc.is_true(pc.not_equal(before, after))
+        is_other = pc.or_(is_other, pc.or_(differs, pc.not_equal(pc.is_null(before), pc.is_null(after))))
+    return _cells(pc.filtered(stored, is_other)) | _cells(pc.filtered(told, is_other))
+
+
+def _used(deals: pa.RecordBatch, place: pa.Array) -> tuple[pa.RecordBatch, pa.Array]:
+    """Return the deals that have one of the places, in the order of clients, and where each of those is among them."""
+    used = place.unique()
+    if len(used) < deals.num_rows:
+        deals, place = pc.taken(deals, used), pc.index_in(place, used)
+    if not pc.is_ascending(deals.column("client_id")):
+        order = pc.sort_indices(deals, [("client_id", "ascending")])
+        deals = pc.taken(deals, order)
+        # What sorts an order tells where each has gone.
+        place = pc.taken(pc.order(order), place)
+    return deals, pc.cast_to(place, pa.int32())
+
+
+def _texts(cells: pa.Array) -> pa.Array:
+    return pc.cast_to(cells, pa.string()) if pa.types.is_dictionary(cells.type) else cells
+
+
+def _of_deals(rows: pa.RecordBatch, start: int, end: int) -> pa.RecordBatch:
+    """Return the entries of the deals of some places."""
+    deal = rows.column("deal")
+    return pc.filtered(rows, pc.and_(pc.greater_equal(deal, start), pc.less(deal, end)))
+
+
+def _cells(rows: pa.RecordBatch) -> dict[str, pa.Array]:
+    return dict(zip(rows.schema.names, rows.columns, strict=True))
+
+
+def _no_places(rows: pa.RecordBatch) -> pa.Array:
+    return pa.nulls(rows.num_rows, pa.int64())
+
+
+def _in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return entries deal by deal, each history in order; what happened at once stays as it is."""
+    if pc.is_ascending(rows.column("when")):
+        return pc.taken(rows, pc.order(rows.column("deal")))
+    return pc.sorted_by(rows, "deal", "when")
+
+
+def _previous(cells: pa.Array) -> pa.Array:
+    """Return for each row the cell of the row before; for the first one, its own."""
+    return pa.concat_arrays([cells.slice(0, 1), cells.slice(0, max(len(cells) - 1, 0))])
+
+
+def _are_first(entries: pa.RecordBatch) -> pa.Array:
+    """Say of each entry whether it is the first one of its deal."""
+    deal = entries.column("deal")
+    differs = pc.not_equal(deal, _previous(deal))
+    return pa.concat_arrays([pa.repeat(True, min(len(deal), 1)), differs.slice(1)])  # noqa: FBT003
+
+
+def _instants(when: pa.Array) -> pa.Array:
+    """Return the instants of entries, null for those without a time."""
+    at = pc.if_else(pc.less(when, _NEVER // 2), _NO_PLACE, pc.shift_right(when, 1))
+    return at.view(_INSTANT)
