@@ -193,6 +193,20 @@ def test_client_is_erased_from_every_book_it_ever_lived_in(company: Company) -> 
     assert problems(company) == []
 
 
+def test_transfer_of_all_clients_names_none_and_erasure_knows(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = add_anna(company)
+    monkeypatch.setattr("crmcli.storage.transfer.MOST_NAMED", 1)
+    giver, taker = (company.identity(who).member for who in ("manager", "colleague"))
+    assert company.crmcli("transfer", "--from", giver, "--to", taker).code == 0
+    assert json.loads(next(reversed(list(log.read_from(company.log, 1))))[1].split(b"\n")[0])["transfer"]["clients"] == []
+    assert traces(company) != []
+    assert company.crmcli("erase", client, "--yes").code == 0
+    assert traces(company) == []
+    assert problems(company) == []
+
+
 def test_what_cut_short_commands_left_is_swept(company: Company) -> None:
     client = add_anna(company)
     rows = company.open("manager").reader.merged("contacts")
