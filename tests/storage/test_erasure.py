@@ -200,7 +200,9 @@ def test_transfer_of_all_clients_names_none_and_erasure_knows(
     monkeypatch.setattr("crmcli.storage.transfer.MOST_NAMED", 1)
     giver, taker = (company.identity(who).member for who in ("manager", "colleague"))
     assert company.crmcli("transfer", "--from", giver, "--to", taker).code == 0
-    assert json.loads(next(reversed(list(log.read_from(company.log, 1))))[1].split(b"\n")[0])["transfer"]["clients"] == []
+    assert (
+        json.loads(next(reversed(list(log.read_from(company.log, 1))))[1].split(b"\n")[0])["transfer"]["clients"] == []
+    )
     assert traces(company) != []
     assert company.crmcli("erase", client, "--yes").code == 0
     assert traces(company) == []
