@@ -11,16 +11,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from crmcli.commands import COMMANDS
-from tests.storage.company import Company
 from tests.team.commands import ELSEWHERE, OF_THE_LOG, TRIES, command_lines
-from tests.team.twins import COLLEAGUE, ME, TEXT, Twins, make_twins
+from tests.team.twins import COLLEAGUE, ME, TEXT, Twins
 
 COUNTS = {"list": 70, "show": 30, "find": 30}
-
-
-@pytest.fixture(scope="module")
-def twins(founded: Company, tmp_path_factory: pytest.TempPathFactory) -> Twins:
-    return make_twins(founded, tmp_path_factory.mktemp("twins"))
 
 
 def test_every_command_is_tried_here_or_reads_no_book() -> None:

@@ -175,7 +175,7 @@ def _guesses(full: Desk, gone: int, erased: int) -> dict[str, list[str]]:
         "email": ["zqxbert@marker.example"],
         "tax_id": ["7739123456"],
         "text": [TEXT, "777314", "zqx", "tea"],
-        "person": ["colleague", "Ada", full.identity(COLLEAGUE).member],
+        "person": ["Ada", full.identity(COLLEAGUE).member],
         "grant": ["ABCDEFGHJKMN"],
         "rows": ["clients", "deals", "calls", "sales", "stages"],
         "file": ["FOLDER/theirs.csv", "FOLDER/by_phone.csv"],
