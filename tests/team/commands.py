@@ -129,7 +129,7 @@ def command_lines(tries: Sequence[str], guesses: Mapping[str, Sequence[str]]) ->
     """Yield the command lines that ways to try something stand for: each guess once, each format with one of them."""
     guesses = {**COMMON, **guesses}
     for line in tries:
-        names = list(dict.fromkeys(name for _, name, _, _ in Formatter().parse(line) if name))
+        names = _names(line)
         if "form" in names and len(names) > 1:
             others = [name for name in names if name != "form"]
             every = list(product(*(guesses[name] for name in others)))
@@ -141,6 +141,15 @@ def command_lines(tries: Sequence[str], guesses: Mapping[str, Sequence[str]]) ->
         else:
             for values in product(*(guesses[name] for name in names)):
                 yield _filled(line, dict(zip(names, values, strict=True)))
+
+
+def names_in(tries: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return what is to be guessed for all these ways."""
+    return {name for lines in tries.values() for line in lines for name in _names(line)} - COMMON.keys()
+
+
+def _names(line: str) -> list[str]:
+    return list(dict.fromkeys(name for _, name, _, _ in Formatter().parse(line) if name))
 
 
 def _filled(line: str, values: Mapping[str, str]) -> list[str]:
