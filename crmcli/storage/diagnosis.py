@@ -13,6 +13,7 @@ from crmcli.storage.erasure import remaining
 from crmcli.storage.identity import has_passphrase, spelled
 from crmcli.storage.members import ADMIN
 from crmcli.storage.tables import stamp
+from crmcli.storage.upkeep import left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +57,9 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     erased = len(remaining(store))
     left = f"{erased} are still there: run gc" if erased else "none left"
     yield Finding("erased files", not erased, left)
-    old = sum(1 for path in (store.root / "files").glob("??/*") if path.stem not in store.state.live)
-    yield Finding("old files", old < _MANY_OLD_FILES, f"{old} wait for gc")
+    old, late = left_behind(store, now)
+    advice = f", {late} of them for more than a week: run crmcli gc daily, from cron" if late else ""
+    yield Finding("old files", not late and old < _MANY_OLD_FILES, f"{old} wait for gc{advice}")
 
 
 def _private(path: Path) -> Finding:
