@@ -133,7 +133,8 @@ def newest(view: View) -> int:
         if (taken_back := undoes(view.store, head)) is not None:
             undone.add(taken_back)
         elif reason := _no_change(head):
-            raise RuleError(f"your last change is not for undo: {reason[0]}", "crmcli undo COMMIT takes back an earlier change")
+            hint = "crmcli undo COMMIT takes back an earlier change"
+            raise RuleError(f"your last change is not for undo: {reason[0]}", hint)
         else:
             return head.seq
     raise RuleError("you have changed nothing that could be undone")
@@ -285,7 +286,8 @@ def _require_whole(view: View, undoing: Undoing) -> None:
         if table.name not in _ASIDE:
             is_there += [_array(rows.column(table.key)) for rows in (stays, back)]
     there = _joined(is_there)
-    for name, (stays, back) in tables.items():
+    # A call tells more than what was said at it, so facts come first.
+    for name, (stays, back) in reversed(tables.items()):
         words = name.replace("_", " ")
         for column in _references(TABLES[name]):
             if pc.any_true(pc.is_in(stays.column(column), leaving)):
