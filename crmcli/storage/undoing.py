@@ -80,15 +80,15 @@ class Undoing:
     @property
     def marks(self) -> dict[str, Sequence[str]]:
         """By column of contacts, the phones and the like that clients get again."""
-        found: dict[str, Sequence[str]] = {}
+        found: dict[str, list[str]] = {}
         for part in self.parts:
             if part.table.name == "contacts":
                 had = {contact.client_id: lookup.marks(contact) for contact in part.table.to_records(part.after)}
                 for contact in part.table.to_records(part.before):
                     known = had.get(contact.client_id, {})
                     for column, texts in lookup.marks(contact).items():
-                        found[column] = (*found.get(column, ()), *set(texts).difference(known.get(column, ())))
-        return found
+                        found.setdefault(column, []).extend(set(texts).difference(known.get(column, ())))
+        return {**found}
 
 
 def undo(draft: Draft, seq: int | None) -> Undoing:

@@ -146,6 +146,23 @@ def test_undo_goes_back_step_by_step(company: Company) -> None:
 SEQUENCE = ("log-call", "advance-stage", "advance-stage over stages", "import clients", "archive")
 
 
+def test_import_of_many_is_undone_and_redone(busy: Company) -> None:
+    """Large files are written in another way than small ones."""
+    before = state(busy)
+    sheet = busy.folder / "many.csv"
+    sheet.write_text("name,phone,note\n" + "".join(f"Many,+7917{n:07},чай\n" for n in range(1200)))
+    do(busy, "import", "clients", str(sheet))
+    after = state(busy)
+    _, by = undone(busy)
+    assert state(busy) == before
+    assert problems(busy) == []
+    told = do(busy, "undo", str(by), "--format", "jsonl")
+    assert state(busy) == after
+    # Names in bulk take a grant to export here as elsewhere.
+    assert told.out.count('"name": "Many"') == 50
+    assert problems(busy) == []
+
+
 def test_a_change_and_its_reverse_are_no_obstacle(busy: Company) -> None:
     """What counts is what the records are, not who touched them."""
     before = state(busy)
@@ -157,6 +174,20 @@ def test_a_change_and_its_reverse_are_no_obstacle(busy: Company) -> None:
     assert undone(busy, str(head(busy)))[0] == seq + 3
     undone(busy, str(seq))
     assert state(busy) == before
+
+
+def test_history_tells_of_it_before_and_after_compaction(busy: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    do(busy, "log-call", "Anna", "out")
+    call, by = undone(busy)
+    told = do(busy, "history", "Anna", "--format", "csv").out
+    rows = [line.split(",")[2:4] + line.split(",")[-1:] for line in told.splitlines()[1:3]]
+    [removed, *_] = rows
+    assert (removed[0], removed[2]) == ("activities", str(by))
+    assert f",{call}\n" in told
+    monkeypatch.setattr(upkeep, "MANY", 1)
+    do(busy, "gc")
+    assert "history" in {entry.kind for entry in busy.open().state.entries("activities")}
+    assert do(busy, "history", "Anna", "--format", "csv").out == told
 
 
 # What is refused.
@@ -247,6 +278,8 @@ def test_nothing_erased_comes_back(busy: Company) -> None:
     do(busy, "archive", "Boris")
     do(busy, "import", "clients", str(with_names(busy, ("CLIENTS",))[0]))
     imported = head(busy)
+    do(busy, "log-sale", "Anna", "5")
+    sold = head(busy)
     do(busy, "erase", client, "--yes", who="admin")
     after = state(busy)
     last = head(busy)
@@ -257,6 +290,8 @@ def test_nothing_erased_comes_back(busy: Company) -> None:
         assert result.code in (0, 5), seq
         assert "Anna" not in result.out
         assert state(busy) == after
+    # Facts alone would be whole.
+    assert refused(busy, str(sold)) == (5, f"a client in commit {sold} was erased")
     # The file had a row about who was erased.
     assert refused(busy, str(imported))[0] == 5
     assert problems(busy) == []
