@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from crmcli.model.frozen import dataclass
-from crmcli.model.ids import decode_id, encode_id
+from crmcli.model.ids import encode_id
 from crmcli.storage.tables import DELETED, PERSONAL, SEQ, TABLES, Table
 
 if TYPE_CHECKING:
@@ -36,13 +36,6 @@ class Change:
     field: str | None
     before: Any
     after: Any
-
-
-def client_meant(view: View, who: str) -> int:
-    """Return the client that an argument means, an erased one by its whole id too. Raises: NotFoundError."""
-    if who.strip().upper() in view.store.state.erased:
-        return decode_id(who.strip()) or 0
-    return view.client(who).client_id
 
 
 def touched(reader: Reader, state: State, client_id: int) -> set[int]:
