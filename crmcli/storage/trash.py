@@ -28,7 +28,7 @@ def lately(view: View, since: datetime) -> Iterator[tuple[Undoing, str, datetime
             return
         if head.type == "data" and _concerns(view, head):
             try:
-                undoing = plan(view, head.seq)
+                undoing = plan(view, head)
             except RuleError:
                 continue
             at = datetime.fromisoformat(head.at)

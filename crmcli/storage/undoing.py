@@ -96,9 +96,10 @@ def undo(draft: Draft, seq: int | None) -> Undoing:
 
     Raises: as `plan` and `newest` do; NotPermittedError for somebody else's commit.
     """
-    undoing = plan(draft, newest(draft) if seq is None else seq)
-    if not may_undo(draft, undoing.author):
-        raise NotPermittedError(f"commit {undoing.seq} is not yours", "whoever made it, or an admin, undoes it")
+    head = newest(draft) if seq is None else _commit(draft, seq)
+    if not may_undo(draft, head.author):
+        raise NotPermittedError(f"commit {head.seq} is not yours", "whoever made it, or an admin, undoes it")
+    undoing = plan(draft, head)
     for part in undoing.parts:
         if part.before.num_rows:
             draft.put_rows(part.book, part.table, "upsert", part.before)
@@ -120,7 +121,7 @@ def may_undo(view: View, author: str) -> bool:
 # Which commit.
 
 
-def newest(view: View) -> int:
+def newest(view: View) -> Head:
     """Return the newest commit of this member that is neither taken back nor takes another back.
 
     Raises: RuleError if there is none, or if the last that was done is no change of clients' records.
@@ -136,7 +137,7 @@ def newest(view: View) -> int:
             hint = "crmcli undo COMMIT takes back an earlier change"
             raise RuleError(f"your last change is not for undo: {reason[0]}", hint)
         else:
-            return head.seq
+            return head
     raise RuleError("you have changed nothing that could be undone")
 
 
@@ -191,21 +192,20 @@ def _no_change(head: Head) -> tuple[str, str | None] | None:
 # What becomes of its records.
 
 
-def plan(view: View, seq: int) -> Undoing:
+def plan(view: View, head: Head) -> Undoing:
     """Return what takes a commit back.
 
-    Raises: NotFoundError for no commit; RuleError if it changed no records of clients, if they were changed since or
-    are not there any more, or if something else belongs to them.
+    Raises: RuleError if it changed no records of clients, if they were changed since or are not there any more, or if
+    something else belongs to them.
     """
-    head = _commit(view, seq)
-    store = view.store
+    seq = head.seq
     if reason := _no_change(head):
         raise RuleError(*reason)
     added = head.document["add"]
     kept = tuple(sorted({entry["table"] for entry in added if entry["group"] == COMPANY}))
     parts = tuple(part for table in _TABLES for part in _parts(view, table, head, added))
     clients = pa.array(sorted({number for part in parts for number in _clients(part)}), pa.int64())
-    if {encode_id(number) for number in clients.to_pylist()} & store.state.erased:
+    if {encode_id(number) for number in clients.to_pylist()} & view.store.state.erased:
         raise RuleError(f"a client in commit {seq} was erased", "what was erased is gone for ever")
     undoing = Undoing(seq, log.digest(head.raw), head.author, head.at, parts, clients, kept)
     _require_whole(view, undoing)
