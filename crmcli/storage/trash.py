@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import RuleError
 from crmcli.storage.auditing import newest_first, staff_name
-from crmcli.storage.tables import COMPANY, stamp
+from crmcli.storage.tables import stamp
 from crmcli.storage.undoing import Undoing, may_undo, plan, undoes
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _concerns(view: View, head: Head) -> bool:
     """Say whether a commit is by this member or in the own book, and did more than add, or than bring back."""
     me = view.store.identity.member
     mine = view.store.state.own_book(me)
-    changed = [e for e in head.document["add"] if e["kind"] != "insert" and e["group"] != COMPANY]
+    changed = [e for e in head.document["add"] if e["kind"] != "insert"]
     if undoes(view.store, head) is not None:
         changed = [entry for entry in changed if entry["kind"] == "delete" and entry["table"] in _MISSED]
     return bool(changed) and (head.author == me or any(entry["book"] == mine for entry in changed))

@@ -16,7 +16,7 @@ from crmcli.storage.auditing import Head, newest_first
 from crmcli.storage.keys import random_bytes, sha256
 from crmcli.storage.members import ADMIN
 from crmcli.storage.reading import newest_versions
-from crmcli.storage.tables import COMPANY, DELETED, SEQ, TABLES, Table
+from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
 from crmcli.storage.versions import by_book, of_records
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 _LABEL = "crmcli/undo/v1"
 _NONCE, _CHECK = 8, 20
-_TABLES = tuple(table for table in TABLES.values() if table.group != COMPANY)
+_TABLES = tuple(table for table in TABLES.values() if "client_id" in table.kinds)
 # What says more of a client, and has no id of its own.
 _ASIDE = ("contacts", "canaries")
-_REFERENCES = ("client_id", "deal_id", "sale_id", "refund_of", "reminder_id", "about_id")
+_REFERENCES = {table.key for table in _TABLES} | {"refund_of", "about_id"}
 # Commits that change nothing a person would take back, or do so by themselves.
 _PASSING = ("compact", "grant-use", "reveal")
 # What brings back the state before a commit of another type.
@@ -66,7 +66,7 @@ class Part:
 class Undoing:
     """The commit `seq`, by `author` at `at`, and what becomes of the records that it changed.
 
-    `clients` are those whose records these are; `kept` the tables of the company that it added to, which stay.
+    `clients` are those whose records these are; `kept` other tables that it added to, which stay.
     """
 
     seq: int
@@ -129,15 +129,16 @@ def newest(view: View) -> Head:
     me = view.store.identity.member
     undone: set[int] = set()
     for head in newest_first(view.store):
-        if head.author != me or head.type in _PASSING or head.seq in undone:
+        if head.seq in undone or head.type in _PASSING:
             continue
-        if (taken_back := undoes(view.store, head)) is not None:
-            undone.add(taken_back)
-        elif reason := _no_change(head):
+        steps = list(_chain(view.store, head))
+        undone.update(steps[:1])
+        if head.author != me or len(steps) % 2:
+            continue
+        if reason := _no_change(head):
             hint = "crmcli undo COMMIT takes back an earlier change"
             raise RuleError(f"your last change is not for undo: {reason[0]}", hint)
-        else:
-            return head
+        return head
     raise RuleError("you have changed nothing that could be undone")
 
 
@@ -183,10 +184,15 @@ def _no_change(head: Head) -> tuple[str, str | None] | None:
     if head.type != "data":
         return f"commit {head.seq} is of type {head.type}", _OTHERWISE.get(head.type, "crmcli audit shows what it did")
     added = head.document["add"]
-    if all(entry["group"] == COMPANY for entry in added):
-        tables = ", ".join(sorted({entry["table"] for entry in added}))
-        return f"commit {head.seq} changed the company's {tables}", "the command that did it sets it back"
+    if len(others := _others(added)) == len({entry["table"] for entry in added}):
+        told = f"commit {head.seq} changed no client's records but the {', '.join(others)}"
+        return told, "the command that did it sets it back"
     return None
+
+
+def _others(added: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the tables among files that have no records of clients."""
+    return tuple(sorted({entry["table"] for entry in added}.difference(table.name for table in _TABLES)))
 
 
 # What becomes of its records.
@@ -202,12 +208,11 @@ def plan(view: View, head: Head) -> Undoing:
     if reason := _no_change(head):
         raise RuleError(*reason)
     added = head.document["add"]
-    kept = tuple(sorted({entry["table"] for entry in added if entry["group"] == COMPANY}))
     parts = tuple(part for table in _TABLES for part in _parts(view, table, head, added))
     clients = pa.array(sorted({number for part in parts for number in _clients(part)}), pa.int64())
     if {encode_id(number) for number in clients.to_pylist()} & view.store.state.erased:
         raise RuleError(f"a client in commit {seq} was erased", "what was erased is gone for ever")
-    undoing = Undoing(seq, log.digest(head.raw), head.author, head.at, parts, clients, kept)
+    undoing = Undoing(seq, log.digest(head.raw), head.author, head.at, parts, clients, _others(added))
     _require_whole(view, undoing)
     _require_free(view, undoing)
     return undoing

@@ -256,7 +256,11 @@ def test_only_who_did_it_or_an_admin_undoes_it(busy: Company) -> None:
     assert undone(busy, str(seq), who="admin")[0] == seq
     # That was the admin's doing, which the manager lets be.
     assert refused(busy, str(seq + 1)) == (15, f"commit {seq + 1} is not yours")
+    # Nor is it undone twice by who does not know.
+    do(busy, "log-call", "Anna", "in")
+    assert [undone(busy)[0], undone(busy)[0]] == [seq + 2, seq - 1]
     assert undone(busy, str(seq + 1), who="admin")[0] == seq + 1
+    assert undone(busy)[0] == seq
 
 
 def test_what_is_no_change_of_records_is_refused(busy: Company) -> None:
@@ -264,7 +268,7 @@ def test_what_is_no_change_of_records_is_refused(busy: Company) -> None:
     assert refused(busy, "99", who="admin") == (3, "there is no commit 99")
     do(busy, "settings", "set", "reveal_rows", "20", who="admin")
     seq = head(busy)
-    told = f"commit {seq} changed the company's settings"
+    told = f"commit {seq} changed no client's records but the settings"
     assert refused(busy, str(seq), who="admin") == (5, told)
     assert refused(busy, who="admin") == (5, f"your last change is not for undo: {told}")
     assert busy.crmcli("undo", "0", who="admin").code == 2
