@@ -167,7 +167,7 @@ class Session:
     def _commit(self, store: Store, draft: Draft) -> None:
         pending = draft.finish()
         if pending:
-            self.unsettled = self.op_id or new_op_id()
+            self.unsettled = self.op_id or pending.op_id or new_op_id()
             try:
                 store.commit(pending, draft.base, self.unsettled, self.now)
             except Exception:
