@@ -96,9 +96,11 @@ def undo(draft: Draft, seq: int | None) -> Undoing:
 
     Raises: as `plan` and `newest` do; NotPermittedError for somebody else's commit.
     """
-    undoing = plan(draft, newest(draft) if seq is None else seq)
-    if not may_undo(draft, undoing.author):
-        raise NotPermittedError(f"commit {undoing.seq} is not yours", "whoever made it, or an admin, undoes it")
+    number = newest(draft) if seq is None else seq
+    # First of all, so that what is wrong with somebody else's commit stays untold.
+    if not may_undo(draft, _commit(draft, number).author):
+        raise NotPermittedError(f"commit {number} is not yours", "whoever made it, or an admin, undoes it")
+    undoing = plan(draft, number)
     for part in undoing.parts:
         if part.before.num_rows:
             draft.put_rows(part.book, part.table, "upsert", part.before)
