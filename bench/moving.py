@@ -13,9 +13,9 @@ from bench.table import Line, memory, time_of
 def moving(bench: Bench) -> Iterator[Line]:
     """Move all clients of one manager to another, and remove a manager who has as many.
 
-    There are as many deals, with their first stages, and twice as many sales. Moved rows are encrypted again under the keys of the new
-    owner; with `--rewrite` so is whatever else the one who leaves could open. Each run begins with a fresh copy of the
-    store whose files this machine has checked.
+    There are as many deals, with their first stages, and twice as many sales. Moved rows are encrypted again under the
+    keys of the new owner; with `--rewrite` so is whatever else the one who leaves could open. Each run begins with a
+    fresh copy of the store whose files this machine has checked.
     """
     people = bench.sizes.people
     home = _filled(bench)
