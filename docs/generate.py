@@ -58,6 +58,19 @@ CODES: dict[str, dict[int, str]] = {
         4: "the client has several open deals",
         5: "the deal is there already, at the last stage, or closed",
     },
+    "add-reminder": {
+        2: "no text, no date, or no repetition",
+        3: "no such client; nobody of that name",
+        4: "several clients fit",
+        5: "the assignee does not open this client",
+    },
+    "done": {
+        2: "what was said without `--log-call`",
+        3: "no such reminder, or no such number in the last agenda",
+        5: "it is done already",
+    },
+    "snooze": {3: "no such reminder, or no such number in the last agenda", 5: "it is done already"},
+    "agenda": {2: "options that exclude one another", 15: "no grant for `--reveal`"},
     "show": {3: "no such client", 4: "several clients fit"},
     "find": {3: "nothing found", 15: "no grant for `--reveal`"},
     "list": {

@@ -49,10 +49,10 @@ def advance_stage(
                 current,
                 lost,
                 crm.day(store, return_on, "return"),
-                reminders_known(store, known),
+                reminders_known(store, known.client_id),
             )
         else:
-            records = move(acting, store.process, current, to, reminders_known(store, known))
+            records = move(acting, store.process, current, to, reminders_known(store, known.client_id))
         records += acting.note(known.client_id, current.deal_id, "note", note)
         store.put(*records)
     show_records(crm, records, form)

@@ -20,7 +20,8 @@ OPEN, WON, LOST = "open", "won", "lost"
 DONE = "done"
 CALL, WEB_REQUEST = "call", "web_request"
 ACTIVITY_KINDS = (CALL, "meeting", "email", "message", "visit", WEB_REQUEST)
-CALL_RESULTS = ("answered", "no-answer", "busy", "callback", "wrong")
+ANSWERED = "answered"
+CALL_RESULTS = (ANSWERED, "no-answer", "busy", "callback", "wrong")
 DIRECTIONS = ("in", "out")
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
+from crmcli.model.dates import local_day
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import encode_id
-from crmcli.model.records import DONE, OPEN, Record, Reminder
+from crmcli.model.records import DONE, OPEN, Note, Record, Reminder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
 
     from crmcli.model.acting import Acting
 
+CADENCE, MISSED_CALL = "cadence", "missed_call"
 CAUSES = (
     "manual",
     "promise",
     "process",
-    "cadence",
+    CADENCE,
     "next_purchase",
     "reactivation",
     "return",
-    "missed_call",
+    MISSED_CALL,
     "buy_by",
 )
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
@@ -56,12 +58,13 @@ def add_reminder(acting: Acting, client_id: int, task: Task, deal_id: int | None
         from crmcli.model.repeating import parse_repeat
 
         repeat = parse_repeat(task.every)
-    due_at, has_time = task.due
-    cause = "promise" if task.is_promise else "manual"
-    made, *texts = remind(acting, client_id, cause, due_at, has_time=has_time, about=task.text, deal_id=deal_id)
-    start = (task.start or "done") if repeat else None
-    assignee_id = task.assignee_id or acting.by
-    return [replace(made, repeat=repeat, repeat_from=start, assignee_id=assignee_id), *texts]  # type: ignore[call-arg]
+    made = replace(
+        _made(acting, client_id, "promise" if task.is_promise else "manual", task.due, deal_id),
+        assignee_id=task.assignee_id or acting.by,
+        repeat=repeat,
+        repeat_from=(task.start or "done") if repeat else None,
+    )
+    return [made, *_text(acting, made, task.text)]
 
 
 def finish(acting: Acting, reminder: Reminder, text: str | None, zone: tzinfo) -> list[Record]:
@@ -75,18 +78,26 @@ def finish(acting: Acting, reminder: Reminder, text: str | None, zone: tzinfo) -
     due = next_due(reminder, acting.at, zone)
     if due is None:
         return ended
-    number = acting.new_id()
     following = replace(
-        reminder, reminder_id=number, due_at=due.at, has_time=due.has_time, created_at=acting.now, created_by=acting.by
+        reminder,
+        reminder_id=acting.new_id(),
+        due_at=due.at,
+        has_time=due.has_time,
+        created_at=acting.now,
+        created_by=acting.by,
     )
-    field = "promised" if reminder.is_promise else "about"
-    return [*ended, following, *acting.note(reminder.client_id, number, field, text)]
+    return [*ended, following, *_text(acting, following, text)]
 
 
 def snooze(reminder: Reminder, due: tuple[datetime, bool]) -> Reminder:
     """Return a reminder that is due at another time. Raises: RuleError if it is done."""
     _check_open(reminder)
     return replace(reminder, due_at=due[0], has_time=due[1])
+
+
+def is_overdue(reminder: Reminder, now: datetime, zone: tzinfo) -> bool:
+    """Say whether a reminder's time, or its day where it has none, is over."""
+    return reminder.due_at < now if reminder.has_time else local_day(reminder.due_at, zone) < local_day(now, zone)
 
 
 def _check_open(reminder: Reminder) -> None:
@@ -119,20 +130,20 @@ def remind(
     if open_one is not None:
         moved = replace(open_one, due_at=due_at, has_time=has_time, deal_id=deal_id or open_one.deal_id)
         return [moved, *acting.note(client_id, moved.reminder_id, "about", about)]
-    made = Reminder(
-        acting.new_id(),
-        client_id,
-        cause,
-        due_at,
-        has_time,
-        acting.by,
-        acting.now,
-        acting.by,
-        deal_id,
-        cause == "promise",
+    made = _made(acting, client_id, cause, (due_at, has_time), deal_id)
+    return [made, *_text(acting, made, about)]
+
+
+def _made(acting: Acting, client_id: int, cause: str, due: tuple[datetime, bool], deal_id: int | None) -> Reminder:
+    return Reminder(
+        acting.new_id(), client_id, cause, *due, acting.by, acting.now, acting.by, deal_id, cause == "promise"
     )
-    field = "promised" if made.is_promise else "about"
-    return [made, *acting.note(client_id, made.reminder_id, field, about)]
+
+
+def _text(acting: Acting, reminder: Reminder, text: str | None) -> list[Note]:
+    """Return the note that says what a reminder is about."""
+    field = "promised" if reminder.is_promise else "about"
+    return acting.note(reminder.client_id, reminder.reminder_id, field, text)
 
 
 def _is_same(reminder: Reminder, deal_id: int | None) -> bool:
