@@ -70,6 +70,7 @@ CODES: dict[str, dict[int, str]] = {
         5: "it is done already",
     },
     "snooze": {3: "no such reminder, or no such number in the last agenda", 5: "it is done already"},
+    "set-cadence": {2: "no cadence", 3: "no such client", 4: "several clients fit"},
     "agenda": {2: "options that exclude one another", 15: "no grant for `--reveal`"},
     "show": {3: "no such client", 4: "several clients fit"},
     "find": {3: "nothing found", 15: "no grant for `--reveal`"},

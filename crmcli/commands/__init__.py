@@ -18,6 +18,7 @@ COMMANDS = {
     "done": ("done", "close a reminder, and record the call that it was about"),
     "snooze": ("snooze", "put a reminder off"),
     "agenda": ("agenda", "show what is overdue and what is due today"),
+    "set-cadence": ("set_cadence", "say how often a client is to hear from you"),
     "show": ("show", "show everything about one client"),
     "find": ("find", "find clients by any text"),
     "list": ("list", "list clients, deals, calls, sales or reminders"),
