@@ -11,7 +11,7 @@ from crmcli.errors import NotFoundError
 from crmcli.model.dates import Moment, day_start, format_moment, local_day
 from crmcli.model.numbering import is_number
 from crmcli.model.records import OPEN, Reminder
-from crmcli.model.reminding import is_overdue
+from crmcli.model.reminding import CADENCE, is_overdue
 from crmcli.storage import kernels as pc
 from crmcli.storage.archiving import in_sight
 from crmcli.storage.counting import counted
@@ -30,6 +30,8 @@ COLUMNS = (
     "deal_id", "reminder_id",
 )  # fmt: skip
 _CHOSEN_BY = ("reminder_id", "client_id", "status", "due_at", "has_time", "assignee_id")
+# What a reminder without a text is about, where its cause does not say it.
+_WORDS = {CADENCE: "keep in touch", "buy_by": "wants to buy"}
 WEEK = 7
 # Of the end of a day, which is the start of the next, this much earlier is still that day.
 INSTANT = timedelta(microseconds=1)
@@ -99,7 +101,7 @@ class Lines:
         told = {"stage": self._stages.get(reminder.deal_id or reminder.client_id)}
         told |= {field: self._texts.get((reminder_id, field)) for field in ("about", "promised")}
         if not told["about"] and not told["promised"]:
-            told["about"] = reminder.cause.replace("_", " ")
+            told["about"] = _WORDS.get(reminder.cause, reminder.cause.replace("_", " "))
         return {
             **{column: getattr(reminder, column) for column in COLUMNS if column in TABLES["reminders"].kinds},
             **told,

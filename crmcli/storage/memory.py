@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from crmcli.model.numbering import Numbers
 
-_LIMITS = {"cache": 1 << 26, "pin": 1 << 12, "agenda": 1 << 22}
+_LIMITS = {"cache": 1 << 26, "pin": 1 << 12, "agenda": 1 << 22, "jobs": 1 << 14}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
 _LAYOUT = 3
 # Seconds to wait for another process that is writing its pin; nobody waits for one that hangs.
@@ -40,6 +40,7 @@ class Memory:
         self._cache = cache / f"{name}.json"
         self._pin = pins / f"{name}.pin"
         self._agenda = cache / f"{name}.agenda"
+        self._jobs = pins / f"{name}.jobs"
         self._genesis = genesis
         self._key = key
         self.checked: dict[str, list[int]] = {}
@@ -108,6 +109,24 @@ class Memory:
         """Remember the numbers of the reminders that are shown; a disk that refuses leaves those before."""
         with suppress(OSError):
             self._write(self._agenda, "agenda", {"day": numbers.day, "ids": dict(numbers.by_id)}, durable=False)
+
+    def jobs(self) -> dict[str, str]:
+        """Return when each job of this machine last succeeded: its name -> an ISO instant."""
+        try:
+            return self._read(self._jobs, "jobs") or {}
+        except OSError:
+            return {}
+
+    def set_job(self, name: str, at: str) -> None:
+        """Remember that a job of this machine succeeded."""
+        files.ensure_private(self._jobs.parent)
+        with files.alone_in(self._jobs.parent, _PATIENCE):
+            self._write(self._jobs, "jobs", self.jobs() | {name: at})
+
+    @property
+    def jobs_lock(self) -> Path:
+        """The file that one runner of jobs holds at a time."""
+        return self._jobs.with_suffix(".lock")
 
     def is_checked(self, file_id: str, status: os.stat_result) -> bool:
         """Say whether the file's hash was checked here and the file has not been touched since."""

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from crmcli.model.cadence import Touchable, cadence_of, next_touch, plan
+from crmcli.model.dates import local_day
 from crmcli.model.records import ANSWERED, CALL, DONE, OPEN
 from crmcli.model.reminding import CADENCE
 from crmcli.storage import kernels as pc
 from crmcli.storage.members import may_write
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import date
 
     from crmcli.model.acting import Acting
     from crmcli.model.records import Client, Record
     from crmcli.storage.view import Draft, View
 
+_JOB = "planning"
 _TRUE = pa.array([True], pa.bool_())
 _EMPTY = pa.table({"client_id": pa.array([], pa.int64()), "at": pa.array([], pa.timestamp("us"))})
+
+
+def is_planned(view: View, now: datetime) -> bool:
+    """Say whether this machine has planned the touches of today."""
+    at = view.store.memory.jobs().get(_JOB)
+    zone = view.settings.zone
+    return at is not None and local_day(datetime.fromisoformat(at), zone) == local_day(now, zone)
+
+
+def mark_planned(view: View, now: datetime) -> None:
+    """Remember that the touches of today are planned; where that fails they are looked at again."""
+    with suppress(OSError):
+        view.store.memory.set_job(_JOB, now.isoformat())
 
 
 def plan_touches(draft: Draft, acting: Acting) -> list[Record]:
@@ -74,9 +90,11 @@ def _done(reminders: pa.Table) -> pa.Table:
 def _last(*tables: pa.Table) -> dict[int, datetime]:
     """Return the latest time of each client."""
     rows = pc.sorted_by(pa.concat_tables(tables), "client_id", "at")
+    if not rows.num_rows:
+        return {}
     keys = pc.whole(rows.column("client_id"))
     is_last = pa.concat_arrays([pc.whole(pc.not_equal(keys.slice(0, len(keys) - 1), keys.slice(1))), _TRUE])
-    rows = pc.filtered(rows, is_last) if len(keys) else rows
+    rows = pc.filtered(rows, is_last)
     times = zip(rows.column("client_id").to_pylist(), rows.column("at").to_pylist(), strict=True)
     return {client_id: at.replace(tzinfo=UTC) for client_id, at in times}
 
