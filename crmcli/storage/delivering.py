@@ -75,8 +75,10 @@ class Dispatch:
         self._due: dict[int, pa.Table] | None = None
 
     def recipients(self) -> list[int]:
-        """Return who may have something to be told by this run, as numbers."""
+        """Return who may have something to be told by this run, as numbers; nobody, of a role without a book."""
         me = self._store.state.members[self._store.identity.member]
+        if self._store.state.own_book(me.member) is None:
+            return []
         if me.role != SERVICE:
             return [self._store.member_number]
         return sorted(self._reminders()) if not self.is_digest else self._named()
