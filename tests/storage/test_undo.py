@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from crmcli.errors import OvertakenError
 from crmcli.model.ids import encode_id
-from crmcli.model.records import Activity
+from crmcli.model.records import Activity, Delivery
 from crmcli.storage import upkeep
 from crmcli.storage.tables import COMPANY, TABLES
 from crmcli.storage.undoing import mark_of, undo
@@ -347,6 +347,18 @@ def test_repeated_operation_is_not_undone_twice(busy: Company) -> None:
     seq = head(busy)
     assert busy.crmcli("--op-id", name, "undo", who="manager").code == 0
     assert head(busy) == seq
+
+
+def test_what_reminding_notes_by_itself_is_not_the_last_change(busy: Company) -> None:
+    do(busy, "archive", "Anna")
+    seq = head(busy)
+    [reminder] = busy.view("manager").records("reminders")
+    with busy.session("manager").writing() as draft:
+        draft.put(Delivery(1, reminder.reminder_id, reminder.client_id, 1, "desktop", NOW, 1))
+    assert undone(busy)[0] == seq
+    # What was delivered hangs on the reminder, so the reminder stays.
+    reminded = next(entry.seq for entry in busy.open().state.entries("reminders"))
+    assert refused(busy, str(reminded))[0] == 5
 
 
 def test_an_op_id_says_which_commit_is_taken_back(busy: Company) -> None:
