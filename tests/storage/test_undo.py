@@ -156,6 +156,8 @@ def test_import_of_many_is_undone_and_redone(busy: Company) -> None:
     _, by = undone(busy)
     assert state(busy) == before
     assert problems(busy) == []
+    [row] = json.loads(do(busy, "trash", "--format", "json").out)
+    assert (row["record"], row["what"], row["commit"]) == ("client", "1199 more", by)
     told = do(busy, "undo", str(by), "--format", "jsonl")
     assert state(busy) == after
     # Names in bulk take a grant to export here as elsewhere.
