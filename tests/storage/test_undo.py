@@ -82,6 +82,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "advance-stage --won": ("advance-stage", "Anna", "--won", "48000"),
     "advance-stage --lost": ("advance-stage", "Anna", "--lost", "price", "--return", "2026-09-01"),
     "archive": ("archive", "Anna"),
+    "edit-client": ("edit-client", "Anna", "--phone", "+79161112299", "--address", "Казань", "--segment", "business"),
+    "edit-deal": ("edit-deal", "Anna", "--amount", "900"),
     "import clients": ("import", "clients", "CLIENTS"),
     "import deals": ("import", "deals", "DEALS"),
     "import calls": ("import", "calls", "CALLS"),
@@ -240,7 +242,13 @@ def test_nothing_comes_back_to_a_client_who_is_gone(busy: Company) -> None:
     undone(busy)
     call, client = seq + 2, seq + 3
     assert refused(busy, str(call)) == (5, f"what the activities of commit {call} belong to is gone")
-    # Nor does a client whom somebody else is by now.
+    # Nor does a client, or a phone, whom or which somebody else is or has by now.
+    do(busy, "edit-client", "Anna", "--remove-phone", "+79161112233", "--phone", "+79161112299")
+    edited = head(busy)
+    do(busy, "add-client", "Vera", "--phone", "+79161112233")
+    assert refused(busy, str(edited)) == (5, "somebody else has the same phone, e-mail, tax id or number now")
+    undone(busy)
+    undone(busy, str(edited))
     do(busy, "add-client", "Boris Ivanov", "--phone", "+79161112234")
     assert refused(busy, str(client)) == (5, "somebody else has the same phone, e-mail, tax id or number now")
     undone(busy)
