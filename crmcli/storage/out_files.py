@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from crmcli.errors import ConflictError, CrmError, InputError, InterruptedByUserError, NoSpaceError
+from crmcli.errors import ConflictError, CrmError, InputError, InterruptedByUserError, NoSpaceError, RepeatedError
 from crmcli.storage import files
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def new_file(path: Path, outside: Path | None = None, lost: str | None = None) -
     Until then it is empty and has no name, so that nothing is left of it if this process is killed; where a disk knows
     no such files, it has another name in the same folder. `outside` is a folder that it must not lie in; `lost` is what
     to say when the block was through and the file cannot be written.
-    Raises: ConflictError if something is there, InputError for a place that is none, NoSpaceError.
+    Raises: ConflictError if something is there, or if the block was done before; InputError for a place that is none,
+    NoSpaceError.
     """
     _require_place(path, outside)
     with files.mapped(f"write {path.name}"):
@@ -68,7 +69,13 @@ def new_file(path: Path, outside: Path | None = None, lost: str | None = None) -
     try:
         os.fchmod(handle, 0o600)
         out = OutFile(path, handle)
-        yield out
+        try:
+            yield out
+        except RepeatedError as error:
+            # What was done before is not undone, nor is it done again; but to say that all is well would be wrong.
+            raise ConflictError(
+                f"{error.message}; no file is written", "if there is none from then, run it without --op-id"
+            ) from error
         try:
             out.write()
             _name(handle, fresh, path)

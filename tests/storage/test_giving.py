@@ -329,6 +329,18 @@ def test_failure_after_the_commit_says_that_the_grant_was_used(sold: Company, mo
     assert no_file(sold)
 
 
+def test_repeated_export_is_no_success_without_a_file(sold: Company) -> None:
+    give(sold)
+    assert export(sold, "--op-id", "a" * 32).code == 0
+    before = commits(sold)
+    again = export(sold, "--op-id", "a" * 32, out="again.csv")
+    assert (again.code, again.out) == (4, "")
+    assert "it was saved before, in commit" in again.err
+    assert "run it without --op-id" in again.err
+    assert commits(sold) == before
+    assert not (sold.folder / "again.csv").exists()
+
+
 def test_nothing_in_clear_lies_on_the_disk_before_the_commit(sold: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     give(sold)
     seen: list[bytes] = []
