@@ -40,7 +40,8 @@ def log_sale(
             before = store.of_client("sales", known.client_id)
             records: list[Record] = [refund(acting, sale_named(store, known, refund_of), sold, before)]
         elif deal is not None:
-            records = win_with_sale(acting, deal_named(store, known, deal), sold, lines, store.products)
+            won = deal_named(store, known, deal)
+            records = win_with_sale(acting, won, sold, lines, store.products, reminders_known(store, known.client_id))
         else:
             records = sell(acting, known.client_id, sold, lines, store.products)
         _, next_at = crm.day(store, next_on, "next purchase")

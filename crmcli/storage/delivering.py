@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from crmcli.model.dates import local_day
 from crmcli.model.delivering import DROPPED, FAILED, SENT, cutoffs, escalates_before, is_due_again
-from crmcli.model.ids import decode_id, encode_id
+from crmcli.model.ids import BITS, decode_id, encode_id
 from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
 from crmcli.storage.agenda import chosen, in_order, instant
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("reminder_id", "client_id", "status", "due_at", "has_time", "assignee_id")
 _TABLE = TABLES["deliveries"]
-# The reminder and the client of a digest, which is about all of a day.
-_ALL = 0
+# The reminder and the client of a digest, which is about all of a day: the last id there is.
+_ALL = (1 << BITS) - 1
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crmcli.errors import InputError, NotFoundError, OvertakenError, RuleError
+from crmcli.errors import DamagedError, InputError, NotFoundError, OvertakenError, RuleError
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import decode_id, encode_id
 from crmcli.model.records import OPEN
@@ -53,7 +53,7 @@ def plan(view: View, giver: Member, taker: Member, named: Sequence[str]) -> Move
     """Return what moves from one member to another: the named clients of the giver, or all if none is named.
 
     Raises: NotPermittedError for who is no admin; RuleError if one of the two has no book, if the taker is no active
-    member, or for a canary; NotFoundError for a client who is not the giver's.
+    member, or for a canary; NotFoundError for a client who is not the giver's; DamagedError for one in both books.
     """
     require_admin(view.store)
     if not taker.active:
@@ -66,6 +66,9 @@ def plan(view: View, giver: Member, taker: Member, named: Sequence[str]) -> Move
     if named and len(chosen) > MOST_NAMED:
         raise InputError(f"at most {MOST_NAMED} clients can be named at once")
     clients = pa.array(chosen, pa.int64())
+    there = view.reader.merged("clients", ["client_id"], books=[target]).column("client_id")
+    if pc.any_true(pc.is_in(there, clients)):
+        raise DamagedError("a client is in the books of both", "crmcli verify names the file with what cannot be true")
     counts = {}
     for table in _moving_tables():
         found = view.reader.merged(table.name, ["client_id"], books=[source]).column("client_id")

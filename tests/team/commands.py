@@ -14,6 +14,13 @@ TRIES: dict[str, tuple[str, ...]] = {
         "add-client {name} --tax-id {tax_id} --no-deal",
     ),
     "add-deal": ("add-deal {who} --format json",),
+    "edit-client": (
+        "edit-client {who} --company {text} --format json",
+        "edit-client {mine} --phone {phone}",
+        "edit-client {mine} --email {email} --format {form}",
+        "edit-client {mine} --tax-id {tax_id}",
+    ),
+    "edit-deal": ("edit-deal {who} --amount 100", "edit-deal {mine} --deal {deal} --interest {text}"),
     "log-call": (
         "log-call {who} in --said {text} --promise {text} --due tomorrow",
         "log-call {mine} out --deal {deal}",
@@ -29,7 +36,8 @@ TRIES: dict[str, tuple[str, ...]] = {
     "archive": ("archive {who}",),
     "unarchive": ("unarchive {who}",),
     "erase": ("erase {who} --yes --format json",),
-    "trash": ("trash --format {form}", "trash --since 2026-01-01 --format csv"),
+    "undo": ("undo {commit} --dry-run --format {form}", "undo {commit}", "undo --dry-run --format {form}"),
+    "trash": ("trash --format {form}", "trash --since 2025-01-01 --limit 0 --format {form}"),
     "advance-stage": (
         "advance-stage {who} --note {text}",
         "advance-stage {who} --lost price --return +2w",
@@ -118,7 +126,6 @@ OF_THE_LOG: dict[str, tuple[str, ...]] = {
         "audit --client {who} --format {form}",
         "audit --who {person} --type data",
     ),
-    "undo": ("undo --dry-run", "undo {commit} --dry-run --format {form}", "undo {commit}"),
     "verify": ("verify",),
     "doctor": ("doctor --format {form}", "doctor --quarantine {data_file}"),
 }
