@@ -145,6 +145,12 @@ def test_a_clock_that_is_put_back_sends_nothing_twice_and_holds_up_nothing(offic
     office.run("remind")
     office.run("remind", at=HOUR)
     assert len(office.mailbox.mails) == 2
+    remind_of(office, "meet", "today 11:50")
+    office.mailbox.on_mail = lambda: "451 try later"
+    office.run("remind", at=48 * HOUR)
+    office.mailbox.on_mail = lambda: None
+    office.run("remind", at=2 * HOUR)
+    assert len(office.mailbox.mails) == 3
 
 
 def test_runs_killed_at_any_moment_lose_nothing(office: Office) -> None:

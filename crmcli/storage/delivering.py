@@ -175,7 +175,9 @@ class Dispatch:
         """Return the open reminders in a book that are to be delivered, of clients who exist and are in sight."""
         reader = self.view.reader
         timed, whole_days = cutoffs(self._now, self.view.process.calendar.start, self.view.settings.zone)
-        rows = reader.merged("reminders", _COLUMNS, books=[book])
+        # What is read of all books is kept, and looked at again to shorten ids.
+        books = None if len(reader.parts(TABLES["reminders"])) == 1 else [book]
+        rows = reader.merged("reminders", _COLUMNS, books=books)
         due, has_time = rows.column("due_at"), rows.column("has_time")
         is_due = pc.if_else(
             pc.whole(has_time), pc.less_equal(due, instant(timed)), pc.less_equal(due, instant(whole_days))
