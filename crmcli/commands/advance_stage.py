@@ -43,7 +43,7 @@ def advance_stage(
         current = deal_to_move(store, known, deal, reopening=to is not None)
         if won is not None:
             total = amount(won)
-            records = win_with_sale(acting, current, total, known=reminders_known(store, known))
+            records = win_with_sale(acting, current, total, known=reminders_known(store, known.client_id))
             require_known(store, known, replace(current, amount=total), is_won=True)
         elif lost is not None:
             records = lose_until(
@@ -52,10 +52,10 @@ def advance_stage(
                 current,
                 lost,
                 crm.day(store, return_on, "return"),
-                reminders_known(store, known),
+                reminders_known(store, known.client_id),
             )
         else:
-            records = move(acting, store.process, current, to, reminders_known(store, known))
+            records = move(acting, store.process, current, to, reminders_known(store, known.client_id))
             require_known(store, known, current, to)
         records += acting.note(known.client_id, current.deal_id, "note", note)
         store.put(*records)

@@ -82,6 +82,11 @@ class Table:
         return any(kind.startswith("tuple") for kind in self.kinds.values())
 
     @property
+    def is_about_clients(self) -> bool:
+        """Whether every row is of a client in the same book; a delivery is in the book of who sends it."""
+        return "client_id" in self.kinds and self.name != "deliveries"
+
+    @property
     def row_group(self) -> int:
         """How many rows of a large file are decoded together, to find one of them."""
         return 1 << 12 if self.name in _LOOKED_UP else 1 << 16

@@ -14,7 +14,7 @@ from crmcli.storage import kernels as pc
 from crmcli.storage import upkeep
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.reading import newest_versions
-from crmcli.storage.tables import COMPANY, SEQ, TABLES, Table
+from crmcli.storage.tables import SEQ, TABLES, Table
 from crmcli.storage.team import book_of, clients_in, name_of, require_admin
 from crmcli.storage.view import Draft
 from crmcli.storage.writing import FILE_ROWS, Pending
@@ -126,8 +126,8 @@ def _commit_all(store: Store, giver: Member, taker: Member, at: datetime) -> Mov
 
 
 def _moving_tables() -> list[Table]:
-    """Return the tables whose rows belong to a client, but for the marks of canaries, which stay."""
-    return [t for t in TABLES.values() if t.group != COMPANY and "client_id" in t.kinds and t.name != "canaries"]
+    """Return the tables whose rows go with a client, but for the marks of canaries, which stay."""
+    return [table for table in TABLES.values() if table.is_about_clients and table.name != "canaries"]
 
 
 def _moving_keys(draft: Draft, table: Table, entries: Sequence[FileEntry], moved: Move) -> pa.Array:

@@ -56,7 +56,7 @@ def _unfounded(reader: Reader, state: State, entry: FileEntry, rows: pa.Table) -
 def _strangers(reader: Reader, state: State, entry: FileEntry, rows: pa.Table) -> list[bool]:
     """Say of each row whether its client is not in its book."""
     has_clients = FACTS in GROUPS_OF[state.books[entry.book].kind] and reader.keyring.holds(entry.book, FACTS)
-    if "client_id" not in rows.column_names or entry.table == "clients" or not has_clients:
+    if not TABLES[entry.table].is_about_clients or entry.table == "clients" or not has_clients:
         return [False] * rows.num_rows
     clients = reader.merged("clients", ["client_id"], books=[entry.book]).column("client_id").combine_chunks()
     mask: list[bool] = pc.invert(pc.is_in(rows.column("client_id"), clients)).to_pylist()
