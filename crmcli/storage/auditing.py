@@ -208,7 +208,7 @@ class Audit:
                 by = f"by grant {use['grant']}" if use["grant"] else "as an admin"
                 return f"{use['right']} of {use['rows']} rows {by}", use["books"], use["rows"]
             case "reveal":
-                return f"looked at client {document['reveal']['client']}", [], None
+                return f"looked at {_clients(document['reveal']['clients'])}", [], None
             case "transfer":
                 moved = document["transfer"]
                 return f"transfer of {_clients(moved['clients'])}", [moved["from"], moved["to"]], rows
@@ -266,7 +266,7 @@ def staff_name(view: View, member: str) -> str:
 def _event(head: Head) -> Event:
     at = datetime.fromisoformat(head.at)
     if head.type == "reveal":
-        return Event(head.seq, at, head.author, REVEAL, head.document["reveal"]["client"])
+        return Event(head.seq, at, head.author, REVEAL, " ".join(head.document["reveal"]["clients"]))
     if head.type == "grant-use" and (use := head.document["use"])["right"] == "export":
         return Event(head.seq, at, head.author, EXPORT, rows=use["rows"])
     return Event(head.seq, at, head.author, CHANGE)
@@ -277,7 +277,7 @@ def _names(head: Head, client: str) -> bool:
     if head.type not in _ABOUT_CLIENTS:
         return False
     body = head.document[head.type]
-    return client == body.get("client") or client in body.get("clients", ())
+    return client in body["clients"]
 
 
 def _rows_told(added: list[dict[str, Any]]) -> str:

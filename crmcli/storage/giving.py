@@ -257,8 +257,8 @@ def record_use(draft: Draft, grant: Grant | None, books: Sequence[str], rows: in
     }
 
 
-def record_reveal(draft: Draft, client_id: int) -> None:
-    """Make the draft the commit that says that a client is looked at, where the company wants that recorded."""
+def record_reveal(draft: Draft, client_ids: Sequence[int]) -> None:
+    """Make the draft the commit that says that clients are looked at, where the company wants that recorded."""
     if draft.settings.record_reveals:
         draft.pending.type = "reveal"
-        draft.pending.body = {"reveal": {"client": encode_id(client_id)}}
+        draft.pending.body = {"reveal": {"clients": [encode_id(number) for number in dict.fromkeys(client_ids)]}}

@@ -279,8 +279,8 @@ class State:
 
     def _check_reveal(self, commit: Commit) -> None:
         reveal = commit.body["reveal"]
-        require_fields(reveal, "client")
-        if not are_ids([reveal["client"]]):
+        require_fields(reveal, "clients")
+        if not are_ids(reveal["clients"]) or not reveal["clients"]:
             raise ValueError("a reveal is malformed")
 
     def _check_transfer(self, commit: Commit) -> None:

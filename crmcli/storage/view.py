@@ -155,9 +155,11 @@ class View:
         return lookup.clients_with(self.reader, "phones", [phone])
 
     def named(self, client_ids: Sequence[int]) -> str:
-        """Return ids and names of the first few clients, for a choice."""
+        """Return ids of the first few clients, for a choice, and the names that a list would show, unrecorded."""
+        settings = self.settings
+        told = client_ids[: 0 if settings.record_reveals else min(_CANDIDATES, settings.reveal_rows)]
         names = {number: self.nameless(number) or "" for number in client_ids[:_CANDIDATES]}
-        names |= {c.client_id: c.name for c in self.records("contacts", "client_id", client_ids[:_CANDIDATES])}
+        names |= {contact.client_id: contact.name for contact in self.records("contacts", "client_id", told)}
         shorts = self.short("clients", client_ids[:_CANDIDATES])
         listed = ", ".join(f"{shorts[number]} {names[number]}".strip() for number in client_ids[:_CANDIDATES])
         return listed + (", …" if len(client_ids) > _CANDIDATES else "")
