@@ -19,7 +19,7 @@ from crmcli.environment import (
     spoken,
     store_folder,
 )
-from crmcli.errors import InputError, NoKeyError, RepeatedError
+from crmcli.errors import InputError, NoKeyError
 from crmcli.model.acting import Acting
 from crmcli.output import Output
 
@@ -179,9 +179,11 @@ class Session:
     def _refuse_repetition(self, store: Store) -> None:
         if self.op_id is None:
             return
-        seq = store.find_operation(self.op_id)
-        if seq is not None:
-            raise RepeatedError(f"nothing to do: it was saved before, in commit {seq}")
+        from crmcli.storage.writing import repeated
+
+        known = store.find_operation(self.op_id)
+        if known is not None:
+            raise repeated(known, store.identity.member)
 
     def close(self, *, succeeded: bool) -> None:
         """Keep what was verified; after a success also do what is due of compaction and packing."""

@@ -34,4 +34,4 @@ def verify(ctx: typer.Context) -> None:
         first, *others = findings.problems
         for problem in others:
             crm.output.note(problem)
-        raise DamagedError(f"the store is damaged: {first}", "restore what is named from a backup")
+        raise DamagedError(f"the store is damaged: {first}", findings.hint or "restore what is named from a backup")

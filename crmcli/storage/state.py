@@ -76,7 +76,7 @@ class State:
 
         Raises: DamagedError naming the seq, with the state as it was.
         """
-        seq = self.seq + 1
+        seq, signer = self.seq + 1, "no member"
         try:
             if len(raw) > log.MAX_COMMIT:
                 raise ValueError("it is too large")
@@ -93,12 +93,15 @@ class State:
                 raise ValueError("its author is no member")
             if not trusted and not author.public.verify(log.COMMIT_LABEL, line, signature):
                 raise ValueError("its signature is wrong")
+            signer = author.member
             self.admit(commit)
         except (ValueError, TypeError, KeyError, NotPermittedError, DamagedError) as error:
             # What a KeyError says is a text out of the commit, of any length.
             reason = "it names what is not there" if isinstance(error, KeyError) else error
             raise DamagedError(
-                f"commit {seq} cannot be trusted: {reason}", "nothing after it is used: put the log back from a backup"
+                f"commit {seq} cannot be trusted: {reason}",
+                f"nothing after it is used; it is log/{log.loose_name(seq)}, signed by {signer}: "
+                "put the log back from a backup",
             ) from error
         self._fold(commit)
         self.seq, self.hash, self.at = seq, log.digest(raw), commit.at
