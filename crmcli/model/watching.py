@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from crmcli.model.zones import in_zone
+
 if TYPE_CHECKING:
     from datetime import date, tzinfo
 
@@ -112,7 +114,7 @@ class Watch:
 
     def _see_night(self, event: Event) -> None:
         """Flag the first that a person does in a night, with how much came of it."""
-        local = event.at.astimezone(self._zone)
+        local = in_zone(event.at, self._zone)
         evening, morning = NIGHT
         if morning <= local.hour < evening:
             return

@@ -13,6 +13,7 @@ from crmcli.model.dates import format_moment
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import decode_id, encode_id
 from crmcli.model.watching import CHANGE, EXPORT, REVEAL, Event, Watch
+from crmcli.model.zones import in_zone
 from crmcli.storage import files, log
 from crmcli.storage.members import ADMIN, SERVICE
 from crmcli.storage.tables import stamp
@@ -182,7 +183,7 @@ class Audit:
         # Whose client is a canary is for admins to know, even where the log would tell.
         added = [entry for entry in document["add"] if self._is_admin or entry["table"] != "canaries"]
         what, books, rows = self._told(head, document, added)
-        at = datetime.fromisoformat(head.at).astimezone(self._view.settings.zone)
+        at = in_zone(datetime.fromisoformat(head.at), self._view.settings.zone)
         where = ", ".join(dict.fromkeys(self._owner(book) for book in books))
         return head.seq, at, self._name(head.author), head.type, what, where, rows
 

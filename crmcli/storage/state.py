@@ -25,6 +25,7 @@ from crmcli.storage.members import (
     entitled,
     may_write,
     proof_message,
+    role_text,
 )
 from crmcli.storage.shapes import (
     are_ids,
@@ -132,7 +133,7 @@ class State:
             check = self._admit_data if commit.type == "data" else self._admit_compact
             check(author, commit)
         elif commit.type not in _OF_ANYBODY and author.role != ADMIN:
-            raise NotPermittedError(f"a {author.role} may not commit a change of type {commit.type}")
+            raise NotPermittedError(f"{role_text(author.role)} may not commit a change of type {commit.type}")
         require_distinct([entry.file_id for entry in commit.add])
         require_distinct(commit.drop)
         for entry in commit.add:
@@ -155,9 +156,9 @@ class State:
             raise ValueError("a data commit adds, and does nothing else")
         for entry in commit.add:
             if not may_write(author, self.books.get(entry.book), entry.table):
-                raise NotPermittedError(f"a {author.role} may not write {entry.table} into that book")
+                raise NotPermittedError(f"{role_text(author.role)} may not write {entry.table} into that book")
             if entry.kind != "insert" and author.role != ADMIN and self.books[entry.book].kind == "company":
-                raise NotPermittedError(f"a {author.role} may only add to {entry.table}")
+                raise NotPermittedError(f"{role_text(author.role)} may only add to {entry.table}")
 
     def _admit_compact(self, author: Member, commit: Commit) -> None:
         places = {(entry.book, entry.table) for entry in commit.add}
@@ -166,7 +167,7 @@ class State:
             raise ValueError("a compaction replaces files of one table of one book")
         (book, table), *_ = places
         if author.role != ADMIN and (self.books[book].owner != author.member or table == ADMIN_TABLE):
-            raise NotPermittedError(f"a {author.role} may not compact that book")
+            raise NotPermittedError(f"{role_text(author.role)} may not compact that book")
 
     def _check_members(self, commit: Commit) -> None:
         changed = dict(self.members)
