@@ -112,14 +112,14 @@ class Session:
 
         return load_identity(self.identity_path, self.passphrase)
 
-    def store(self) -> Store:
-        """Return the store of this run, opened and checked when it is first needed."""
+    def store(self, accept: str | None = None) -> Store:
+        """Return the store of this run, opened and checked when it is first needed; `accept` is as in `Store.open`."""
         if self._store is None:
             from crmcli.storage import Store
             from crmcli.storage.store import read_genesis
 
             read_genesis(self.store_path)
-            self._store = Store.open(self.store_path, self.identity(), self.cache, self.pins)
+            self._store = Store.open(self.store_path, self.identity(), self.cache, self.pins, accept)
         return self._store
 
     @contextmanager
@@ -219,6 +219,11 @@ class Session:
             group,
         )
         return recovery_text(seed)
+
+    def recovery_text(self) -> str:
+        """Return the recovery key from the terminal, or from standard input where there is none."""
+        stdin = self.output.stdin
+        return self.output.secret("recovery key") if stdin.isatty() else stdin.readline().strip()
 
     def recover(self, text: str, name: str, *, with_passphrase: bool) -> None:
         """Save the identity behind a recovery key and give it a book in the store of this run.

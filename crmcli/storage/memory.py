@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_LIMITS = {"cache": 1 << 26, "pin": 1 << 12}
+_LIMITS = {"cache": 1 << 26, "pin": 1 << 16}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
 _LAYOUT = 3
 # Milliseconds to wait for another process that is writing its pin.
@@ -82,14 +82,26 @@ class Memory:
             )
         return document["seq"], document["hash"]
 
-    def set_pin(self, seq: int, head: str) -> None:
-        """Remember a head that is durable and passed every check, unless another process was further already."""
+    def pinned_restores(self) -> list[tuple[int, str]]:
+        """Return the restores that are part of the newest head seen: the commits that they went on from."""
+        document = self._read(self._pin, "pin") if os.path.lexists(self._pin) else None
+        return [(seq, head) for seq, head in (document or {}).get("restores", [])]
+
+    def set_pin(self, seq: int, head: str, restores: Iterable[tuple[int, str]] = (), *, accepted: bool = False) -> None:
+        """Remember a head that is durable and passed every check, unless another process was further already.
+
+        `accepted`: it comes from a restore that its reader accepted, and takes the place of whatever was seen before.
+        """
         files.ensure_private(self._pin.parent)
         with _alone_in(self._pin.parent):
             known = self.pin()
-            if known is not None and known[0] > seq:
+            if known is not None and known[0] > seq and not accepted:
                 return
-            self._write(self._pin, "pin", {"seq": seq, "hash": head})
+            seen = [list(restore) for restore in restores]
+            if accepted:
+                # So that no state from before it is ever accepted by the same word again.
+                seen += [list(restore) for restore in self.pinned_restores() if list(restore) not in seen]
+            self._write(self._pin, "pin", {"seq": seq, "hash": head, "restores": seen})
 
     def is_checked(self, file_id: str, status: os.stat_result) -> bool:
         """Say whether the file's hash was checked here and the file has not been touched since."""
