@@ -32,19 +32,24 @@ def read_toml(path: Path) -> dict[str, Any]:
 def toml_text(document: dict[str, Any]) -> str:
     """Return a document of texts, numbers, booleans, lists and tables as TOML; a key without a value is left out.
 
-    Lists of tables come last, each table under its own [[heading]]; what they hold is written inline.
+    Tables and lists of tables come last, each table under a [heading] of its own.
     """
-    plain = {key: value for key, value in document.items() if not _is_tables(value)}
-    lines = _lines(plain)
-    for key, value in document.items():
-        if _is_tables(value):
-            for table in value:
-                lines += ["", f"[[{_key(key)}]]", *_lines(table)]
-    return "\n".join([*lines[not plain :], ""])
+    return "\n".join([*_lines(document, ""), ""]).lstrip("\n")
 
 
-def _lines(table: dict[str, Any]) -> list[str]:
-    return [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None]
+def _lines(table: dict[str, Any], path: str) -> list[str]:
+    """Return the lines of a table whose headings begin with `path`."""
+    lines, below = [], []
+    for key, value in table.items():
+        name = f"{path}{_key(key)}"
+        if isinstance(value, dict):
+            below += ["", f"[{name}]", *_lines(value, f"{name}.")]
+        elif _is_tables(value):
+            for row in value:
+                below += ["", f"[[{name}]]", *_lines(row, f"{name}.")]
+        elif value is not None:
+            lines.append(f"{_key(key)} = {_value(value)}")
+    return lines + below
 
 
 def _is_tables(value: Any) -> bool:

@@ -15,10 +15,11 @@ from crmcli.model import records as r
 from crmcli.model.acting import Acting, clean_text
 from crmcli.model.capture import Introduction, interest, introduce
 from crmcli.model.closing import lose_until, move, win_with_sale
-from crmcli.model.process import DEFAULT, Process
+from crmcli.model.process import DEFAULT, Process, Stage
 from crmcli.model.reminding import remind
 from crmcli.model.selling import Item, refund, sell, void
 from crmcli.model.touching import Touch, log_touch
+from crmcli.model.worktime import Calendar
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -182,9 +183,33 @@ def test_a_process_is_what_its_plain_form_says() -> None:
         {"pipelines": [{"id": "a", "stages": ["x", "X"]}]},
         {"pipelines": [{"id": "a", "stages": ["won"]}]},
         {"pipelines": [{"id": "a", "stages": [{"id": "x", "norm": 3}]}]},
+        {"pipelines": [{"id": "a", "stages": [{"id": "x", "next_action": "call"}]}]},
         {"pipelines": [{"id": "a", "stages": ["x"]}], "sources": ["a\x1b"]},
         {"pipelines": [{"id": "a", "stages": ["x"]}], "colour": 1},
     )
     for wrong in wrongs:
         with pytest.raises(InputError):
             Process.from_plain(wrong)
+
+
+def test_a_process_of_before_has_no_norms() -> None:
+    old = {"pipelines": [{"id": "a", "name": "A", "stages": [{"id": "x", "name": "X"}]}], "segments": ["b"]}
+    process = Process.from_plain(old)
+    assert process.pipelines[0].stages == (Stage("x", "X"),)
+    assert (process.calendar, process.cadence) == (Calendar(), {})
+
+
+def test_stages_say_how_long_and_what_next() -> None:
+    cells = {"id": "x", "norm": "2d", "gap": "0d", "idle": "3bd", "require": ["phone"], "next_action": "звонок"}
+    plain = {"pipelines": [{"id": "a", "stages": [cells, "y"]}], "segments": ["b"], "cadence": {"b": "7d"}}
+    process = Process.from_plain(plain)
+    stage = process.pipelines[0].stages[0]
+    assert stage == Stage("x", "x", "2d", "0d", "3bd", ("phone",), "звонок")
+    assert process.cadence == {"b": 7}
+    assert Process.from_plain(process.to_plain()) == process
+    assert (stage.next_step, replace(stage, gap=None).next_step, replace(stage, next_action=None).next_step) == (
+        "0d",
+        "2d",
+        "0d",
+    )
+    assert replace(stage, gap=None, next_action=None).next_step is None
