@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.environment import (
     account_name,
+    backup_places,
     checked_op_id,
     clock,
     first_line,
@@ -193,6 +194,13 @@ class Session:
 
             for line in upkeep.run(store, new_op_id, self.now):
                 self.say(line)
+            if self.output.stderr.isatty():
+                from crmcli.storage.backups.standing import reminder
+
+                places = backup_places(None, self.environ, self.store_path)
+                found = reminder(store, places, self.pins, self.now)
+                if found is not None:
+                    self.say(f"{found}: crmcli backup, then crmcli backup verify --deep")
         store.close()
 
     def found(
@@ -238,16 +246,13 @@ class Session:
         Raises: InputError for a misread key, NoKeyError for another store's, ConflictError if an identity is there.
         """
         from crmcli.storage.founding import take_over
-        from crmcli.storage.identity import Identity, recovery_seed, require_absent, save_identity
+        from crmcli.storage.identity import recovered, recovery_seed, require_absent, save_identity
         from crmcli.storage.store import read_genesis
 
-        identity = Identity.recover(recovery_seed(text))
-        genesis = read_genesis(self.store_path)
-        if genesis.recovery_keys != identity.keys.public:
-            raise NoKeyError("this recovery key belongs to another store")
+        identity = recovered(recovery_seed(text), read_genesis(self.store_path))
         require_absent(self.identity_path)
         passphrase = self.chosen_passphrase() if with_passphrase else None
-        save_identity(self.identity_path, identity.belonging_to(genesis.hash), passphrase)
+        save_identity(self.identity_path, identity, passphrase)
         take_over(self.store(), name, self.now)
 
     def upkeep(self, view: View) -> int:

@@ -172,15 +172,16 @@ def identity_or_none(crm: Session) -> Identity | None:
     return crm.identity() if crm.identity_path.exists() and not _would_ask(crm) else None
 
 
-def restorer(crm: Session, *, recovery_key: bool) -> Identity | None:
+def restorer(crm: Session, place: Place, *, recovery_key: bool) -> Identity | None:
     """Return who restores: the recovery key's admin, else the identity of this run, else nobody.
 
-    Raises: InputError for a misread key, NoKeyError.
+    Raises: InputError for a misread key, NoKeyError for another store's.
     """
-    from crmcli.storage.identity import Identity, recovery_seed
+    from crmcli.storage.backups.snapshots import genesis_of
+    from crmcli.storage.identity import recovered, recovery_seed
 
     if recovery_key:
-        return Identity.recover(recovery_seed(crm.recovery_text()))
+        return recovered(recovery_seed(crm.recovery_text()), genesis_of(place)[0])
     return crm.identity() if crm.identity_path.exists() else None
 
 

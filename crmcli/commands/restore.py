@@ -36,7 +36,7 @@ def restore(
     crm = ctx.obj
     place = backing_up.one_place(crm, source, snapshot)
     part = bool(book or table)
-    identity = None if exact or part else backing_up.restorer(crm, recovery_key=recovery_key)
+    identity = None if exact or part else backing_up.restorer(crm, place, recovery_key=recovery_key)
     with crm.output.progress(None, f"restoring from {place.text}") as advance:
         done = restore_to(place, Wanted(snapshot, book, table), to, crm.store_path, identity, crm.now, advance)
     crm.output.pairs(

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmcli.errors import CrmError, DamagedError
+from crmcli.errors import DamagedError
 from crmcli.model.backups import Result, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
 from crmcli.storage.backups import lineage, snapshots
 from crmcli.storage.backups.checking import examine
-from crmcli.storage.backups.places import Folder, open_place
+from crmcli.storage.backups.places import Folder
+from crmcli.storage.members import ADMIN
+from crmcli.storage.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from crmcli.storage.backups.places import Place
     from crmcli.storage.genesis import Genesis
+    from crmcli.storage.store import Store
 
 _MAX_MEMORY = 1 << 16
 
@@ -81,16 +84,18 @@ def _known(path: Path) -> dict[str, str]:
     return {str(place): str(name) for place, name in document.items()} if isinstance(document, dict) else {}
 
 
-def reminder(places: Iterable[str], pins: Path, genesis: Genesis, now: datetime, days: int) -> str | None:
-    """Return what to tell an admin of backups, or None when all is well."""
-    names = list(_known(_memory(pins, genesis.hash)).values())
-    for text in places:
-        with suppress(OSError, CrmError):
-            place = open_place(text) if "://" not in text else None
-            if isinstance(place, Folder):
-                names += [result.snapshot for result in snapshots.results(place)[:1] if result.reads_all]
+def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> str | None:
+    """Return what to tell an admin of backups, or None when all is well and for who is no admin."""
+    if store.state.members[store.identity.member].role != ADMIN:
+        return None
+    names = list(_known(_memory(pins, store.genesis.hash)).values())
+    for place in (Folder(Path(text)) for text in places if "://" not in text):
+        with suppress(OSError):
+            found = (result.snapshot for _, result in snapshots.named_results(place) if result.reads_all)
+            names += [name for name in [next(found, None)] if name]
     times = []
     for name in names:
         with suppress(ValueError):
             times.append(snapshots.time_in(name))
-    return overdue(max(times, default=None), datetime.fromisoformat(genesis.created_at), now, days)
+    founded = datetime.fromisoformat(store.genesis.created_at)
+    return overdue(max(times, default=None), founded, now, View(store).settings.backup_days)
