@@ -69,10 +69,10 @@ def fold(genesis: Genesis, raws: Iterable[bytes], wanted: Iterable[int]) -> Chai
         state = chain.state
         for raw in raws:
             commit = state.apply(raw)
-            chain.heads[state.seq] = state.hash
             personal.update((entry.file_id, entry.sha256) for entry in commit.add if entry.group == PERSONAL)
             if len(state.live) > MOST_FILES:
                 raise DamagedError(f"commit {state.seq} makes more files than a store can have")
+            chain.heads[state.seq] = state.hash
             if state.seq in asked:
                 chain.moments[state.seq] = Moment(state.at, tuple(state.live.values()), frozenset(state.erased))
             yield raw

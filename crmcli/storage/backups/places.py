@@ -82,7 +82,8 @@ class Folder:
             files.ensure_folder(self.root / name, self._modes[1])
 
     def items(self, folder: str) -> dict[str, Item]:
-        """Return every regular file below a folder by its last name."""
+        """Return every regular file below a folder by its last name. Raises: DamagedError if the folder is a link."""
+        files.require_folder(self.root / folder)
         try:
             return dict(_walk(self.root / folder))
         except (FileNotFoundError, NotADirectoryError):
