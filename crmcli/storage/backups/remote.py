@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import DamagedError, InputError
@@ -11,7 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FLAT = ("s3", "gcs", "abfs")
+_REASON = re.compile(r"(?:AWS|GCS) Error ([A-Z_ ]+)")
 _REMOVED_AT_ONCE = 16
+
+
+@contextmanager
+def _spoken() -> Iterator[None]:
+    """Turn a failure of the far end into an OSError with a short reason."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        found = _REASON.search(str(error))
+        reason = found[1].strip().replace("_", " ").lower() if found else "the place does not answer as it should"
+        raise OSError(error.errno or errno.EIO, reason) from error
 
 
 class RemotePlace:
@@ -24,17 +41,21 @@ class RemotePlace:
         self.text = text.partition("?")[0]
         try:
             self._files, self._root = fs.FileSystem.from_uri(text)
+            if not self._root.strip("/"):
+                raise ValueError("no bucket or folder")
         except (ArrowException, ValueError, OSError) as error:
             raise InputError(
                 f"{self.text} is no address of a place for backups", "such as s3://bucket/folder"
             ) from error
 
+    @_spoken()
     def prepare(self) -> None:
         """Make the folders, where there are any; a bucket has to be there."""
         if self._files.type_name not in _FLAT:
             for name in ("objects", "snapshots", "pins", "results"):
                 self._files.create_dir(self._path(name), recursive=True)
 
+    @_spoken()
     def items(self, folder: str) -> dict[str, Item]:
         """Return every file below a folder by its last name."""
         return dict(self._walk(folder))
@@ -47,6 +68,7 @@ class RemotePlace:
             if info.type == fs.FileType.File:
                 yield info.base_name, Item(info.size or 0, (info.mtime_ns or 0) / 1e9)
 
+    @_spoken()
     def read(self, name: str, limit: int) -> bytes:
         """Return a file."""
         with self._files.open_input_stream(self._path(name)) as stream:
@@ -55,6 +77,7 @@ class RemotePlace:
             raise DamagedError(f"{name} is longer than it can be")
         return content
 
+    @_spoken()
     def put(self, name: str, content: bytes) -> None:
         """Write a file; what is cut off in the middle of it is not there."""
         path = self._path(name)
@@ -66,6 +89,7 @@ class RemotePlace:
     def settle(self) -> None:
         """Do nothing: an object that was put is durable."""
 
+    @_spoken()
     def remove(self, names: list[str]) -> None:
         """Remove files."""
         from concurrent.futures import ThreadPoolExecutor
