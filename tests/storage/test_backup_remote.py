@@ -1,4 +1,4 @@
-"""Backups to a real object store on this machine, which speaks S3, through a connection that is cut off in the middle."""
+"""Backups to a real object store on this machine, through a connection that is cut off in the middle."""
 
 from __future__ import annotations
 
