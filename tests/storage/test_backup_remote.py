@@ -31,7 +31,7 @@ def port() -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         number: int = free.getsockname()[1]
-    command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(number)]
+    command = [str(PYTHON), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(number)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             for _ in range(300):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,13 @@ def make(source: Source, place: Place, now: datetime, advance: Callable[[int], N
     """
     try:
         with files.mapped(f"write the backup in {place.text}"):
-            return _Making(source, place, now, advance).run()
+            try:
+                return _Making(source, place, now, advance).run()
+            except BaseException:
+                # What was copied so far is whole, and the next run need not copy it again.
+                with suppress(OSError, CrmError):
+                    place.settle()
+                raise
     except KeyboardInterrupt as error:
         raise InterruptedByUserError("interrupted; what was copied stays: run it again to go on") from error
 
