@@ -41,16 +41,20 @@ def loop(count: int) -> None:
 
 
 def writer(first: int, count: int) -> None:
-    """Add clients as the command line does, once told to begin; print when it was through, and each failure."""
+    """Add a client, then, once told to begin, `count` more; print when it was through, and each failure."""
+    failures = _added(first)
     print("ready", flush=True)
     sys.stdin.readline()
-    failures = []
-    for number in range(first, first + count):
-        err = io.StringIO()
-        arguments = ["add-client", f"Client {number}", "--phone", f"+7812{number:07}"]
-        if cli.run(arguments, Output(io.StringIO(), err, io.StringIO())):
-            failures.append(err.getvalue())
+    for number in range(first + 1, first + 1 + count):
+        failures += _added(number)
     print(time.monotonic(), *failures, sep="\n")
+
+
+def _added(number: int) -> list[str]:
+    """Add a client as the command line does; return what it said if it failed."""
+    err = io.StringIO()
+    arguments = ["add-client", f"Client {number}", "--phone", f"+7812{number:07}"]
+    return [err.getvalue()] if cli.run(arguments, Output(io.StringIO(), err, io.StringIO())) else []
 
 
 def grow(seq: int) -> None:

@@ -225,11 +225,11 @@ def writing(bench: Bench) -> Iterator[Line]:
     """
     home, count = bench.home("writers"), bench.sizes.writes
     _rate(home, 2, 8, 0)
-    first = 8
+    first = 16
     both: list[tuple[float, float]] = []
     for _ in range(bench.sizes.long_runs):
-        both.append((_rate(home, 8, count, first), _rate(home, 2, count, first + count)))
-        first += 2 * count
+        both.append((_rate(home, 8, count, first), _rate(home, 2, count, first + 2 * count)))
+        first += 4 * count
     ratios = [eight / two for eight, two in both]
     eight, two = (median(rates) for rates in zip(*both, strict=True))
     compared = Compared(eight, two, median(ratios), min(ratios), max(ratios))
@@ -239,7 +239,7 @@ def writing(bench: Bench) -> Iterator[Line]:
 def _rate(home: Home, writers: int, count: int, first: int) -> float:
     """Return how many clients a second are added by writers at once, `count` by all of them together."""
     each = count // writers
-    jobs = [home.python("committing", "writer", first + n * each, each) for n in range(writers)]
+    jobs = [home.python("committing", "writer", first + n * (each + 1), each) for n in range(writers)]
     running = [
         subprocess.Popen(
             job.command, env=job.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def refuse_known(draft: Draft, contact: Contact) -> None:
     """Raise ConflictError, with who it is, if somebody has a phone, e-mail, tax id or external id of the contact."""
-    draft.depends_on("contacts")
+    draft.stays_unknown(contact)
     known = draft.known_as(contact)
     if known:
         from crmcli.storage.archiving import archived_clients

@@ -12,8 +12,10 @@ from crmcli.storage.tables import TABLES
 from crmcli.storage.together import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from crmcli.model.records import Contact
+    from crmcli.storage.log import FileEntry
     from crmcli.storage.reading import Reader
 
 _FEWEST_DIGITS = 3
@@ -52,11 +54,32 @@ def clients_with(reader: Reader, column: str, texts: Iterable[str]) -> list[int]
     wanted = sorted(set(texts))
     if not wanted:
         return []
-    rows = reader.merged("contacts", ["client_id", column])
+    return _having(reader.merged("contacts", ["client_id", column]), column, _among(wanted))
+
+
+def marks(contact: Contact) -> dict[str, Sequence[str]]:
+    """Return, by column, what tells the contact from any other."""
+    return {
+        "phones": contact.phones,
+        "emails": contact.emails,
+        "tax_id": [contact.tax_id] if contact.tax_id else [],
+        "external_ids": contact.external_ids,
+    }
+
+
+def holds_any(reader: Reader, entry: FileEntry, texts: Mapping[str, Sequence[str]]) -> bool:
+    """Say whether a file that the keys at hand open has, in a column of its contacts, one of the texts for it."""
+    if entry.kind == "delete" or not reader.keyring.opens(entry):
+        return False
+    rows = reader.read(entry, ["client_id", *texts])
+    return any(_having(rows, column, _among(wanted)) for column, wanted in texts.items() if wanted)
+
+
+def _among(wanted: Sequence[str]) -> Callable[[Any], Any]:
     if len(wanted) == 1:
-        return _having(rows, column, lambda values: pc.equal(values, wanted[0]))
+        return lambda values: pc.equal(values, wanted[0])
     known = pa.array(wanted, pa.string())
-    return _having(rows, column, lambda values: pc.is_in(values, known))
+    return lambda values: pc.is_in(values, known)
 
 
 def clients_named(reader: Reader, text: str) -> list[int]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from crmcli import __version__
@@ -18,14 +16,14 @@ from crmcli.storage import files, upgrade
 from crmcli.storage.keys import authentication, is_authentic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
 _LIMITS = {"cache": 1 << 26, "pin": 1 << 12}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
 _LAYOUT = 3
-# Milliseconds to wait for another process that is writing its pin.
-_PATIENCE = 200
+# Seconds to wait for another process that is writing its pin; nobody waits for one that hangs.
+_PATIENCE = 0.2
 
 
 class Memory:
@@ -85,7 +83,8 @@ class Memory:
     def set_pin(self, seq: int, head: str) -> None:
         """Remember a head that is durable and passed every check, unless another process was further already."""
         files.ensure_private(self._pin.parent)
-        with _alone_in(self._pin.parent):
+        # So that no other process puts back what this one puts forward.
+        with files.alone_in(self._pin.parent, _PATIENCE):
             known = self.pin()
             if known is not None and known[0] > seq:
                 return
@@ -130,29 +129,6 @@ class Memory:
 
     def _message(self, kind: str, content: bytes) -> bytes:
         return f"{kind}\n{self._genesis}\n".encode() + content
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep this machine's other processes from the pin, so that none puts back what another has just put forward.
-
-    Nobody waits for one that hangs, nor for a file system without locks: then it is as it is.
-    """
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for _ in range(_PATIENCE):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.001)
-            except OSError:
-                break
-        yield
-    finally:
-        os.close(handle)
 
 
 def _program() -> list[str | int]:

@@ -138,8 +138,13 @@ def run(store: Store, op_id: Callable[[], str], at: datetime) -> list[str]:
 
 
 def _tidy_up(store: Store, op_id: Callable[[], str], at: datetime) -> None:
-    for entries in crowded(store):
-        compact(store, entries, op_id(), at)
+    if crowded(store):
+        with files.alone_in(store.root / "tmp") as is_alone:
+            # Whoever is not alone leaves it to the one who is at it: of two compactions of a table one is in vain.
+            if is_alone:
+                store.refresh()
+                for entries in crowded(store):
+                    compact(store, entries, op_id(), at)
     loose = sum(1 for _ in (store.root / "log").iterdir())
     if loose >= log.LOOSE + log.SEGMENT:
         with store.lock():

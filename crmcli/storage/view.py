@@ -162,10 +162,11 @@ class View:
 
     def known_as(self, contact: Contact) -> list[int]:
         """Return the other clients that have a phone, e-mail, tax id or external id of this contact."""
-        found = lookup.clients_with(self.reader, "phones", contact.phones)
-        found += lookup.clients_with(self.reader, "emails", contact.emails)
-        found += lookup.clients_with(self.reader, "tax_id", [contact.tax_id] if contact.tax_id else [])
-        found += lookup.clients_with(self.reader, "external_ids", contact.external_ids)
+        found = [
+            number
+            for column, texts in lookup.marks(contact).items()
+            for number in lookup.clients_with(self.reader, column, texts)
+        ]
         return [number for number in dict.fromkeys(found) if number != contact.client_id]
 
     def matching(self, text: str) -> list[int]:
@@ -251,6 +252,10 @@ class Draft(View):
     def depends_on(self, *tables: str) -> None:
         """Say that the command's answer would be another if somebody adds to these tables meanwhile."""
         self.pending.depends_on.update(tables)
+
+    def stays_unknown(self, contact: Contact) -> None:
+        """Say that nobody may add a contact with a phone, e-mail, tax id or external id of this one meanwhile."""
+        self.pending.lacks["contacts"] = lookup.marks(contact)
 
     def records(self, table: str, column: str | None = None, ids: Iterable[int] = ()) -> list[Any]:
         """Return records as a view does, and remember that putting one of them changes it."""

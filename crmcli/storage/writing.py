@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,7 +19,7 @@ from crmcli.errors import (
     OvertakenError,
     RepeatedError,
 )
-from crmcli.storage import files, log, parquet, upgrade
+from crmcli.storage import files, log, lookup, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import random_bytes, sha256
 from crmcli.storage.log import Commit, FileEntry
@@ -48,7 +48,7 @@ class Pending:
     """What a commit will hold: rows by (book, table, kind), files to drop, and the body of its type.
 
     `parts` gives more rows than fit in memory at once, as they are written. `depends_on` are tables, and `reads` books,
-    that nobody may add to meanwhile.
+    that nobody may add to meanwhile; `lacks` has, by table and column, values that nobody may add.
     """
 
     type: str = "data"
@@ -56,6 +56,7 @@ class Pending:
     drop: list[str] = field(default_factory=list)
     body: dict[str, Any] = field(default_factory=dict)
     depends_on: set[str] = field(default_factory=set)
+    lacks: dict[str, dict[str, Sequence[str]]] = field(default_factory=dict)
     reads: set[str] = field(default_factory=set)
     parts: Iterable[_Part] = ()
 
@@ -137,7 +138,7 @@ def _check_still_true(store: Store, pending: Pending, entries: list[FileEntry], 
             raise RepeatedError(f"already done in commit {since.seq}")
         if since.type in _MOVES_ROWS:
             raise OvertakenError(f"a commit of type {since.type} came meanwhile")
-        if since.type == "data" and any(_touches(entry, pending, changed) for entry in since.add):
+        if since.type == "data" and any(_touches(store, entry, pending, changed) for entry in since.add):
             raise OvertakenError("what the command read changed meanwhile")
     if any(entry.epoch != store.state.books[entry.book].epoch for entry in entries):
         raise OvertakenError("a book has a new key")
@@ -147,11 +148,14 @@ def _check_still_true(store: Store, pending: Pending, entries: list[FileEntry], 
         raise OvertakenError("new files were taken for orphans and removed")
 
 
-def _touches(entry: FileEntry, pending: Pending, changed: set[tuple[str, str]]) -> bool:
+def _touches(store: Store, entry: FileEntry, pending: Pending, changed: set[tuple[str, str]]) -> bool:
     """Say whether somebody's new file is in what was depended on, or changes rows of a table that is changed."""
     if entry.table in pending.depends_on or entry.book in pending.reads:
         return True
-    return entry.kind != "insert" and (entry.book, entry.table) in changed
+    if entry.kind != "insert" and (entry.book, entry.table) in changed:
+        return True
+    lacks = pending.lacks.get(entry.table)
+    return lacks is not None and lookup.holds_any(store.reader, entry, lacks)
 
 
 def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
