@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -315,7 +315,7 @@ class Session:
         return span(start, end, now=self.now, zone=zone)
 
     def as_of(self, view: View, text: str | None) -> datetime:
-        """Return the instant whose state is asked for: now, that time, or the end of that day."""
+        """Return the instant whose state is asked for: now, that time, or the last one of that day."""
         if text is None:
             return self.now
         from crmcli.model.dates import day_end, echo_moment, local_day, parse_moment
@@ -323,7 +323,7 @@ class Session:
         zone = view.settings.zone
         moment = parse_moment(text, now=self.now, zone=zone, past=True)
         self.say(f"as of: {'' if moment.has_time else 'the end of '}{echo_moment(moment, zone)}")
-        return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone)
+        return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone) - timedelta.resolution
 
     def say(self, text: str) -> None:
         """Talk on stderr, once a run for the same text, for a command may have to be run again."""

@@ -49,6 +49,8 @@ CODES: dict[str, dict[int, str]] = {
         3: "no such client, sale or deal",
         5: "more is given back than is left of the sale",
     },
+    "client period": {2: "no number of days", 3: "no such client", 4: "several clients fit"},
+    "norms": {15: "no admin or service"},
     "void": {3: "no such sale or activity", 5: "it is voided already, or has refunds that are not"},
     "archive": {3: "no such client", 4: "several clients fit", 5: "the client is archived already"},
     "unarchive": {3: "no such client", 4: "several clients fit", 5: "the client is not archived, or erased"},

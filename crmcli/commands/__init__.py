@@ -18,7 +18,10 @@ COMMANDS = {
     "find": ("find", "find clients by any text"),
     "list": ("list", "list clients, deals, calls, sales or reminders"),
     "report funnel": ("report_funnel", "where clients drop off, stage by stage"),
+    "report periods": ("report_periods", "after how many days clients buy again"),
     "report summary": ("report_summary", "the standard figures of a period on one page"),
+    "client period": ("client_period", "show a client's purchase period, or set it by hand"),
+    "norms": ("norms", "publish the periods of the whole base, for all to work by"),
     "import": ("import_", "take in clients, deals, stages, calls or sales from a file"),
     "export": ("export", "write rows to a file, under a grant"),
     "grant export": ("grant_export", "let a member export rows"),
@@ -54,6 +57,7 @@ COMMANDS = {
 }
 GROUPS = {
     "report": "reports on sales and the process",
+    "client": "what is set by hand for one client",
     "process": "the prescribed sales process",
     "grant": "what members may export or have erased, and until when",
     "settings": "the company's settings",

@@ -83,10 +83,15 @@ class View:
 
     def newest(self, table: str) -> Document:
         """Return the newest version of the process, the settings or the norms. Raises: NotFoundError."""
-        versions: list[Document] = self.records(table)
-        if not versions:
+        newest = self.newest_or_none(table)
+        if newest is None:
             raise NotFoundError(f"the company has no {table} yet")
-        return max(versions, key=lambda document: document.version)
+        return newest
+
+    def newest_or_none(self, table: str) -> Document | None:
+        """Return the newest version of the process, the settings or the norms, or None where there is none yet."""
+        versions: list[Document] = self.records(table)
+        return max(versions, key=lambda document: document.version, default=None)
 
     def records(self, table: str, column: str | None = None, ids: Iterable[int] = ()) -> list[Any]:
         """Return the records of a table, or those whose `column` is one of `ids`.

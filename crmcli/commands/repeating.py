@@ -1,0 +1,117 @@
+"""How the commands on repeat sales show what they found, and say why a figure is not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crmcli.model import repeating as rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from crmcli.commands.params import Format
+    from crmcli.model.records import Client
+    from crmcli.model.repeating import Norms
+    from crmcli.session import Session
+    from crmcli.storage.view import View
+
+_PERIODS = (
+    "segment",
+    "period_days",
+    "median_days",
+    "p80_days",
+    "clients",
+    "buyers",
+    "one_time_pct",
+    "interval_mean_days",
+    "basis",
+)
+_CLIENT_PERIOD = (
+    "client_id", "name", "segment", "purchases", "last_sale_on", "own_days", "segment_days", "set_days", "period_days",
+    "basis",
+)  # fmt: skip
+_NORMS = ("segment", "period_days", "gap_low", "gap_median", "gap_high", "clients")
+
+
+def show_periods(crm: Session, store: View, as_of: datetime, form: Format) -> None:
+    """Show the purchase period of each segment and of all."""
+    from crmcli.storage.repeating import periods
+
+    counted = periods(store, as_of)
+    rows = rules.period_rows(counted, store.settings.period_days)
+    if form == "table":
+        rows = rules.without_small_shares(rows)
+    crm.output.rows(_PERIODS, rows, form=form, limit=0)
+    if form != "table":
+        return
+    whole = dict(zip(_PERIODS, rows[-1], strict=True))
+    if not whole["buyers"]:
+        crm.say("nobody has bought yet")
+    elif not whole["clients"]:
+        crm.say("nobody has bought on two days yet, so there is nothing to take a period from")
+    else:
+        crm.say(
+            "interval_mean_days is not used: those who buy most often supply most intervals, so it is shorter than what"
+            " the usual client takes"
+        )
+    tell_basis(crm, store, (row[-1] for row in rows))
+
+
+def tell_basis(crm: Session, store: View, found: Iterable[str]) -> None:
+    """Say where a period is no more than a setting."""
+    if rules.DEFAULT in set(found):
+        crm.say(
+            f"fewer than {rules.FEWEST} clients bought twice, so that a period of {store.settings.period_days} days is "
+            "assumed: crmcli settings set period_days"
+        )
+
+
+def tell_published(crm: Session, store: View, norms: Norms | None) -> None:
+    """Say which norms a manager's figures rest on."""
+    from crmcli.storage.repeating import works_by_published
+
+    if norms is not None and norms.is_published:
+        crm.say(f"norms: published as of {norms.as_of}")
+    elif works_by_published(store):
+        crm.say("norms: of your own clients, for none are published yet: an admin runs crmcli norms")
+
+
+def show_client_period(crm: Session, store: View, client: Client, as_of: datetime, form: Format) -> None:
+    """Show how often a client bought and after how many days the next purchase is expected."""
+    from crmcli.commands.listing import show_rows
+    from crmcli.storage.repeating import norms
+
+    days = rules.occasions(store.of_client("sales", client.client_id), store.settings.zone, as_of)
+    known = norms(store, as_of)
+    own, norm = rules.own_period(days), known.of(client.segment).period_days
+    row: tuple[Any, ...] = (
+        client.client_id,
+        store.contact(client.client_id).name,
+        client.segment,
+        len(days),
+        days[-1] if days else None,
+        rules.tenth(own),
+        rules.tenth(norm),
+        client.period_days,
+        rules.tenth(rules.personal_period(len(days), own, norm, client.period_days)) if days else None,
+        "by hand" if client.period_days else known.basis(client.segment),
+    )
+    show_rows(crm, store, _CLIENT_PERIOD, [row], form, 0)
+    tell_published(crm, store, known)
+    tell_basis(crm, store, [row[-1]])
+    if not days:
+        crm.say("the client has not bought yet, so there is no period")
+    elif own is None:
+        crm.say("the client bought on one day only, so there is no own period")
+
+
+def show_norms(crm: Session, norms: Norms, form: Format) -> None:
+    """Show norms as they were published."""
+    listed = [*norms.segments.items(), *([("all", norms.whole)] if norms.whole else [])]
+    rows = [
+        (name, *(rules.tenth(getattr(norm, column)) for column in _NORMS[1:-1]), norm.clients) for name, norm in listed
+    ]
+    crm.output.rows(_NORMS, rows, form=form, limit=0)
+    if not rows:
+        crm.say("nobody has bought twice yet, so there are no periods")
