@@ -153,6 +153,9 @@ class Run:
 def main() -> NoReturn:
     """Run the command line of this process and end it with the exit code; leaves no time to tear down."""
     _harden()
+    if "_CRMCLI_COMPLETE" in os.environ:
+        # A shell asks what could come next; it opens no store.
+        app(prog_name="crmcli")
     output = Output()
     code = run(sys.argv[1:], output)
     with suppress(OSError):

@@ -41,6 +41,16 @@ def platform_folder(kind: str) -> Path:
     return Path(os.path.expanduser(folder)) / APP  # noqa: PTH111 - without a home, a path says nothing; an error would
 
 
+def account_name() -> str:
+    """Return the name of the account that this process runs under. Raises: InputError if it has none."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise InputError("your account here has no name", "--admin NAME says yours") from error
+
+
 def clock(text: str | None) -> datetime:
     """Return the time that was given as ISO text, or now. Raises: InputError."""
     if text is None:

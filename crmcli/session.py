@@ -9,7 +9,16 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmcli.environment import checked_op_id, clock, first_line, output_of, platform_folder, spoken, store_folder
+from crmcli.environment import (
+    account_name,
+    checked_op_id,
+    clock,
+    first_line,
+    output_of,
+    platform_folder,
+    spoken,
+    store_folder,
+)
 from crmcli.errors import InputError, NoKeyError, RepeatedError
 from crmcli.model.acting import Acting
 from crmcli.output import Output
@@ -158,7 +167,7 @@ class Session:
     def _commit(self, store: Store, draft: Draft) -> None:
         pending = draft.finish()
         if pending:
-            self.unsettled = self.op_id or new_op_id()
+            self.unsettled = self.op_id or pending.op_id or new_op_id()
             try:
                 store.commit(pending, draft.base, self.unsettled, self.now)
             except Exception:
@@ -194,8 +203,6 @@ class Session:
         The identity is the one that is there, with the passphrase it has or not, or a new one.
         Raises: ConflictError if the folder is not empty.
         """
-        import getpass
-
         from crmcli.storage.founding import found_store
         from crmcli.storage.identity import Identity, recovery_text, save_identity
         from crmcli.storage.keys import random_bytes
@@ -204,7 +211,7 @@ class Session:
         if known:
             founder, passphrase = self.identity_to_reseal()
         else:
-            founder = Identity.new(admin or getpass.getuser())
+            founder = Identity.new(admin or account_name())
             passphrase = self.chosen_passphrase() if with_passphrase else None
         seed = random_bytes(32)
         found_store(

@@ -85,6 +85,26 @@ def test_help_lists_every_command_with_its_line() -> None:
         assert not group or f" {group} " in listed[""]
 
 
+@pytest.mark.parametrize(
+    ("words", "place", "offered"),
+    [
+        ("crmcli sho", 1, ["show"]),
+        ("crmcli report ", 2, [name.removeprefix("report ") for name in COMMANDS if name.startswith("report ")]),
+        ("crmcli list clients --arch", 3, ["--archived"]),
+        ("crmcli list clients --format ", 4, ["table", "json", "jsonl", "csv", "tsv", "ids"]),
+    ],
+)
+def test_shell_completes_and_opens_no_store(
+    words: str, place: int, offered: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"_CRMCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(place)}.items():
+        monkeypatch.setenv(name, value)
+    result = run_crmcli(python=("-X", "importtime"))
+    loaded = {line.split("|")[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
+    assert (result.returncode, result.stdout.split()) == (0, offered)
+    assert not loaded & SLOW_TO_IMPORT
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_has_an_example_that_runs(name: str, shown_commands: str) -> None:
     assert mentions(shown_commands, name)

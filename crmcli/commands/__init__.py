@@ -12,6 +12,8 @@ COMMANDS = {
     "void": ("void", "take back a sale or an activity that was a mistake"),
     "archive": ("archive", "put a client out of sight whom nobody works with any more"),
     "unarchive": ("unarchive", "bring an archived client back"),
+    "trash": ("trash", "list what was voided, archived, changed or undone, and how to get it back"),
+    "undo": ("undo", "take back the last change that you made, or the one of a number"),
     "erase": ("erase", "remove all that is personal of a client, for ever"),
     "advance-stage": ("advance_stage", "move a deal on, back, to won or to lost"),
     "show": ("show", "show everything about one client"),

@@ -48,12 +48,11 @@ def audit(
     flag is a reason to ask.
     """
     from crmcli.storage.auditing import Audit, Wanted
-    from crmcli.storage.versions import client_meant
 
     crm = ctx.obj
     with crm.reading() as store:
         person = store.person(who)
-        number = client_meant(store, client) if client is not None else None
+        number = store.client(client).client_id if client is not None else None
         chosen = crm.period(store, period, since, until)
         bounds = None if chosen is None else chosen.bounds(store.settings.zone)
         wanted = Wanted(person, number, types or (), bounds)

@@ -52,7 +52,7 @@ def show_history(crm: Session, store: View, client_id: int, form: Format, limit:
     rows = []
     for change in shown:
         author, at = made[change.seq]
-        cells = (_cell(store, change.field, value) for value in (change.before, change.after))
+        cells = (shown_value(store, change.field, value) for value in (change.before, change.after))
         rows.append(
             (at.astimezone(store.settings.zone), staff_name(store, author), change.table, encode_id(change.number),
              change.field, *cells, change.seq)
@@ -62,11 +62,14 @@ def show_history(crm: Session, store: View, client_id: int, form: Format, limit:
         crm.output.note(note)
 
 
-def _cell(store: View, name: str | None, value: Any) -> Any:
+def shown_value(store: View, name: str | None, value: Any) -> Any:
+    """Return the value of a field as it is shown: ids as text, people by name, times in the company's zone."""
     if value is None:
         return None
     if name is None:
-        return ", ".join(f"{field} {cell(_cell(store, field, part))}" for field, part in value if part is not None)
+        return ", ".join(
+            f"{field} {cell(shown_value(store, field, part))}" for field, part in value if part is not None
+        )
     if name in _PEOPLE:
         return store.staff.get(value, encode_id(value))
     if name in _REFERENCES:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from crmcli.commands.params import AsOf, Form, Who
-from crmcli.commands.repeating import show_client_period
-from crmcli.model.repeating import with_period
+from crmcli.commands.returning import show_client_period
+from crmcli.model.returning import with_period
 
 
 def client_period(

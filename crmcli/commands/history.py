@@ -14,8 +14,6 @@ def history(ctx: typer.Context, client: Who, limit: Limit = 50, form: Form = "ta
     A table shows 50 rows; the other formats are whole. What was erased, or removed with the files that held it, is
     absent.
     """
-    from crmcli.storage.versions import client_meant
-
     crm = ctx.obj
     with crm.reading() as store:
-        show_history(crm, store, client_meant(store, client), form, limit)
+        show_history(crm, store, store.client(client).client_id, form, limit)

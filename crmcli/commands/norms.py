@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from crmcli.commands.params import Form
-from crmcli.commands.repeating import show_norms
+from crmcli.commands.returning import show_norms
 from crmcli.commands.saving import saved_as
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from crmcli.commands.params import AsOf, Form
-from crmcli.commands.repeating import show_periods
+from crmcli.commands.returning import show_periods
 
 
 def report_periods(ctx: typer.Context, as_of: AsOf = None, form: Form = "table") -> None:

@@ -14,11 +14,12 @@ def show(ctx: typer.Context, client: Who, limit: Limit = 50, form: Form = "table
     Formats other than the table give the story alone, whole. Where the company's settings say so, it is recorded first
     that you looked.
     """
+    from crmcli.storage.erasure import anybody
     from crmcli.storage.giving import record_reveal
 
     crm = ctx.obj
     with crm.writing() as store:
-        known = store.client(client)
+        known = anybody(store, client)
         record_reveal(store, known.client_id)
     if form == "table":
         show_to_do(crm, store, known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from crmcli.model import records as r
@@ -9,7 +10,7 @@ from crmcli.model.dates import Moment, format_moment
 from crmcli.model.ids import encode_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from crmcli.commands.params import Format
@@ -33,15 +34,15 @@ def show_records(crm: Session, records: Iterable[Any], form: Format = "table") -
         moves = {change.deal_id: change for change in listed if isinstance(change, r.StageChange)}
         known = [(record, *_KINDS[type(record)]) for record in listed if type(record) in _KINDS]
         named = [(table, getattr(record, key)) for record, _, table, key in known]
-        ids = _ids(store, named, form)
+        ids = ids_shown(store, named, form)
         rows = [
-            (kind, ids[name], _what(store, record, moves))
+            (kind, ids[name], what(store, record, moves))
             for (record, kind, _, _), name in zip(known, named, strict=True)
         ]
     crm.output.rows(COLUMNS, rows, form=form, limit=0, id_column="id")
 
 
-def _ids(store: View, named: Iterable[tuple[str, int]], form: Format) -> dict[tuple[str, int], str]:
+def ids_shown(store: View, named: Iterable[tuple[str, int]], form: Format) -> dict[tuple[str, int], str]:
     """Return what to print for records named by table and number, each table asked once: short ids in a table."""
     numbers: dict[str, list[int]] = {}
     for table, number in named:
@@ -53,7 +54,9 @@ def _ids(store: View, named: Iterable[tuple[str, int]], form: Format) -> dict[tu
     return ids
 
 
-def _what(store: View, record: Any, moves: dict[int, r.StageChange]) -> str:
+def what(store: View, record: Any, moves: Mapping[int, r.StageChange] = MappingProxyType({})) -> str:
+    """Return what a contact, deal, activity, sale or reminder is; of a deal just moved, from where to where."""
+
     def day(at: datetime) -> str:
         return format_moment(at, store.settings.zone)
 
@@ -141,7 +144,7 @@ def show_story(crm: Session, store: View, client: r.Client, form: Format, limit:
 
     happened = story(store, client)
     zone = store.settings.zone
-    ids = _ids(store, (named for _, _, named, _, _ in happened if named is not None), form)
+    ids = ids_shown(store, (named for _, _, named, _, _ in happened if named is not None), form)
     rows = [
         (at and at.astimezone(zone), what, ids.get(named), text or None, store.staff.get(by))
         for at, what, named, text, by in happened

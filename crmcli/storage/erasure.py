@@ -61,7 +61,7 @@ class _Ledger:
     """What the commits so far say of personal files: `take` adds the next one."""
 
     def __init__(self) -> None:
-        # Client -> the books it was moved between.
+        # Client -> the books it was moved between; under "" those between which all clients of one were.
         self._moved: dict[str, set[str]] = defaultdict(set)
         # Book -> personal files that came and are not erased; file -> book, table and rows of those that are live.
         self._held: dict[str, set[str]] = defaultdict(set)
@@ -70,7 +70,7 @@ class _Ledger:
     def take(self, commit: dict[str, Any]) -> Erasure | None:
         """Add a commit; return the erasure that it is, if it is one."""
         if commit["type"] == "transfer":
-            for client in commit["transfer"]["clients"]:
+            for client in commit["transfer"]["clients"] or ("",):
                 self._moved[client] |= {commit["transfer"]["from"], commit["transfer"]["to"]}
         dropped = [self._live.pop(name) for name in commit["drop"] if name in self._live]
         is_one = commit["type"] == "erase" and commit["erase"]["clients"]
@@ -84,7 +84,7 @@ class _Ledger:
     def _erasure(self, commit: dict[str, Any], dropped: list[tuple[str, str, int]]) -> Erasure:
         clients = tuple(commit["erase"]["clients"])
         books = {book for book, _, _ in dropped} | {entry["book"] for entry in commit["add"]}
-        books = books.union(*(self._moved[client] for client in clients))
+        books = books.union(self._moved[""], *(self._moved[client] for client in clients))
         gone = frozenset(name for book in books for name in self._held[book] if name not in self._live)
         for book in books:
             self._held[book] -= gone
@@ -100,8 +100,9 @@ class _Ledger:
 def erasures(commits: Iterable[bytes]) -> Iterator[Erasure]:
     """Yield the erasures in a log, given the raw bytes of its commits from the first one on, all of them verified.
 
-    A commit erases, in the books of its files and of every earlier transfer of one of its clients, all personal files
-    that came before it and are not live after it. Their absence is legal, and backups are to delete theirs.
+    A commit erases, in the books of its files and of every earlier transfer of one of its clients, or of all of a book,
+    all personal files that came before it and are not live after it. Their absence is legal, and backups are to delete
+    theirs.
     """
     ledger = _Ledger()
     for raw in commits:
@@ -176,7 +177,8 @@ def _lived_in(draft: Draft, client_id: int) -> list[str]:
     for raw in _raws(draft.store):
         if b'"type":"transfer"' in raw:
             transfer = json.loads(raw.partition(b"\n")[0])["transfer"]
-            books |= {transfer["from"], transfer["to"]} if encode_id(client_id) in transfer["clients"] else set()
+            named = transfer["clients"]
+            books |= {transfer["from"], transfer["to"]} if not named or encode_id(client_id) in named else set()
     return sorted(books)
 
 

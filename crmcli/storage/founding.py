@@ -8,7 +8,7 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from crmcli.errors import ConflictError
+from crmcli.errors import ConflictError, InputError
 from crmcli.model.ids import decode_id
 from crmcli.model.records import Document, Staff
 from crmcli.storage import files
@@ -60,7 +60,7 @@ def found_store(  # noqa: PLR0917 - a store is all of this
         try:
             files.ensure_private(place)
             if group is not None:
-                shutil.chown(place, group=group)
+                _share(place, group)
             place.chmod(0o700 if group is None else 0o2770)
             files.make_folder(stage, files.modes(place)[1])
             files.sync_folder(place)
@@ -84,6 +84,14 @@ def found_store(  # noqa: PLR0917 - a store is all of this
                 if is_new:
                     place.rmdir()
             raise
+
+
+def _share(place: Path, group: str) -> None:
+    """Give a folder to a Unix group. Raises: InputError if there is none of that name."""
+    try:
+        shutil.chown(place, group=group)
+    except LookupError as error:
+        raise InputError(f"there is no Unix group {group}", "getent group lists them") from error
 
 
 def take_over(store: Store, name: str, at: datetime) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import NotPermittedError
 from crmcli.model.records import Document
-from crmcli.storage.repeating import counted_norms, works_by_published
+from crmcli.storage.returning import counted_norms, works_by_published
 
 if TYPE_CHECKING:
     from crmcli.model.acting import Acting
-    from crmcli.model.repeating import Norms
+    from crmcli.model.returning import Norms
     from crmcli.storage.view import Draft
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from crmcli.model.frozen import dataclass
-from crmcli.model.ids import decode_id, encode_id
+from crmcli.model.ids import encode_id
 from crmcli.storage.tables import DELETED, PERSONAL, SEQ, TABLES, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from crmcli.storage.log import FileEntry
     from crmcli.storage.reading import Reader
     from crmcli.storage.state import State
     from crmcli.storage.view import View
@@ -35,13 +36,6 @@ class Change:
     field: str | None
     before: Any
     after: Any
-
-
-def client_meant(view: View, who: str) -> int:
-    """Return the client that an argument means, an erased one by its whole id too. Raises: NotFoundError."""
-    if who.strip().upper() in view.store.state.erased:
-        return decode_id(who.strip()) or 0
-    return view.client(who).client_id
 
 
 def touched(reader: Reader, state: State, client_id: int) -> set[int]:
@@ -102,27 +96,40 @@ def _known(value: Any) -> Any:
 
 def versions(reader: Reader, state: State, table: Table, client_id: int) -> pa.Table:
     """Return all columns, `_seq` and `_deleted` of every version of a client's rows, deletions among them."""
-    names = [*table.schema.names, SEQ, DELETED]
-    schema = pa.schema([*table.schema, (SEQ, pa.int64()), (DELETED, pa.bool_())])
-    pieces = [schema.empty_table()]
+    where = ("client_id", [client_id])
+    pieces = [of_records(reader, table, (), ())]
+    for entries in by_book(reader, state, table).values():
+        keys = [client_id]
+        if table.key != "client_id":
+            # A deletion names a record by its key alone, which the versions before it have too.
+            named = ([entry for entry in entries if entry.kind == kind] for kind in ("insert", "upsert", "history"))
+            found = (rows for alike in named for rows in reader.pieces(alike, [table.key, "client_id"], where))
+            keys = sorted({key for rows in found for key in rows.column(table.key).to_pylist()})
+        pieces.append(of_records(reader, table, entries, keys))
+    return pa.concat_tables(pieces)
+
+
+def by_book(reader: Reader, state: State, table: Table) -> dict[str, list[FileEntry]]:
+    """Return the live files of a table that the keys at hand open, history among them, by book."""
     places = defaultdict(list)
     for entry in state.entries(table.name):
         if reader.keyring.opens(entry):
             places[entry.book].append(entry)
-    where = ("client_id", [client_id])
-    for entries in places.values():
-        inserts = [entry for entry in entries if entry.kind == "insert"]
+    return places
+
+
+def of_records(reader: Reader, table: Table, entries: Iterable[FileEntry], keys: Sequence[int]) -> pa.Table:
+    """Return all columns, `_seq` and `_deleted` of every version, in files of one book, of the records of some keys."""
+    names = [*table.schema.names, SEQ, DELETED]
+    schema = pa.schema([*table.schema, (SEQ, pa.int64()), (DELETED, pa.bool_())])
+    pieces = [schema.empty_table()]
+    if keys:
+        where = (table.key, keys)
+        listed = list(entries)
+        inserts = [entry for entry in listed if entry.kind == "insert"]
         for rows in reader.pieces(inserts, [*table.schema.names, SEQ], where):
             current = rows.append_column(DELETED, pa.repeat(False, rows.num_rows))  # noqa: FBT003
             pieces.append(current.select(names))
-        others = [entry for entry in entries if entry.kind in ("upsert", "history")]
-        pieces.append(reader.changes(table, others, table.schema.names, where))
-        if table.key != "client_id":
-            keys = [key for piece in pieces for key in piece.column(table.key).to_pylist()]
-            where_key = (table.key, keys)
-        else:
-            where_key = where
-        deletions = [entry for entry in entries if entry.kind == "delete"]
-        if deletions and where_key[1]:
-            pieces.append(reader.changes(table, deletions, table.schema.names, where_key))
-    return pa.concat_tables(pieces).select(names)
+        others = [entry for entry in listed if entry.kind != "insert"]
+        pieces.append(reader.changes(table, others, table.schema.names, where).select(names))
+    return pa.concat_tables(pieces)

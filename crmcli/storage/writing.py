@@ -49,6 +49,7 @@ class Pending:
 
     `parts` gives more rows than fit in memory at once, as they are written. `depends_on` are tables, and `reads` books,
     that nobody may add to meanwhile; `lacks` has, by table and column, values that nobody may add.
+    `op_id` names the operation, where its name says something.
     """
 
     type: str = "data"
@@ -58,6 +59,7 @@ class Pending:
     depends_on: set[str] = field(default_factory=set)
     lacks: dict[str, dict[str, Sequence[str]]] = field(default_factory=dict)
     reads: set[str] = field(default_factory=set)
+    op_id: str | None = None
     parts: Iterable[_Part] = ()
 
     def __bool__(self) -> bool:
@@ -132,13 +134,12 @@ def _check_still_true(store: Store, pending: Pending, entries: list[FileEntry], 
 
     Raises: OvertakenError if they changed what it stands on, RepeatedError if one is this very operation.
     """
-    changed = {(entry.book, entry.table) for entry in entries if entry.kind != "insert"}
     for since in store.seen_since(base):
         if since.op_id == op_id:
             raise RepeatedError(f"already done in commit {since.seq}")
         if since.type in _MOVES_ROWS:
             raise OvertakenError(f"a commit of type {since.type} came meanwhile")
-        if since.type == "data" and any(_touches(store, entry, pending, changed) for entry in since.add):
+        if since.type == "data" and any(_touches(store, entry, pending, entries) for entry in since.add):
             raise OvertakenError("what the command read changed meanwhile")
     if any(entry.epoch != store.state.books[entry.book].epoch for entry in entries):
         raise OvertakenError("a book has a new key")
@@ -148,11 +149,15 @@ def _check_still_true(store: Store, pending: Pending, entries: list[FileEntry], 
         raise OvertakenError("new files were taken for orphans and removed")
 
 
-def _touches(store: Store, entry: FileEntry, pending: Pending, changed: set[tuple[str, str]]) -> bool:
-    """Say whether somebody's new file is in what was depended on, or changes rows of a table that is changed."""
+def _touches(store: Store, entry: FileEntry, pending: Pending, mine: list[FileEntry]) -> bool:
+    """Say whether somebody's new file is in what was depended on, or changes rows that this change may stand on."""
     if entry.table in pending.depends_on or entry.book in pending.reads:
         return True
-    if entry.kind != "insert" and (entry.book, entry.table) in changed:
+    beside = [other for other in mine if other.book == entry.book]
+    if entry.kind == "delete" and beside:
+        # New rows may belong to the record that is gone.
+        return True
+    if entry.kind != "insert" and any(other.kind != "insert" and other.table == entry.table for other in beside):
         return True
     lacks = pending.lacks.get(entry.table)
     return lacks is not None and lookup.holds_any(store.reader, entry, lacks)

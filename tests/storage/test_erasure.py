@@ -193,6 +193,22 @@ def test_client_is_erased_from_every_book_it_ever_lived_in(company: Company) -> 
     assert problems(company) == []
 
 
+def test_transfer_of_all_clients_names_none_and_erasure_knows(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = add_anna(company)
+    monkeypatch.setattr("crmcli.storage.transfer.MOST_NAMED", 1)
+    giver, taker = (company.identity(who).member for who in ("manager", "colleague"))
+    assert company.crmcli("transfer", "--from", giver, "--to", taker).code == 0
+    assert (
+        json.loads(next(reversed(list(log.read_from(company.log, 1))))[1].split(b"\n")[0])["transfer"]["clients"] == []
+    )
+    assert traces(company) != []
+    assert company.crmcli("erase", client, "--yes").code == 0
+    assert traces(company) == []
+    assert problems(company) == []
+
+
 def test_what_cut_short_commands_left_is_swept(company: Company) -> None:
     client = add_anna(company)
     rows = company.open("manager").reader.merged("contacts")
@@ -337,7 +353,9 @@ def test_failure_of_any_call_leaves_the_client_whole_or_erased(
             outcomes.add((result.code, is_erased))
             n += step
         shutil.rmtree(company.folder)
-    assert {(0, True), (1, False), (1, True)} <= outcomes
+    # Where it fails while this machine notes what it saw, the client is erased and all is well: few calls of many.
+    few = {(0, True), (18, True)} if step == 1 else set()
+    assert {(1, False), (1, True)} | few <= outcomes
 
 
 def test_files_that_cannot_be_removed_are_removed_by_the_next_command(company: Company) -> None:

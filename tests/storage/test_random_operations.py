@@ -361,8 +361,10 @@ class Office(RuleBasedStateMachine):
                 assert problems(self.company, who) == []
             self.sessions = {who: self.company.session(who) for who in MEMBERS}
             self.reads_as_the_model()
-            listed = self.company.crmcli("list", "clients", "--format", "ids").out.split()
-            assert len(listed) == len(self.owner.keys() & {key[1] for key in self.model if key[0] == "clients"})
+            clients = [record for (table, _), record in self.model.items() if table == "clients"]
+            for options, is_archived in (((), False), (("--archived",), True)):
+                listed = self.company.crmcli("list", "clients", *options, "--format", "ids").out.split()
+                assert len(listed) == sum(client.archived is is_archived for client in clients)
         finally:
             self.folder.cleanup()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crmcli.model import repeating as rules
+from crmcli.model import returning as rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from crmcli.commands.params import Format
     from crmcli.model.records import Client
-    from crmcli.model.repeating import Norms
+    from crmcli.model.returning import Norms
     from crmcli.session import Session
     from crmcli.storage.view import View
 
@@ -36,7 +36,7 @@ _NORMS = ("segment", "period_days", "gap_low", "gap_median", "gap_high", "client
 
 def show_periods(crm: Session, store: View, as_of: datetime, form: Format) -> None:
     """Show the purchase period of each segment and of all."""
-    from crmcli.storage.repeating import periods
+    from crmcli.storage.returning import periods
 
     counted = periods(store, as_of)
     rows = rules.period_rows(counted, store.settings.period_days)
@@ -69,7 +69,7 @@ def tell_basis(crm: Session, store: View, found: Iterable[str]) -> None:
 
 def tell_published(crm: Session, store: View, norms: Norms | None) -> None:
     """Say which norms a manager's figures rest on."""
-    from crmcli.storage.repeating import works_by_published
+    from crmcli.storage.returning import works_by_published
 
     if norms is not None and norms.is_published:
         crm.say(f"norms: published as of {norms.as_of}")
@@ -80,7 +80,7 @@ def tell_published(crm: Session, store: View, norms: Norms | None) -> None:
 def show_client_period(crm: Session, store: View, client: Client, as_of: datetime, form: Format) -> None:
     """Show how often a client bought and after how many days the next purchase is expected."""
     from crmcli.commands.listing import show_rows
-    from crmcli.storage.repeating import norms
+    from crmcli.storage.returning import norms
 
     days = rules.occasions(store.of_client("sales", client.client_id), store.settings.zone, as_of)
     known = norms(store, as_of)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from crmcli.model.dates import local_day
-from crmcli.model.repeating import Norm, Norms
+from crmcli.model.returning import Norm, Norms
 from crmcli.storage import query
 from crmcli.storage.members import LEAD, MANAGER
 from crmcli.storage.reporting import SALES, naive

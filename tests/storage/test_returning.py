@@ -14,9 +14,9 @@ import pytest
 
 from crmcli.model import records as r
 from crmcli.model.ids import encode_id
-from crmcli.model.repeating import occasions, own_period
+from crmcli.model.returning import occasions, own_period
 from crmcli.session import new_op_id
-from crmcli.storage.repeating import counted_norms, periods
+from crmcli.storage.returning import counted_norms, periods
 from crmcli.storage.view import Draft, View
 from tests.replay import SAMPLE_DATA
 from tests.storage.company import NOW, Company

@@ -11,7 +11,7 @@ import pytest
 from crmcli.errors import InputError
 from crmcli.model.bands import BANDS, band, parse_bands
 from crmcli.model.records import Client, Sale
-from crmcli.model.repeating import (
+from crmcli.model.returning import (
     Norm,
     Norms,
     likelihood,

@@ -1,0 +1,159 @@
+"""Every command, and how somebody tries to learn with it of clients who are not theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from string import Formatter
+
+# Command -> the ways to try it. What stands in braces is replaced by each of the guesses of that name.
+TRIES: dict[str, tuple[str, ...]] = {
+    "add-client": (
+        "add-client {name} --phone {phone} --format {form}",
+        "add-client {name} --email {email} --note {text}",
+        "add-client {name} --tax-id {tax_id} --no-deal",
+    ),
+    "add-deal": ("add-deal {who} --format json",),
+    "log-call": (
+        "log-call {who} in --said {text} --promise {text} --due tomorrow",
+        "log-call {mine} out --deal {deal}",
+        "log-call {phone} in --new {name} --format {form}",
+    ),
+    "log-activity": ("log-activity {who} meeting --said {text}", "log-activity {mine} visit --deal {deal}"),
+    "log-sale": (
+        "log-sale {who} 100 --item tea:1:100",
+        "log-sale {mine} 100 --refund-of {sale}",
+        "log-sale {mine} 100 --deal {deal}",
+    ),
+    "void": ("void {sale}", "void {activity} --format json", "void {deal}"),
+    "archive": ("archive {who}",),
+    "unarchive": ("unarchive {who}",),
+    "erase": ("erase {who} --yes --format json",),
+    "advance-stage": (
+        "advance-stage {who} --note {text}",
+        "advance-stage {who} --lost price --return +2w",
+        "advance-stage {mine} --deal {deal}",
+    ),
+    "show": ("show {who} --format {form}",),
+    "find": ("find {who} --format {form}", "find {text} --limit 0 --format {form}", "find {text} --reveal --yes"),
+    "list": (
+        "list {kind} --format {form}",
+        "list {kind} --client {who} --format csv",
+        "list {kind} --limit 1",
+        "list {kind} --limit 0 --reveal --yes",
+        "list {kind} --owner {person} --format {form}",
+        "list {kind} --by {person} --format csv",
+        "list clients --archived --format {form}",
+        "list clients --source web --period 2026",
+        "list clients --segment business --format csv",
+        "list deals --stage discovery --status open --format json",
+        "list reminders --cause promise --format json",
+        "list calls --direction in --result answered --format csv",
+    ),
+    "report funnel": (
+        "report funnel --format {form}",
+        "report funnel --by {by} --format {form}",
+        "report funnel --view snapshot --format {form}",
+        "report funnel --period 2026-03 --as-of 2026-03-02 --format csv",
+    ),
+    "report summary": (
+        "report summary --format {form}",
+        "report summary --period 2026-03 --format {form}",
+        "report summary --period 2026 --as-of 2026-03-01 --format json",
+    ),
+    "report periods": ("report periods --format {form}", "report periods --as-of 2026-03-01 --format csv"),
+    "client period": ("client period {who} --format {form}", "client period {who} --set 45d"),
+    "norms": ("norms --format {form}",),
+    "import": ("import {rows} {file} --dry-run", "import {rows} {file}", "import {rows} {file} --skip-errors"),
+    "export": (
+        "export {exported} --out {out} --for crm --format {written}",
+        "export {exported} --out {out} --for crm --columns name,phone --yes",
+        "export clients --out {out} --for excel --grant {grant}",
+        "export clients --out {out} --for crm --encrypt-to {card}",
+    ),
+    "grant export": ("grant export --to {person} --book {person}",),
+    "grant erase": ("grant erase --to {person}",),
+    "grant list": ("grant list --all --format {form}",),
+    "grant revoke": ("grant revoke {grant}",),
+    "settings show": ("settings show",),
+    "settings set": ("settings set reveal_rows 1000",),
+    "process show": ("process show",),
+    "process apply": ("process apply {process}",),
+    "member add": ("member add Zoe --card {card} --role admin",),
+    "member list": ("member list --all --format {form}",),
+    "member show": ("member show {person}",),
+    "member role": ("member role {person} admin",),
+    "member allow": ("member allow {person} --read {person}",),
+    "member remove": ("member remove {person} --to {person}",),
+    "transfer": (
+        "transfer --from {person} --to {person} --dry-run",
+        "transfer --from {person} --to {person} {who}",
+    ),
+    "history": ("history {who} --format {form}", "history {mine} --format {form}"),
+    "canary plant": ("canary plant --format {form}", "canary plant --owner {person}"),
+    "canary list": ("canary list --format {form}",),
+    "canary who": ("canary who {file} --format {form}",),
+    "gc": ("gc",),
+}
+# These see the log, which everybody may see: which member wrote to which table of which book, and how many rows.
+OF_THE_LOG: dict[str, tuple[str, ...]] = {
+    "audit": (
+        "audit --format {form}",
+        "audit --flags --format {form}",
+        "audit --client {who} --format {form}",
+        "audit --who {person} --type data",
+    ),
+    "verify": ("verify",),
+    "doctor": ("doctor --format {form}", "doctor --quarantine {data_file}"),
+}
+# These open no book.
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "init": ("init --company Zqx --no-passphrase",),
+    "demo": (),
+    "identity new": ("identity new --name Zqx --no-passphrase",),
+    "identity show": ("identity show",),
+    "identity join": ("identity join {fingerprint}",),
+    "identity card": ("identity card",),
+    "identity passphrase": (),
+    "identity open": ("identity open {data_file} --out {out}",),
+    "identity recover": ("identity recover --name Zqx --no-passphrase",),
+}
+FORMS = ("table", "json", "jsonl", "csv", "tsv", "ids")
+COMMON: dict[str, Sequence[str]] = {
+    "form": FORMS,
+    "kind": ("clients", "deals", "calls", "sales", "reminders"),
+    "by": ("owner", "source", "segment", "repeat"),
+    "exported": ("clients", "deals", "calls", "activities", "sales", "reminders", "notes"),
+    "written": ("csv", "jsonl"),
+}
+
+
+def command_lines(tries: Sequence[str], guesses: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Yield the command lines that ways to try something stand for: each guess once, each format with one of them."""
+    guesses = {**COMMON, **guesses}
+    for line in tries:
+        names = _names(line)
+        if "form" in names and len(names) > 1:
+            others = [name for name in names if name != "form"]
+            every = list(product(*(guesses[name] for name in others)))
+            for index, values in enumerate(every):
+                # The first guess in all formats, the others in one each, in turn.
+                forms = FORMS if index == 0 else (FORMS[index % len(FORMS)],)
+                for form in forms:
+                    yield _filled(line, dict(zip(others, values, strict=True)) | {"form": form})
+        else:
+            for values in product(*(guesses[name] for name in names)):
+                yield _filled(line, dict(zip(names, values, strict=True)))
+
+
+def names_in(tries: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return what is to be guessed for all these ways."""
+    return {name for lines in tries.values() for line in lines for name in _names(line)} - COMMON.keys()
+
+
+def _names(line: str) -> list[str]:
+    return list(dict.fromkeys(name for _, name, _, _ in Formatter().parse(line) if name))
+
+
+def _filled(line: str, values: Mapping[str, str]) -> list[str]:
+    return [word.format_map(values) for word in line.split()]
