@@ -310,6 +310,12 @@ class Draft(View):
             self._books[client_id] = self._client_book(client_id) or self.store.own_book
         return self._books[client_id]
 
+    def place(self, client_ids: Sequence[int]) -> None:
+        """Find out at once which book each of many clients is in, who are all there."""
+        for book in self._member_books():
+            rows = self.reader.merged("clients", ["client_id"], ("client_id", client_ids), [book])
+            self._books.update(dict.fromkeys(rows.column("client_id").to_pylist(), book))
+
     def _member_books(self) -> list[str]:
         return list(self.reader.parts(TABLES["clients"]))
 
