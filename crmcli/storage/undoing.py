@@ -133,9 +133,8 @@ def newest(view: View) -> int:
         if (taken_back := undoes(view.store, head)) is not None:
             undone.add(taken_back)
         elif reason := _no_change(head):
-            raise RuleError(
-                f"your last change is not for undo: {reason[0]}", "crmcli undo COMMIT takes back an earlier change"
-            )
+            hint = "crmcli undo COMMIT takes back an earlier change"
+            raise RuleError(f"your last change is not for undo: {reason[0]}", hint)
         else:
             return head.seq
     raise RuleError("you have changed nothing that could be undone")

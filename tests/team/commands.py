@@ -29,6 +29,7 @@ TRIES: dict[str, tuple[str, ...]] = {
     "archive": ("archive {who}",),
     "unarchive": ("unarchive {who}",),
     "erase": ("erase {who} --yes --format json",),
+    "trash": ("trash --format {form}", "trash --since 2026-01-01 --format csv"),
     "advance-stage": (
         "advance-stage {who} --note {text}",
         "advance-stage {who} --lost price --return +2w",
@@ -111,6 +112,7 @@ OF_THE_LOG: dict[str, tuple[str, ...]] = {
         "audit --client {who} --format {form}",
         "audit --who {person} --type data",
     ),
+    "undo": ("undo --dry-run", "undo {commit} --dry-run --format {form}", "undo {commit}"),
     "verify": ("verify",),
     "doctor": ("doctor --format {form}", "doctor --quarantine {data_file}"),
 }
@@ -129,6 +131,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 FORMS = ("table", "json", "jsonl", "csv", "tsv", "ids")
 COMMON: dict[str, Sequence[str]] = {
     "form": FORMS,
+    "commit": tuple(str(seq) for seq in range(1, 40)),
     "kind": ("clients", "deals", "calls", "sales", "reminders"),
     "by": ("owner", "source", "segment", "repeat"),
     "exported": ("clients", "deals", "calls", "activities", "sales", "reminders", "notes"),
