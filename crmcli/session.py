@@ -42,7 +42,7 @@ class Session:
     """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`.
 
     `saved` says that a change was committed, `unsettled` is the operation that is being committed; `agreed` has the
-    questions that were answered with yes.
+    questions that were answered with yes, `answers` what was typed in answer to others.
     """
 
     store_path: Path
@@ -58,6 +58,7 @@ class Session:
     saved: bool = False
     unsettled: str | None = None
     agreed: set[str] = field(default_factory=set)
+    answers: dict[str, str] = field(default_factory=dict)
     _store: Store | None = None
     _said: set[str] = field(default_factory=set)
 

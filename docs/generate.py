@@ -45,11 +45,12 @@ CODES: dict[str, dict[int, str]] = {
         4: "several clients fit",
     },
     "log-sale": {
-        2: "no sum, or no item of the form NAME:QTY:PRICE",
+        2: "no sum, no item of the form NAME:QTY:PRICE, or a next purchase that is not after the last one",
         3: "no such client, sale or deal",
         5: "more is given back than is left of the sale",
     },
     "client period": {2: "no number of days", 3: "no such client", 4: "several clients fit"},
+    "expected": {2: "no number of days"},
     "reactivate": {2: "no such segment, or options that do not go together"},
     "reactivate plan": {15: "the role may not write"},
     "reactivate result": {2: "no such period or number of days"},

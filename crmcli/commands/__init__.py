@@ -25,6 +25,7 @@ COMMANDS = {
     "reactivate": ("reactivate", "list who is due to buy again and has not come"),
     "reactivate plan": ("reactivate_plan", "make those who are due reminders, spread over working days"),
     "reactivate result": ("reactivate_result", "compare those who were planned with those left alone"),
+    "expected": ("expected", "list who is expected to buy soon, and who is overdue"),
     "client period": ("client_period", "show a client's purchase period, or set it by hand"),
     "norms": ("norms", "publish the periods of the whole base, for all to work by"),
     "import": ("import_", "take in clients, deals, stages, calls or sales from a file"),

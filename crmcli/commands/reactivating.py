@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crmcli.commands.listing import show_rows
-from crmcli.commands.returning import tell_basis, tell_published
+from crmcli.commands.returning import show_clients, tell_basis, tell_published
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def show_due(crm: Session, store: View, as_of: datetime, wanted: Wanted, form: F
     planned = {(True, False): "planned", (False, True): "left alone", (True, True): "planned"}
     for row in found:
         row["plan"] = planned.get((row["is_planned"], row["is_held"]))
-    _show(crm, store, _DUE, found, form, wanted.limit)
+    show_clients(crm, store, _DUE, found, form, wanted.limit)
     tell_published(crm, store, norms)
     tell_basis(crm, store, (row["basis"] for row in found))
     if not found and form == "table":
@@ -54,26 +54,9 @@ def show_leads(crm: Session, store: View, as_of: datetime, segment: str | None, 
     from crmcli.storage.reactivating import leads_due
 
     found = leads_due(store, as_of, segment, limit if form == "table" else 0)
-    _show(crm, store, _LEADS, found, form, limit)
+    show_clients(crm, store, _LEADS, found, form, limit)
     if not store.process.cadence:
         crm.say("the process has no cadence, so that nobody is overdue for want of a touch: crmcli process apply")
-
-
-def _show(
-    crm: Session, store: View, columns: Sequence[str], found: Sequence[dict[str, Any]], form: Format, limit: int
-) -> None:
-    """Show rows with who the clients are."""
-    contacts = {c.client_id: c for c in store.records("contacts", "client_id", [row["client_id"] for row in found])}
-    rows = []
-    for row in found:
-        contact = contacts.get(row["client_id"])
-        who = {
-            "name": contact.name if contact else store.nameless(row["client_id"]),
-            "phone": next(iter(contact.phones), None) if contact else None,
-            "owner": store.staff.get(row["owner_id"]),
-        }
-        rows.append(tuple(who[name] if name in who else row[name] for name in columns))
-    show_rows(crm, store, columns, rows, form, limit, found[0]["total"] if found else 0)
 
 
 def show_plan(crm: Session, store: View, choices: Sequence[Choice], total: int, form: Format) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crmcli.commands.listing import show_rows
 from crmcli.model import returning as rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from crmcli.commands.params import Format
@@ -79,7 +80,6 @@ def tell_published(crm: Session, store: View, norms: Norms | None) -> None:
 
 def show_client_period(crm: Session, store: View, client: Client, as_of: datetime, form: Format) -> None:
     """Show how often a client bought and after how many days the next purchase is expected."""
-    from crmcli.commands.listing import show_rows
     from crmcli.storage.returning import norms
 
     days = rules.occasions(store.of_client("sales", client.client_id), store.settings.zone, as_of)
@@ -104,6 +104,31 @@ def show_client_period(crm: Session, store: View, client: Client, as_of: datetim
         crm.say("the client has not bought yet, so there is no period")
     elif own is None:
         crm.say("the client bought on one day only, so there is no own period")
+
+
+def show_clients(
+    crm: Session,
+    store: View,
+    columns: Sequence[str],
+    found: Sequence[Mapping[str, Any]],
+    form: Format,
+    limit: int,
+    mark: Mapping[int, str] | None = None,
+) -> None:
+    """Show rows of clients, found by id, with who they are; a row's `total` says how many there are in all."""
+    shown = found[: limit or None] if form == "table" else found
+    contacts = {c.client_id: c for c in store.records("contacts", "client_id", [row["client_id"] for row in shown])}
+    rows = []
+    for row in shown:
+        contact = contacts.get(row["client_id"])
+        who = {
+            "name": contact.name if contact else store.nameless(row["client_id"]),
+            "phone": next(iter(contact.phones), None) if contact else None,
+            "owner": store.staff.get(row["owner_id"]),
+        }
+        rows.append(tuple(who[name] if name in who else row[name] for name in columns))
+    total = found[0].get("total", len(found)) if found else 0
+    show_rows(crm, store, columns, rows, form, limit, total, mark=mark)
 
 
 def show_norms(crm: Session, norms: Norms, form: Format) -> None:

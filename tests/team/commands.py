@@ -71,6 +71,7 @@ TRIES: dict[str, tuple[str, ...]] = {
     ),
     "reactivate plan": ("reactivate plan --dry-run --format {form}", "reactivate plan --assign --per-day 1"),
     "reactivate result": ("reactivate result --format {form}", "reactivate result --period 2026 --format json"),
+    "expected": ("expected --format {form}", "expected --within 400d --as-of 2026-02-01 --format csv"),
     "client period": ("client period {who} --format {form}", "client period {who} --set 45d"),
     "norms": ("norms --format {form}",),
     "import": ("import {rows} {file} --dry-run", "import {rows} {file}", "import {rows} {file} --skip-errors"),
