@@ -270,7 +270,8 @@ class Session:
 
     def acting(self, view: View, when: str | None = None) -> Acting:
         """Return who acts in this run, now or at the time that was typed."""
-        acting = Acting(view.store.member_number, self.now, self.now, self._ids(view), self.seed is not None)
+        number, zone = view.store.member_number, view.settings.zone
+        acting = Acting(number, self.now, self.now, self._ids(view), self.seed is not None, zone)
         if when is None:
             return acting
         return acting.when(self.moment(view, when, "when", past=True).at)

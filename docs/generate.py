@@ -34,6 +34,17 @@ CODES: dict[str, dict[int, str]] = {
         2: "no name, phone or e-mail; a source or segment that is not in the list",
         4: "somebody has that phone, e-mail or tax id already",
     },
+    "edit-client": {
+        2: "no phone, e-mail, source or segment; nothing would change",
+        3: "no such client, or no such phone or e-mail of theirs",
+        4: "several clients fit; somebody else has that phone, e-mail or tax id",
+    },
+    "edit-deal": {
+        2: "no sum or listed product; nothing would change",
+        3: "the client has no open deal",
+        4: "the client has several open deals",
+        5: "the deal is closed",
+    },
     "log-call": {
         2: "a promise without a date, or a time in the future",
         3: "nobody has that phone, and there is no `--new`",
@@ -62,7 +73,7 @@ CODES: dict[str, dict[int, str]] = {
         2: "no such stage or lost reason",
         3: "the client has no open deal",
         4: "the client has several open deals",
-        5: "the deal is there already, at the last stage, or closed",
+        5: "the deal is there already, at the last stage, or closed; something that a stage requires is not known",
     },
     "show": {3: "no such client", 4: "several clients fit"},
     "find": {3: "nothing found", 15: "no grant for `--reveal`"},

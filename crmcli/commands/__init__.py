@@ -6,6 +6,8 @@ COMMANDS = {
     "demo": ("demo", "make a company with a year of history, and report on it"),
     "add-client": ("add_client", "record somebody who showed interest"),
     "add-deal": ("add_deal", "open another deal for a client you know"),
+    "edit-client": ("edit_client", "fill in, change or take away what is known of a client"),
+    "edit-deal": ("edit_deal", "fill in or change what is known of a deal"),
     "log-call": ("log_call", "record a call, what was said and what was promised"),
     "log-activity": ("log_activity", "record a meeting, e-mail, message, visit or web request"),
     "log-sale": ("log_sale", "record a sale or a refund"),

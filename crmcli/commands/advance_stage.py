@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,7 +11,8 @@ from crmcli.commands.params import DealId, Form, Note, When, Who, amount
 from crmcli.commands.showing import show_records
 from crmcli.errors import InputError
 from crmcli.model.closing import lose_until, move, win_with_sale
-from crmcli.storage.finding import deal_to_move, reminders_known
+from crmcli.model.expecting import follow_up
+from crmcli.storage.finding import deal_to_move, reminders_known, require_known
 
 
 def advance_stage(
@@ -41,7 +43,11 @@ def advance_stage(
         known = store.client(client)
         current = deal_to_move(store, known, deal, reopening=to is not None)
         if won is not None:
-            records = win_with_sale(acting, current, amount(won))
+            total = amount(won)
+            reminders = reminders_known(store, known)
+            records = win_with_sale(acting, current, total, known=reminders)
+            records += follow_up(acting, known, None, reminders, store.settings.lead_days, store.settings.zone)
+            require_known(store, known, replace(current, amount=total), is_won=True)
         elif lost is not None:
             records = lose_until(
                 acting,
@@ -53,6 +59,7 @@ def advance_stage(
             )
         else:
             records = move(acting, store.process, current, to, reminders_known(store, known))
+            require_known(store, known, current, to)
         records += acting.note(known.client_id, current.deal_id, "note", note)
         store.put(*records)
     show_records(crm, records, form)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from crmcli.commands.params import Format
     from crmcli.model.acting import Acting
-    from crmcli.model.records import Client, Record
+    from crmcli.model.records import Client, Record, Reminder
     from crmcli.session import Session
-    from crmcli.storage.view import Draft, View
+    from crmcli.storage.view import View
 
 _EXPECTED = (
     "client_id", "name", "expected_on", "from_on", "to_on", "origin", "is_weak", "overdue_days", "last_sale_on",
@@ -27,14 +27,20 @@ _LABEL = "next purchase"
 
 
 def planned(
-    crm: Session, store: Draft, acting: Acting, client: Client, sold: Sequence[Record], typed: str | None
+    crm: Session,
+    store: View,
+    acting: Acting,
+    client: Client,
+    sold: Sequence[Record],
+    reminders: Sequence[Reminder],
+    typed: str | None,
 ) -> list[Record]:
     """Return what a sale changes in what is planned; `typed` is the next day, `auto`, `none`, or None to ask for it.
 
+    `sold` are the sale and its lines, `reminders` those of the client.
     Raises: InputError for a day that is not after the last purchase.
     """
     from crmcli.storage.expecting import expected_of
-    from crmcli.storage.finding import reminders_known
 
     def suggested() -> Expected | None:
         return expected_of(store, client, acting.now, new=sold)
@@ -57,7 +63,6 @@ def planned(
         expected = expected_of(store, client, acting.now, day, sold)
         if expected is None or expected.origin != STATED:
             raise InputError("the next purchase must come after the last one")
-    reminders = reminders_known(store, client)
     return follow_up(acting, client, expected, reminders, store.settings.lead_days, store.settings.zone)
 
 

@@ -12,7 +12,7 @@ from crmcli.commands.showing import show_records
 from crmcli.model.closing import win_with_sale
 from crmcli.model.records import Record
 from crmcli.model.selling import refund, sell, total_of
-from crmcli.storage.finding import deal_named, open_deals, sale_named
+from crmcli.storage.finding import deal_named, open_deals, reminders_known, sale_named
 
 
 def log_sale(
@@ -45,11 +45,12 @@ def log_sale(
             before = store.of_client("sales", known.client_id)
             records: list[Record] = [refund(acting, sale_named(store, known, refund_of), sold, before)]
         elif deal is not None:
-            records = win_with_sale(acting, deal_named(store, known, deal), sold, lines, store.products)
+            won = deal_named(store, known, deal)
+            records = win_with_sale(acting, won, sold, lines, store.products, reminders_known(store, known))
         else:
             records = sell(acting, known.client_id, sold, lines, store.products)
         if refund_of is None:
-            records += planned(crm, store, acting, known, records, next_on)
+            records += planned(crm, store, acting, known, records, reminders_known(store, known), next_on)
         left_open = [] if deal or refund_of else open_deals(store, known)
         store.put(*records)
     show_records(crm, records, form)

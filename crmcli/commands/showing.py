@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.model import records as r
 from crmcli.model.dates import Moment, format_moment
+from crmcli.model.flags import deadline_on
 from crmcli.model.ids import encode_id
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def what(store: View, record: Any, moves: Mapping[int, r.StageChange] = MappingP
             return ", ".join((record.name, *record.phones, *record.emails))
         case r.Deal():
             change = moves.get(record.deal_id)
-            return _moved(change) if change else f"{record.status} at {record.stage}"
+            last_day = deadline_on(store.process, store.settings.zone, record)
+            told = _moved(change) if change else f"{record.status} at {record.stage}"
+            return told + (f", until {last_day}" if last_day else "")
         case r.Activity():
             words = (record.kind.replace("_", " "), record.direction, record.result, day(record.happened_at))
             return " ".join(word for word in words if word) + (", voided" if record.voided else "")

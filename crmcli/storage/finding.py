@@ -9,6 +9,7 @@ from crmcli.model.acting import clean_name
 from crmcli.model.capture import Introduction, interest, introduce
 from crmcli.model.phones import looks_like_phone
 from crmcli.model.records import LOST, OPEN, Activity, Client, Contact, Deal, Record, Reminder, Sale
+from crmcli.model.requiring import require, stages_left
 
 if TYPE_CHECKING:
     from crmcli.model.acting import Acting
@@ -83,6 +84,15 @@ def deal_to_move(view: View, client: Client, named: str | None, *, reopening: bo
 def open_deals(view: View, client: Client) -> list[Deal]:
     """Return the client's open deals."""
     return [deal for deal in view.of_client("deals", client.client_id) if deal.status == OPEN]
+
+
+def require_known(draft: Draft, client: Client, deal: Deal, to: str | None = None, *, is_won: bool = False) -> None:
+    """Raise RuleError if something is not known that must be before the deal moves on: a stage, to `to`, or to won."""
+    stages = stages_left(draft.process.pipeline(deal.pipeline), deal, to, is_won=is_won)
+    if any(stage.require for stage in stages):
+        notes = draft.records("notes", "about_id", [client.client_id, deal.deal_id])
+        known = draft.contact(client.client_id)
+        require(stages, client, known, deal, is_interest_known=any(note.field == "interest" for note in notes))
 
 
 def sale_named(draft: Draft, client: Client, named: str) -> Sale:

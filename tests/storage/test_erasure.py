@@ -18,6 +18,7 @@ import pytest
 
 from crmcli.errors import CrmError
 from crmcli.model.ids import encode_id
+from crmcli.model.process import DEFAULT
 from crmcli.session import new_op_id
 from crmcli.storage import erasure, log, parquet, upkeep, writing
 from crmcli.storage import kernels as pc
@@ -100,7 +101,7 @@ def test_nothing_of_an_erased_client_is_left(company: Company) -> None:
     assert traces(company) == []
     assert figures(company) == before
     [act] = json.loads(result.out)
-    assert (act["contacts_removed"], act["notes_removed"]) == (1, 7)
+    assert (act["contacts_removed"], act["notes_removed"]) == (1, 9)
     assert act["client"] == client
     assert problems(company) == []
     for who in ("manager", "lead", "analyst", "service"):
@@ -109,7 +110,8 @@ def test_nothing_of_an_erased_client_is_left(company: Company) -> None:
     view = company.view("manager")
     [boris] = view.records("contacts")
     assert (boris.name, boris.phones) == ("Boris", ("+79161112234",))
-    assert sorted(note.text for note in view.records("notes")) == ["good", "tea"]
+    step = DEFAULT.pipelines[0].stages[0].next_action
+    assert sorted(note.text for note in view.records("notes")) == [step, "good", "tea"]
 
 
 def test_history_compactions_and_epochs_are_erased_too(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,13 @@ TRIES: dict[str, tuple[str, ...]] = {
         "add-client {name} --tax-id {tax_id} --no-deal",
     ),
     "add-deal": ("add-deal {who} --format json",),
+    "edit-client": (
+        "edit-client {who} --company {text} --format json",
+        "edit-client {mine} --phone {phone}",
+        "edit-client {mine} --email {email} --format {form}",
+        "edit-client {mine} --tax-id {tax_id}",
+    ),
+    "edit-deal": ("edit-deal {who} --amount 100", "edit-deal {mine} --deal {deal} --interest {text}"),
     "log-call": (
         "log-call {who} in --said {text} --promise {text} --due tomorrow",
         "log-call {mine} out --deal {deal}",
