@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.commands.listing import show_rows
 from crmcli.model import returning as rules
+from crmcli.model.reports import SMALL_BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from crmcli.commands.params import Format
+    from crmcli.model.periods import Period
     from crmcli.model.records import Client
     from crmcli.model.returning import Norms
     from crmcli.session import Session
@@ -140,3 +142,25 @@ def show_norms(crm: Session, norms: Norms, form: Format) -> None:
     crm.output.rows(_NORMS, rows, form=form, limit=0)
     if not rows:
         crm.say("nobody has bought twice yet, so there are no periods")
+
+
+def show_repeat(
+    crm: Session, store: View, period: Period | None, by: str | None, horizon: int, as_of: datetime, form: Format
+) -> None:
+    """Show the shares of clients who bought again, one row or one for each group."""
+    from crmcli.storage.reporting import group_names
+    from crmcli.storage.returning import repeat_counts
+
+    span = None if period is None else (period.from_on, period.to_on)
+    counted = repeat_counts(store, span, by, horizon, as_of)
+    rows = rules.repeat_rows(counted, SMALL_BASE if form == "table" else 1)
+    columns: Sequence[str] = rules.REPEAT
+    if by:
+        names = group_names(store, by, [row["grouping"] for row in counted])
+        columns = (by, *columns)
+        rows = [(names[row["grouping"]], *cells) for row, cells in zip(counted, rows, strict=True)]
+    crm.output.rows(columns, rows, form=form, limit=0)
+    if not any(row["clients"] for row in counted):
+        crm.say("nobody bought for the first time in that period" if period else "nobody has bought yet")
+    elif form == "table" and any(None in row for row in rows):
+        crm.say(f"no rate is shown for fewer than {SMALL_BASE} clients")

@@ -96,10 +96,10 @@ def used_up_on(
 
     How long goods last is counted from the last day on which they were bought, by how many there were.
     """
-    kept = _kept(sales)
+    whole = kept(sales)
     bought: dict[int, dict[date, Decimal]] = {}
     for line in lines:
-        sale, product = kept.get(line.sale_id), products.get(line.product_id or 0)
+        sale, product = whole.get(line.sale_id), products.get(line.product_id or 0)
         if sale is not None and product is not None and product.use_up_days:
             per_day = bought.setdefault(product.product_id, {})
             day = local_day(sale.sold_at, zone)
@@ -112,7 +112,7 @@ def used_up_on(
     return min((day for day in ends if day > last), default=None)
 
 
-def _kept(sales: Iterable[Sale]) -> dict[int, Sale]:
+def kept(sales: Iterable[Sale]) -> dict[int, Sale]:
     """Return the sales that were neither voided nor given back in full."""
     listed = [sale for sale in sales if not sale.voided]
     left = {sale.sale_id: sale.amount for sale in listed if sale.refund_of is None}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import InputError
 from crmcli.model.dates import local_day
 from crmcli.model.frozen import dataclass
-from crmcli.model.reports import SMALL_BASE
+from crmcli.model.reports import SMALL_BASE, pct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FEWEST = 5
 # How many clients' worth the norm of the segment weighs in a client's own figures.
 PRIOR = 5
+REPEAT = ("clients", "repeat", "repeat_pct", "old_enough", "repeat_h", "repeat_h_pct")
 SEGMENT, BASE, DEFAULT = "segment", "base", "default"
 
 
@@ -199,3 +200,18 @@ def period_rows(counted: Iterable[Mapping[str, Any]], default_days: int) -> list
 def without_small_shares(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Return period rows for people: no share is shown for fewer than 10 buyers."""
     return [(*row[:6], row[6] if row[5] >= SMALL_BASE else None, *row[7:]) for row in rows]
+
+
+def repeat_rows(counted: Iterable[Mapping[str, Any]], least: int = 1) -> list[tuple[Any, ...]]:
+    """Return rows of REPEAT from counts; a rate of fewer than `least` clients is left out."""
+    return [
+        (
+            row["clients"],
+            row["repeat"],
+            pct(row["repeat"], row["clients"]) if row["clients"] >= least else None,
+            row["old_enough"],
+            row["repeat_h"],
+            pct(row["repeat_h"], row["old_enough"]) if row["old_enough"] >= least else None,
+        )
+        for row in counted
+    ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import NotPermittedError
 from crmcli.model.records import Document
 from crmcli.storage.returning import counted_norms, works_by_published
+from crmcli.storage.suggesting import counted_pairs
 
 if TYPE_CHECKING:
     from crmcli.model.acting import Acting
@@ -24,7 +25,7 @@ def publish(draft: Draft, acting: Acting) -> Norms:
         raise NotPermittedError("norms are of the whole base", "an admin or a service publishes them")
     draft.depends_on("norms")
     norms = counted_norms(draft, acting.now)
-    plain: dict[str, Any] = norms.to_plain()
+    plain: dict[str, Any] = norms.to_plain() | {"pairs": [pair.to_plain() for pair in counted_pairs(draft, acting.now)]}
     newest = draft.newest_or_none("norms")
     if newest is None or json.loads(newest.text) != plain:
         version = newest.version + 1 if newest else 1

@@ -115,12 +115,12 @@ def run(
     parameters: Mapping[str, object],
     extra: Mapping[str, pa.Table] | None = None,
     unread: Mapping[str, Sequence[str]] | None = None,
-    shared: str | None = None,
+    shared: Sequence[str] = (),
 ) -> pa.Table:
     """Return the result of `sql/<name>.sql` over the columns of tables that it reads and over `extra` tables.
 
     `unread` are columns that the statement names, though with these parameters nothing depends on what is in them;
-    `shared` is the file with what it has in common with other statements.
+    `shared` are the files with what it has in common with other statements.
     """
     streams = {table: Stream(reader, table, tables[table]) for table in tables if table in READ_ONCE}
 
@@ -148,12 +148,12 @@ def run(
 
 
 def _answer(
-    connection: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, object], shared: str | None
+    connection: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, object], shared: Sequence[str]
 ) -> pa.Table:
     statement = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
     try:
-        if shared is not None:
-            connection.execute((FOLDER / f"{shared}.sql").read_text(encoding="utf-8"))
+        for file in shared:
+            connection.execute((FOLDER / f"{file}.sql").read_text(encoding="utf-8"))
         return connection.sql(statement, params=dict(parameters)).to_arrow_table()
     except MemoryError:
         raise

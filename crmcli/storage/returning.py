@@ -13,14 +13,15 @@ from crmcli.storage.reporting import SALES, naive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
     import pyarrow as pa
 
     from crmcli.storage.view import View
 
 
-_BUYING = "buying"
+# The files that a statement shares with others, by the table without which it does not need them.
+_SHARED = {"sales": "buying", "sale_lines": "goods"}
 _PURCHASES: dict[str, tuple[str, ...]] = {"sales": SALES, "clients": ("client_id", "segment")}
 
 
@@ -34,7 +35,9 @@ def ask(
 ) -> list[dict[str, Any]]:
     """Return the rows of a statement over what clients bought up to an instant."""
     every = {"as_of": naive(as_of), "zone": view.settings.timezone, **(parameters or {})}
-    rows = query.run(view.reader, name, tables, every, extra, shared=_BUYING)
+    rows = query.run(
+        view.reader, name, tables, every, extra, shared=[file for table, file in _SHARED.items() if table in tables]
+    )
     return rows.to_pylist()  # type: ignore[no-any-return]
 
 
@@ -75,3 +78,18 @@ def counted_norms(view: View, as_of: datetime) -> Norms:
     day = local_day(as_of, view.settings.zone)
     segments = {segment: norm for (_, segment), norm in found.items() if segment is not None}
     return Norms(day, view.settings.period_days, found.get((True, None)), segments)
+
+
+def repeat_counts(
+    view: View, span: tuple[date, date] | None, by: str | None, horizon: int, as_of: datetime
+) -> list[dict[str, Any]]:
+    """Return how many bought, again, long enough ago, and again within the horizon: of all, or by group.
+
+    `span` are the local days of the first purchase, the second one outside it.
+    """
+    from_on, to_on = span or (None, None)
+    tables = {"sales": SALES, "clients": ("client_id", "segment", "source", "owner_id")}
+    today = local_day(as_of, view.settings.zone)
+    parameters = {"by": by, "from_on": from_on, "to_on": to_on, "horizon": horizon, "today": today}
+    rows = ask(view, "repeat", as_of, tables, parameters)
+    return rows or ([] if by else [dict.fromkeys(("grouping", "clients", "repeat", "old_enough", "repeat_h"), 0)])

@@ -13,34 +13,16 @@ rhythms AS (
     FROM gaps
     GROUP BY client_id
 ),
-given_back AS (
-    SELECT refund_of, sum(amount) AS amount
-    FROM sales
-    WHERE refund_of IS NOT NULL AND NOT voided AND sold_at <= $as_of
-    GROUP BY refund_of
-),
-goods AS (
-    SELECT
-        s.client_id,
-        l.product_id,
-        CAST(s.sold_at AT TIME ZONE 'UTC' AT TIME ZONE $zone AS DATE) AS sold_on,
-        sum(l.quantity) * any_value(p.use_up_days) AS days
-    FROM sales s
-    JOIN sale_lines l ON l.sale_id = s.sale_id
-    JOIN products p ON p.product_id = l.product_id
-    LEFT JOIN given_back g ON g.refund_of = s.sale_id
-    WHERE
-        p.use_up_days > 0
-        AND s.refund_of IS NULL
-        AND NOT s.voided
-        AND s.sold_at <= $as_of
-        AND s.amount + coalesce(g.amount, 0) > 0
-    GROUP BY s.client_id, l.product_id, sold_on
-),
 ends AS (
-    SELECT client_id, max(sold_on) + CAST(floor(least(arg_max(days, sold_on), $longest) + 0.5) AS INTEGER) AS used_up_on
-    FROM goods
-    GROUP BY client_id, product_id
+    SELECT
+        g.client_id,
+        max(g.sold_on)
+        + CAST(floor(least(arg_max(g.quantity, g.sold_on) * any_value(p.use_up_days), $longest) + 0.5) AS INTEGER)
+            AS used_up_on
+    FROM goods_sold($as_of, $zone) g
+    JOIN products p ON p.product_id = g.product_id
+    WHERE p.use_up_days > 0
+    GROUP BY g.client_id, g.product_id
 ),
 used_up AS (
     SELECT e.client_id, min(e.used_up_on) AS used_up_on
