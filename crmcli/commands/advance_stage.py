@@ -44,7 +44,7 @@ def advance_stage(
         current = deal_to_move(store, known, deal, reopening=to is not None)
         if won is not None:
             total = amount(won)
-            reminders = reminders_known(store, known)
+            reminders = reminders_known(store, known.client_id)
             records = win_with_sale(acting, current, total, known=reminders)
             records += follow_up(acting, known, None, reminders, store.settings.lead_days, store.settings.zone)
             require_known(store, known, replace(current, amount=total), is_won=True)
@@ -55,10 +55,10 @@ def advance_stage(
                 current,
                 lost,
                 crm.day(store, return_on, "return"),
-                reminders_known(store, known),
+                reminders_known(store, known.client_id),
             )
         else:
-            records = move(acting, store.process, current, to, reminders_known(store, known))
+            records = move(acting, store.process, current, to, reminders_known(store, known.client_id))
             require_known(store, known, current, to)
         records += acting.note(known.client_id, current.deal_id, "note", note)
         store.put(*records)

@@ -46,11 +46,11 @@ def log_sale(
             records: list[Record] = [refund(acting, sale_named(store, known, refund_of), sold, before)]
         elif deal is not None:
             won = deal_named(store, known, deal)
-            records = win_with_sale(acting, won, sold, lines, store.products, reminders_known(store, known))
+            records = win_with_sale(acting, won, sold, lines, store.products, reminders_known(store, known.client_id))
         else:
             records = sell(acting, known.client_id, sold, lines, store.products)
         if refund_of is None:
-            records += planned(crm, store, acting, known, records, reminders_known(store, known), next_on)
+            records += planned(crm, store, acting, known, records, reminders_known(store, known.client_id), next_on)
         left_open = [] if deal or refund_of else open_deals(store, known)
         store.put(*records)
     show_records(crm, records, form)

@@ -9,6 +9,7 @@ from crmcli.model import records as r
 from crmcli.model.dates import Moment, format_moment
 from crmcli.model.flags import deadline_on
 from crmcli.model.ids import encode_id
+from crmcli.model.reminding import is_overdue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -101,7 +102,8 @@ def show_to_do(crm: Session, store: View, client: r.Client) -> None:
         (_due(store, reminder), reminder.cause.replace("_", " "), text, shorts[reminder.reminder_id])
         for reminder, text in reminders
     ]
-    late = {at: "overdue" for at, (reminder, _) in enumerate(reminders) if reminder.due_at < crm.now}
+    zone = store.settings.zone
+    late = {at: "overdue" for at, (reminder, _) in enumerate(reminders) if is_overdue(reminder, crm.now, zone)}
     crm.output.rows(("due", "cause", "about", "reminder_id"), rows, limit=0, mark=late)
     crm.output.line("")
 

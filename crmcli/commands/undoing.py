@@ -59,7 +59,7 @@ def show_undone(crm: Session, undone: Undoing, form: Format, limit: int) -> None
 def say_undone(crm: Session, undone: Undoing, commit: int | None) -> None:
     """Say which commit was undone by which, and what of it stays."""
     for table in undone.kept:
-        crm.say(f"what it added to the company's {table} stays")
+        crm.say(f"what it added to {table} stays")
     if commit is None:
         crm.say(f"commit {undone.seq} would be undone; nothing was saved")
     else:

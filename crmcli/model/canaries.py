@@ -115,17 +115,24 @@ def _unassigned(random: Random, region: str) -> str:
 
 def sign_of(client_id: int, contacts: Iterable[tuple[str, str | None, Sequence[str], Sequence[str]]]) -> Sign:
     """Return the sign of a canary of whom there are, or were, contacts (name, company, E.164 phones, e-mails)."""
-    from phonenumbers import parse
-
     known = list(contacts)
-    phones = {phone for *_, phones, _ in known for phone in phones}
-    figures = {str(parse(phone).national_number) for phone in phones}
+    figures = {_figures(phone) for *_, phones, _ in known for phone in phones}
     return Sign(
         client_id,
         tuple(sorted(number for number in figures if len(number) >= _FEWEST_FIGURES)),
         tuple(sorted({_folded(email) for *_, emails in known for email in emails})),
         tuple(sorted({(_folded(name), _folded(company)) for name, company, *_ in known if name and company})),
     )
+
+
+def _figures(phone: str) -> str:
+    """Return the figures of a phone without the code of its country; the owner of the book may have made it none."""
+    from phonenumbers import NumberParseException, parse
+
+    try:
+        return str(parse(phone).national_number)
+    except NumberParseException:
+        return "".join(figure for figure in phone if figure.isdecimal())
 
 
 def signs_in(text: str, signs: Iterable[Sign]) -> dict[int, set[str]]:

@@ -213,7 +213,8 @@ class _Company:
         direction = direction or self.pick({"out": 4.0, "in": 1.0})
         acting = self.acting(client.owner_id, at)
         if kind == CALL and self.happens(24 if direction == "out" else 9):
-            self.keep(*log_touch(acting, client.client_id, Touch(CALL, direction, self.unanswered(direction)), deal_id))
+            touch = Touch(CALL, direction, self.unanswered(direction))
+            self.keep(*log_touch(acting, client.client_id, touch, deal_id, self.reminders.values()))
             if self.happens(75):
                 self.touch(client, self.later(at, (0.02, 0.9)), CALL, "out", deal)
             return
@@ -226,7 +227,7 @@ class _Company:
         result = "answered" if kind == CALL else None
         due = (due_at, self.happens(50)) if promise else None
         touch = Touch(kind, direction, result, minutes, said, promise, due)
-        made = log_touch(acting, client.client_id, touch, deal_id)
+        made = log_touch(acting, client.client_id, touch, deal_id, self.reminders.values())
         if self.happens(0.4):
             made[0] = void(made[0])  # type: ignore[arg-type]
         self.keep(*made)

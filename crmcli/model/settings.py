@@ -21,6 +21,8 @@ class Settings:
     """What `init` asks for; `currency` is an ISO 4217 code, `timezone` an IANA name, `region` an ISO 3166 code.
 
     `reveal_rows`: rows of a listing that show contacts, the rest is masked; `record_reveals`: a `show` is in the log.
+    `send_personal`: reminders that leave by mail or a notification URL name names; `escalate_days`: what is overdue by
+    more days also goes to whoever leads, 0 for never.
     `period_days`: the purchase period where too few clients bought twice; `bands`: where the bands of lateness end, in
     periods; `cooldown_days`: how long nobody is reactivated again; `holdout_pct`: the share of those due who are left
     alone, to compare with; `lead_days`: how long before the next purchase you are reminded of it.
@@ -32,6 +34,8 @@ class Settings:
     region: str = "RU"
     reveal_rows: int = 50
     record_reveals: bool = False
+    send_personal: bool = False
+    escalate_days: int = 3
     period_days: int = 90
     bands: str = "1, 1.5, 2, 3, 5"
     cooldown_days: int = 90
@@ -53,6 +57,8 @@ class Settings:
         if self.holdout_pct > 50:  # noqa: PLR2004
             raise InputError("holdout_pct is from 0 to 50")
         parse_bands(self.bands)
+        if not 0 <= self.escalate_days <= 365:  # noqa: PLR2004
+            raise InputError("escalate_days is from 0, for never, to 365")
         _ = self.zone
 
     @property

@@ -109,21 +109,21 @@ def _since(draft: Draft, random: Random, now: datetime) -> datetime:
     return max(at.astimezone(now.tzinfo), datetime.fromisoformat(draft.store.genesis.created_at))
 
 
-def canaries(view: View) -> list[tuple[Canary, Client, Contact, Book]]:
-    """Return the canaries of all books that the keys open, the newest first, and the book that each is in."""
+def canaries(view: View) -> list[tuple[Canary, Contact, Book]]:
+    """Return the canaries of all books that the keys open, the newest first, and the book that each was planted in.
+
+    The contact may be another by now, or none: the book is its owner's to edit, the mark is not.
+    """
     table = TABLES["canaries"]
-    books = {
-        canary.client_id: (canary, view.store.state.books[book])
+    marks = [
+        (canary, view.store.state.books[book])
         for book in view.reader.parts(table)
         for canary in table.to_records(view.reader.merged(table.name, books=[book]))
-    }
-    clients = {client.client_id: client for client in view.records("clients", "client_id", books)}
-    contacts = {contact.client_id: contact for contact in view.records("contacts", "client_id", books)}
-    return [
-        (canary, clients[number], contacts.get(number) or Contact(number, ""), book)
-        for number, (canary, book) in sorted(books.items(), key=lambda item: (item[1][0].planted_at, item[0]))[::-1]
-        if number in clients
     ]
+    ids = [canary.client_id for canary, _ in marks]
+    contacts = {contact.client_id: contact for contact in view.records("contacts", "client_id", ids)}
+    marks.sort(key=lambda mark: (mark[0].planted_at, mark[0].client_id), reverse=True)
+    return [(canary, contacts.get(canary.client_id) or Contact(canary.client_id, ""), book) for canary, book in marks]
 
 
 def signs(view: View) -> list[Sign]:
@@ -141,10 +141,9 @@ def holders(view: View, found: Iterable[int]) -> dict[int, list[tuple[str, datet
     books = view.store.state.books
     chains: dict[int, list[tuple[str, datetime, datetime | None]]] = {}
     wanted = set(found)
-    for canary, client, *_ in canaries(view):
+    for canary, _, book in canaries(view):
         if canary.client_id in wanted:
-            name = view.staff.get(client.created_by, encode_id(client.created_by))
-            chains[canary.client_id] = [(name, canary.planted_at, None)]
+            chains[canary.client_id] = [(staff_name(view, book.owner or ""), canary.planted_at, None)]
     moves = [head for head in newest_first(view.store) if head.type == "transfer"] if chains else []
     for head in reversed(moves):
         moved = head.document["transfer"]

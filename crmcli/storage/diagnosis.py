@@ -11,7 +11,7 @@ from crmcli.model.frozen import dataclass
 from crmcli.storage import log
 from crmcli.storage.erasure import remaining
 from crmcli.storage.identity import has_passphrase, spelled
-from crmcli.storage.members import ADMIN
+from crmcli.storage.members import ADMIN, GROUPS_OF
 from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     yield _lock(store)
     yield _rollback(store)
     yield _clock(store, now)
-    alone = [book for book in store.state.books.values() if _ways_in(store, book.book) < _WAYS_IN]
+    alone = _nearly_closed(store)
     ways = f"{len(alone)} books have fewer than two" if alone else "two or more to every book"
     yield Finding("ways in", not alone, ways)
     admins = sum(m.active and m.role == ADMIN and not m.recovery for m in store.state.members.values())
@@ -107,8 +107,11 @@ def _clock(store: Store, now: datetime) -> Finding:
     )
 
 
-def _ways_in(store: Store, book: str) -> int:
-    """Return how many active members hold the current personal or company key of a book."""
-    entry = store.state.books[book]
-    current = [wrap for name, wrap in entry.wraps.items() if name.endswith(f"/{entry.epoch}")]
-    return min((sum(store.state.members[m].active for m in wrap.holders) for wrap in current), default=0)
+def _nearly_closed(store: Store) -> set[str]:
+    """Return the books of which fewer than two active members hold a key: the present one, or one of files."""
+    books = store.state.books
+    used = {(entry.book, entry.group, entry.epoch) for entry in store.state.live.values()}
+    used |= {(book.book, group, book.epoch) for book in books.values() for group in GROUPS_OF[book.kind]}
+    wraps = ((book, books[book].wrap(group, epoch)) for book, group, epoch in used)
+    members = store.state.members
+    return {book for book, wrap in wraps if wrap and sum(members[m].active for m in wrap.holders) < _WAYS_IN}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmcli.errors import ConflictError, InputError, NotFoundError
+from crmcli.errors import ConflictError, InputError, NotFoundError, RuleError
 from crmcli.model.acting import clean_name
 from crmcli.model.capture import Introduction, interest, introduce
+from crmcli.model.ids import encode_id
 from crmcli.model.phones import looks_like_phone
 from crmcli.model.records import LOST, OPEN, Activity, Client, Contact, Deal, Record, Reminder, Sale
 from crmcli.model.requiring import require, stages_left
@@ -105,10 +106,32 @@ def sale_named(draft: Draft, client: Client, named: str) -> Sale:
     return sale
 
 
-def reminders_known(draft: Draft, client: Client) -> list[Reminder]:
-    """Return the client's reminders, to which nobody may add one of the same cause meanwhile."""
+def reminders_known(draft: Draft, client_id: int) -> list[Reminder]:
+    """Return a client's reminders, to which nobody may add one of the same cause meanwhile."""
     draft.depends_on("reminders")
-    return draft.of_client("reminders", client.client_id)
+    return draft.of_client("reminders", client_id)
+
+
+def assignee_named(draft: Draft, client: Client, name: str | None) -> int | None:
+    """Return the id of the member of that name, who is to do something about a client; None for nobody.
+
+    Raises: NotFoundError; RuleError for somebody who could not read of it.
+    """
+    from crmcli.storage.members import entitled
+    from crmcli.storage.tables import PERSONAL
+
+    number = draft.person(name)
+    if number is not None:
+        book = draft.store.state.books[draft.book_of(client.client_id)]
+        member = draft.store.state.members.get(encode_id(number))
+        if member is None or not member.active or not entitled(member, book, PERSONAL):
+            raise RuleError(f"{draft.staff[number]} does not open this client", "crmcli transfer gives a client away")
+    return number
+
+
+def text_of(draft: Draft, reminder: Reminder) -> str | None:
+    """Return what a reminder says."""
+    return draft.texts([reminder.reminder_id], ("promised", "about")).get(reminder.reminder_id)
 
 
 def sale_or_activity(draft: Draft, named: str) -> Sale | Activity:

@@ -74,6 +74,16 @@ def check_use(
     refusal = refused(grant, author.member, use["right"], at, use["rows"], use["books"])
     if refusal is not None:
         raise NotPermittedError(refusal)
+    if use["right"] == "erase":
+        _check_request(use, author, grant, books)
+
+
+def _check_request(use: dict[str, Any], author: Member, grant: Grant, books: Mapping[str, Book]) -> None:
+    """Check that a client is asked to be erased out of one book: the member's own, or one that the grant names."""
+    if len(use["books"]) != 1 or use["rows"] != 1:
+        raise ValueError("the use of a grant is malformed")
+    if grant.books is None and books[use["books"][0]].owner != author.member:
+        raise NotPermittedError("the grant is for clients of the own book")
 
 
 def refused(

@@ -12,7 +12,7 @@ from crmcli.errors import OvertakenError
 from crmcli.storage import erasure, files, log
 from crmcli.storage import kernels as pc
 from crmcli.storage.log import Commit
-from crmcli.storage.members import ADMIN
+from crmcli.storage.members import ADMIN, ADMIN_TABLE
 from crmcli.storage.reading import newest_versions
 from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
 from crmcli.storage.writing import FILE_ROWS, Pending, entries_of
@@ -37,8 +37,8 @@ def crowded(store: Store) -> list[list[FileEntry]]:
     """Return, for each table of a book with too many files, those that a compaction would now replace."""
     member = store.state.members[store.identity.member]
     chosen = []
-    for (book, _), entries in entries_of(store.state.live.values()).items():
-        may = member.role == ADMIN or store.state.books[book].owner == member.member
+    for (book, table), entries in entries_of(store.state.live.values()).items():
+        may = member.role == ADMIN or (store.state.books[book].owner == member.member and table != ADMIN_TABLE)
         if not may or not all(store.keyring.opens(entry) for entry in entries):
             continue
         history = [entry for entry in entries if entry.kind == "history" and entry.rows < FILE_ROWS]

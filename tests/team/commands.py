@@ -36,7 +36,8 @@ TRIES: dict[str, tuple[str, ...]] = {
     "archive": ("archive {who}",),
     "unarchive": ("unarchive {who}",),
     "erase": ("erase {who} --yes --format json",),
-    "trash": ("trash --format {form}", "trash --since 2026-01-01 --format csv"),
+    "undo": ("undo {commit} --dry-run --format {form}", "undo {commit}", "undo --dry-run --format {form}"),
+    "trash": ("trash --format {form}", "trash --since 2025-01-01 --limit 0 --format {form}"),
     "advance-stage": (
         "advance-stage {who} --note {text}",
         "advance-stage {who} --lost price --return +2w",
@@ -128,7 +129,6 @@ OF_THE_LOG: dict[str, tuple[str, ...]] = {
         "audit --client {who} --format {form}",
         "audit --who {person} --type data",
     ),
-    "undo": ("undo --dry-run", "undo {commit} --dry-run --format {form}", "undo {commit}"),
     "verify": ("verify",),
     "doctor": ("doctor --format {form}", "doctor --quarantine {data_file}"),
 }

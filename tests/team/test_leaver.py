@@ -105,6 +105,59 @@ def test_a_lead_who_may_not_read_a_book_any_more_reads_nothing_new_in_it(company
     assert "since" not in str(found)
 
 
+# What opens somebody the manager's book, or its facts, and what takes that back.
+LESS = {
+    "lead": ("allow {who} --read {manager}", "allow {who} --no-read"),
+    "service": ("allow {who} --personal {manager}", "allow {who} --no-personal"),
+    "analyst": ("role {who} analyst", "role {who} manager"),
+    "colleague": ("role {who} admin", "role {who} manager"),
+}
+
+
+def changed(company: Company, who: str, how: str, *options: str) -> str:
+    words = how.format(who=member(company, who), manager=member(company, "manager")).split()
+    result = company.crmcli("member", *words, *options)
+    assert result.code == 0, result
+    return result.err
+
+
+def seen(company: Company, who: str) -> dict[str, str]:
+    """What a member is shown of the manager's clients, by command."""
+    ways = ("list clients --format csv", "find before", "show +79161234567", "history Old", "report summary")
+    return {way: company.crmcli(*way.split(), who=who).out for way in ways}
+
+
+@pytest.mark.parametrize("who", LESS)
+def test_who_may_open_less_is_shown_less_at_once(company: Company, who: str) -> None:
+    more, less = LESS[who]
+    done(company, "add-client", "Old", "--phone", "8 916 123-45-67", "--note", "before", who="manager")
+    done(company, "log-sale", "Old", "100", who="manager")
+    changed(company, who, less)
+    before = seen(company, who)
+    changed(company, who, more)
+    opened = seen(company, who)
+    assert opened != before
+    assert ("Old" in str(opened.values())) == (who != "analyst")
+    changed(company, who, less)
+    assert seen(company, who) == before
+    assert problems(company, who) == problems(company) == []
+    changed(company, who, more)
+    assert seen(company, who) == opened
+
+
+@pytest.mark.parametrize("who", LESS)
+def test_rewriting_for_who_may_open_less_leaves_nothing_under_old_keys(company: Company, who: str) -> None:
+    more, less = LESS[who]
+    done(company, "add-client", "Old", "--note", "before", who="manager")
+    changed(company, who, more)
+    assert "--rewrite does it now" in changed(company, who, less)
+    assert "--rewrite" not in changed(company, who, less, "--rewrite")
+    found = readable(company.root, unwrapped(company.root, company.identity(who)))
+    store = company.open(who)
+    assert all(store.keyring.opens(store.state.live[name]) for name in found.keys() & store.state.live.keys())
+    assert problems(company) == []
+
+
 @pytest.mark.parametrize("leaver", LEAVERS)
 def test_the_program_shows_the_leaver_nothing(company: Company, tmp_path: Path, leaver: str) -> None:
     left(company, leaver)
