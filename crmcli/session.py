@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Session:
     """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`.
 
     `saved` says that a change was committed, `unsettled` is the operation that is being committed; `agreed` has the
-    questions that were answered with yes.
+    questions that were answered with yes, `answers` what was typed in answer to others.
     """
 
     store_path: Path
@@ -59,6 +59,7 @@ class Session:
     saved: bool = False
     unsettled: str | None = None
     agreed: set[str] = field(default_factory=set)
+    answers: dict[str, str] = field(default_factory=dict)
     _store: Store | None = None
     _said: set[str] = field(default_factory=set)
 
@@ -333,7 +334,7 @@ class Session:
         return span(start, end, now=self.now, zone=zone)
 
     def as_of(self, view: View, text: str | None) -> datetime:
-        """Return the instant whose state is asked for: now, that time, or the end of that day."""
+        """Return the instant whose state is asked for: now, that time, or the last one of that day."""
         if text is None:
             return self.now
         from crmcli.model.dates import day_end, echo_moment, local_day, parse_moment
@@ -341,7 +342,7 @@ class Session:
         zone = view.settings.zone
         moment = parse_moment(text, now=self.now, zone=zone, past=True)
         self.say(f"as of: {'' if moment.has_time else 'the end of '}{echo_moment(moment, zone)}")
-        return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone)
+        return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone) - timedelta.resolution
 
     def say(self, text: str) -> None:
         """Talk on stderr, once a run for the same text, for a command may have to be run again."""
