@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _LABEL = "crmcli/undo/v1"
 _NONCE, _CHECK = 8, 20
-_TABLES = tuple(table for table in TABLES.values() if "client_id" in table.kinds)
+_TABLES = tuple(table for table in TABLES.values() if table.is_about_clients)
 # What says more of a client, and has no id of its own.
 _ASIDE = ("contacts", "canaries")
 _REFERENCES = {table.key for table in _TABLES} | {"refund_of", "about_id"}
