@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from bench import growth, moving, rows
+from bench import growth, moving, reminding, rows
 from bench.stores import FULL, QUICK, ROOT, Bench
 from bench.table import Growth, Line, machine, page, printed
 
@@ -24,6 +24,7 @@ GROUPS: dict[str, Group] = {
     "adding": rows.adding,
     "calling": rows.calling,
     "reading": rows.reading,
+    "reminding": reminding.reminding,
     "funnels": rows.funnels,
     "summaries": rows.summaries,
     "importing": rows.importing,

@@ -245,12 +245,12 @@ class Session:
         save_identity(self.identity_path, identity.belonging_to(genesis.hash), passphrase)
         take_over(self.store(), name, self.now)
 
-    def upkeep(self, view: View) -> int:
-        """Remove, compact and pack what is due; return how many files were removed."""
+    def upkeep(self, view: View, *, at_once: bool = False) -> int:
+        """Remove, compact and pack what is due; return how many files were removed, `at_once` the young ones too."""
         from crmcli.storage import upkeep
 
         # Removing comes first: on a full disk it makes the room that compaction needs.
-        removed = upkeep.collect(view.store, self.now)
+        removed = upkeep.collect(view.store, self.now, at_once=at_once)
         for line in upkeep.run(view.store, new_op_id, self.now):
             self.say(line)
         return removed

@@ -54,10 +54,11 @@ class Mailbox:
 
 
 class Office:
-    """One store, and members with an identity and a home each; the clock is what the caller says."""
+    """One store, and members with an identity and a home each; the clock is what the caller says, or the real one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, has_real_clock: bool = False) -> None:
         self.folder = folder
+        self.has_real_clock = has_real_clock
         self.mailbox = Mailbox()
         self.port = free_port()
         self.server = Controller(self.mailbox, hostname="127.0.0.1", port=self.port, decode_data=False)
@@ -73,7 +74,7 @@ class Office:
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "CRMCLI_STORE": str(self.folder / "store"),
-            "CRMCLI_NOW": (self.now + at).isoformat(),
+            **({} if self.has_real_clock else {"CRMCLI_NOW": (self.now + at).isoformat()}),
             **{f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "STATE")},
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -117,6 +118,7 @@ def test_what_failed_is_tried_again_later_and_later(office: Office) -> None:
         if "451" in err:
             tried.append(minutes)
     assert tried == [0, 8, 28]
+    assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", code=6)
     office.mailbox.on_mail = lambda: None
     office.run("remind", at=3 * HOUR)
     office.run("remind", at=4 * HOUR)
@@ -143,6 +145,12 @@ def test_a_clock_that_is_put_back_sends_nothing_twice_and_holds_up_nothing(offic
     office.run("remind")
     office.run("remind", at=HOUR)
     assert len(office.mailbox.mails) == 2
+    remind_of(office, "meet", "today 11:50")
+    office.mailbox.on_mail = lambda: "451 try later"
+    office.run("remind", at=48 * HOUR)
+    office.mailbox.on_mail = lambda: None
+    office.run("remind", at=2 * HOUR)
+    assert len(office.mailbox.mails) == 3
 
 
 def test_runs_killed_at_any_moment_lose_nothing(office: Office) -> None:
@@ -202,3 +210,84 @@ def test_what_is_long_overdue_also_goes_to_who_leads(office: Office) -> None:
     office.run("add-reminder", "Client", "write", "--due", "today 11:30", who="boris")
     assert office.run("remind", at=9 * days, who="lena") == ""
     assert "write" in office.run("remind", at=9 * days, who="boris")
+
+
+def planned(office: Office, at: timedelta) -> list[str]:
+    office.run("remind", at=at)
+    rows = office.run("list", "reminders", "--cause", "cadence", "--format", "jsonl", at=at).splitlines()
+    return sorted(json.loads(row)["name"] for row in rows)
+
+
+def test_touches_are_planned_for_those_who_may_be_touched_and_one_for_each(office: Office) -> None:
+    for name, phone in (("Boris", "1"), ("Clara", "2"), ("Dan", "3")):
+        office.run("add-client", name, "--phone", f"891612345{phone}0", "--no-deal", "--segment", "business")
+    office.run("canary", "plant")
+    office.run("archive", "Clara")
+    office.run("set-cadence", "Dan", "none")
+    days = 24 * HOUR
+    assert planned(office, 20 * days) == []
+    assert planned(office, 25 * days) == ["Boris"]
+    assert planned(office, 40 * days) == ["Boris"]
+    office.run("log-call", "Boris", "out", "--result", "no-answer", at=40 * days)
+    assert planned(office, 41 * days) == ["Boris"]
+    office.run("log-call", "Boris", "out", at=41 * days)
+    assert planned(office, 42 * days) == []
+    # The others of the company are touched every 90 days.
+    assert planned(office, 89 * days) == sorted(["Boris", NAME])
+    reminders = office.run(
+        "list", "reminders", "--cause", "cadence", "--status", "done", "--format", "ids", at=89 * days
+    )
+    assert len(reminders.split()) == 1
+
+
+def test_a_touch_that_is_done_without_a_call_counts_too(office: Office) -> None:
+    days = 24 * HOUR
+    assert planned(office, 90 * days) == [NAME]
+    office.run("done", office.run("agenda", "--format", "ids", at=90 * days).strip(), at=90 * days)
+    assert planned(office, 91 * days) == []
+
+
+def test_what_is_printed_shows_no_more_contacts_than_a_list(office: Office) -> None:
+    office.run("settings", "set", "reveal_rows", "1")
+    for step in range(3):
+        remind_of(office, f"step {step}", f"today 11:3{step}")
+    out = office.run("remind", "--format", "csv")
+    assert out.count("9161234567") == out.count("Анна") == 1
+    assert out.count("step") == 1
+    assert out.count("•••") == 6
+    office.add_channel()
+    office.run("settings", "set", "send_personal", "on")
+    office.run("remind")
+    (text,) = office.mailbox.texts
+    assert text.count("Анна") == text.count("step") == 1
+
+
+def test_what_is_about_archived_clients_waits(office: Office) -> None:
+    remind_of(office, "call")
+    office.run("archive", "Анна")
+    assert office.run("remind") == ""
+    office.run("unarchive", "Анна")
+    assert "call" in office.run("remind")
+
+
+def test_two_runners_of_schedules_run_a_job_once(office: Office) -> None:
+    office.add_channel()
+    remind_of(office, "call")
+    office.mailbox.on_mail = lambda: time.sleep(1)
+    processes = [office.start("schedule", "run") for _ in range(3)]
+    ends = [(*process.communicate(), process.returncode) for process in processes]
+    assert [code for _, _, code in ends] == [0, 0, 0]
+    assert len(office.mailbox.mails) == 1
+
+
+def test_a_job_that_fails_is_run_again(office: Office) -> None:
+    channels = office.folder / "olga" / "config" / "crmcli" / "identity.channels.json"
+    channels.write_text("nonsense")
+    process = office.start("schedule", "run")
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert "remind (exit code 13)" in err
+    channels.unlink()
+    remind_of(office, "call")
+    assert "call" in office.run("schedule", "run")
+    assert office.run("schedule", "run") == ""

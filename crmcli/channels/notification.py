@@ -20,7 +20,14 @@ def notify(channel: Channel, message: Message) -> None:
     # It logs the URL, which may hold a password.
     logging.getLogger("apprise").disabled = True
     target = apprise.Apprise()
-    if not target.add(channel.options["url"]):
-        raise CrmError("this is no notification URL that apprise knows")
-    if not target.notify(title=message.subject, body=message.body, body_format=apprise.NotifyFormat.TEXT):
+    try:
+        if not target.add(channel.options["url"]):
+            raise CrmError("this is no notification URL that apprise knows")
+        taken = target.notify(title=message.subject, body=message.body, body_format=apprise.NotifyFormat.TEXT)
+    except CrmError:
+        raise
+    except Exception as error:
+        # A hundred plugins, and what one of them says may quote the URL.
+        raise CrmError(f"apprise failed: {type(error).__name__}") from error
+    if not taken:
         raise CrmError("the notification was not taken")

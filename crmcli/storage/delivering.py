@@ -75,8 +75,10 @@ class Dispatch:
         self._due: dict[int, pa.Table] | None = None
 
     def recipients(self) -> list[int]:
-        """Return who may have something to be told by this run, as numbers."""
+        """Return who may have something to be told by this run, as numbers; nobody, of a role without a book."""
         me = self._store.state.members[self._store.identity.member]
+        if self._store.state.own_book(me.member) is None:
+            return []
         if me.role != SERVICE:
             return [self._store.member_number]
         return sorted(self._reminders()) if not self.is_digest else self._named()
@@ -173,7 +175,9 @@ class Dispatch:
         """Return the open reminders in a book that are to be delivered, of clients who exist and are in sight."""
         reader = self.view.reader
         timed, whole_days = cutoffs(self._now, self.view.process.calendar.start, self.view.settings.zone)
-        rows = reader.merged("reminders", _COLUMNS, books=[book])
+        # What is read of all books is kept, and looked at again to shorten ids.
+        books = None if len(reader.parts(TABLES["reminders"])) == 1 else [book]
+        rows = reader.merged("reminders", _COLUMNS, books=books)
         due, has_time = rows.column("due_at"), rows.column("has_time")
         is_due = pc.if_else(
             pc.whole(has_time), pc.less_equal(due, instant(timed)), pc.less_equal(due, instant(whole_days))

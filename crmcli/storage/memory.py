@@ -124,9 +124,9 @@ class Memory:
             self._write(self._jobs, "jobs", self.jobs() | {name: at})
 
     @property
-    def jobs_lock(self) -> Path:
-        """The file that one runner of jobs holds at a time."""
-        return self._jobs.with_suffix(".lock")
+    def jobs_folder(self) -> Path:
+        """The folder that one runner of jobs locks at a time."""
+        return self._jobs.with_suffix(".running")
 
     def is_checked(self, file_id: str, status: os.stat_result) -> bool:
         """Say whether the file's hash was checked here and the file has not been touched since."""
