@@ -376,6 +376,14 @@ def test_what_reminding_notes_by_itself_is_not_the_last_change(busy: Company) ->
     assert problems(busy) == []
 
 
+def test_nobody_else_says_that_my_change_is_undone(busy: Company) -> None:
+    do(busy, "archive", "Anna")
+    made = busy.open().state
+    seq, digest = made.seq, made.hash
+    do(busy, "--op-id", mark_of(seq, digest), "add-client", "Vera", who="colleague")
+    assert undone(busy)[0] == seq
+
+
 def test_an_op_id_says_which_commit_is_taken_back(busy: Company) -> None:
     do(busy, "archive", "Anna")
     made = busy.open().state
