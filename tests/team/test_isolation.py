@@ -14,7 +14,7 @@ from crmcli.commands import COMMANDS
 from tests.team.commands import ELSEWHERE, OF_THE_LOG, TRIES, command_lines
 from tests.team.twins import COLLEAGUE, ME, TEXT, Twins
 
-COUNTS = {"list": 70, "show": 30, "find": 30}
+COUNTS = {"list": 60, "show": 30, "find": 30}
 
 
 def test_every_command_is_tried_here_or_reads_no_book() -> None:

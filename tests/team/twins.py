@@ -175,7 +175,7 @@ def _guesses(full: Desk, gone: int, erased: int) -> dict[str, list[str]]:
         "deal": [theirs["deals"][0], theirs["deals"][-1], theirs["deals"][-1][:6]],
         "sale": [theirs["sales"][0], theirs["sales"][-1], theirs["sales"][-1][:6]],
         "activity": [theirs["activities"][0], theirs["activities"][-1][:6]],
-        "commit": others,
+        "commit": [others[0], *others[-6:]],
         "reminder": [theirs["reminders"][0], theirs["reminders"][-1], theirs["reminders"][-1][:6]],
         "name": ["Zqxbert Markerov"],
         "phone": ["+79167773142", "8 916 777 31 49", "+79167773148"],
