@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crmcli.commands.teaming import MemberName, Rewrite, encrypted_again, say_what_old_keys_open
+from crmcli.commands.teaming import MemberName, Rewrite, encrypted_again, say_what_old_keys_open, say_what_stays
 
 
 def member_remove(
@@ -44,3 +44,5 @@ def member_remove(
     )
     crm.say("this cannot be undone: whoever was removed keeps the copies made before, and they open with the old keys")
     say_what_old_keys_open(crm, store)
+    if rewritten or (moved is not None and len(moved.clients)):
+        say_what_stays(crm, view)

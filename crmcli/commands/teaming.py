@@ -30,12 +30,13 @@ def show_changed_member(crm: Session, store: Store, member: str, books: int, *, 
     """Write the sheet of a member who opens more or less by now, and what old keys still open."""
     from crmcli.storage.view import View
 
-    if rewrite:
-        encrypted_again(crm, store)
+    rewritten = encrypted_again(crm, store) if rewrite else 0
     show_member(crm, View(store), store.state.members[member])
     if books:
         crm.say(f"books with new keys: {books}; from now on crmcli shows this member no more than what is listed")
         say_what_old_keys_open(crm, store)
+    if rewritten:
+        say_what_stays(crm, View(store))
 
 
 def say_what_old_keys_open(crm: Session, store: Store) -> None:
@@ -44,6 +45,18 @@ def say_what_old_keys_open(crm: Session, store: Store) -> None:
 
     if outdated(store):
         crm.say("files written before open with the old keys until they are compacted; --rewrite does it now")
+
+
+def say_what_stays(crm: Session, view: View) -> None:
+    """Say how long the files that were just replaced can be copied still, and how to be rid of them."""
+    from crmcli.model.dates import format_moment
+    from crmcli.storage.upkeep import KEEP
+
+    until = format_moment(crm.now + KEEP, view.settings.zone)
+    crm.say(
+        f"the files replaced open with the old keys until crmcli gc removes them, after {until}; "
+        "crmcli gc --now does it at once"
+    )
 
 
 def show_member(crm: Any, view: View, member: Member) -> None:

@@ -21,7 +21,7 @@ class Settings:
 
     `reveal_rows`: rows of a listing that show contacts, the rest is masked; `record_reveals`: a `show` is in the log.
     `send_personal`: reminders that leave by mail or a notification URL name names; `escalate_days`: what is overdue by
-    more days also goes to whoever leads, 0 for never.
+    more days also goes to whoever leads, 0 for never; `backup_days`: how old the last verified backup may be.
     """
 
     company: str
@@ -32,6 +32,7 @@ class Settings:
     record_reveals: bool = False
     send_personal: bool = False
     escalate_days: int = 3
+    backup_days: int = 8
 
     def check(self) -> None:
         """Raise InputError for what is no currency, time zone or region."""
@@ -45,6 +46,8 @@ class Settings:
             raise InputError("reveal_rows is from 0 to 1000")
         if not 0 <= self.escalate_days <= 365:  # noqa: PLR2004
             raise InputError("escalate_days is from 0, for never, to 365")
+        if not 1 <= self.backup_days <= 366:  # noqa: PLR2004
+            raise InputError("backup_days is from 1 to 366")
         _ = self.zone
 
     @property

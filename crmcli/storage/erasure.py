@@ -211,7 +211,8 @@ def _request(draft: Draft, client: Client) -> None:
     if asked in state.requests:
         raise RuleError("that was asked for already", "the next command of an admin carries it out")
     mine = [grant for grant in state.grants.values() if grant.to == member and grant.right == "erase"]
-    reasons = {grant.grant: refused(grant, member, "erase", state.at, 1, [book]) for grant in mine}
+    zone = draft.settings.zone
+    reasons = {grant.grant: refused(grant, member, "erase", state.at, 1, [book], zone=zone) for grant in mine}
     valid = next((name for name, reason in reasons.items() if reason is None), None)
     if valid is None:
         hint = next(reversed(reasons.values()), None) or "an admin erases, or gives a grant to ask for it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import NotPermittedError
@@ -87,14 +88,25 @@ def _check_request(use: dict[str, Any], author: Member, grant: Grant, books: Map
 
 
 def refused(
-    grant: Grant, member: str, right: str, at: str, rows: int = 0, books: list[str] | None = None
+    grant: Grant,
+    member: str,
+    right: str,
+    at: str,
+    rows: int = 0,
+    books: list[str] | None = None,
+    *,
+    zone: tzinfo = UTC,
 ) -> str | None:
-    """Return why a grant does not cover a use of `rows` rows of `books` by a member at an instant; None if it does."""
+    """Return why a grant does not cover a use of `rows` rows of `books` by a member at an instant; None if it does.
+
+    What is said has the time in `zone`.
+    """
+    ended = datetime.fromisoformat(grant.expires).astimezone(zone).strftime("%Y-%m-%d %H:%M")
     reasons = (
         (grant.to != member, "the grant was given to somebody else"),
         (grant.right != right, f"the grant is for {grant.right}, not for {right}"),
         (grant.revoked, "the grant was revoked"),
-        (at >= grant.expires, f"the grant expired at {grant.expires[:16]}Z"),
+        (at >= grant.expires, f"the grant expired at {ended}{' UTC' * (zone is UTC)}"),
         (grant.once and grant.used > 0, "the grant has been used, and was for once"),
         (grant.max_rows is not None and rows > grant.max_rows, f"the grant is for {grant.max_rows} rows, not {rows}"),
         (

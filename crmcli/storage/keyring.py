@@ -28,6 +28,12 @@ class Keyring:
         self._state = state
         self._keys: dict[tuple[str, str, int], bytes] = {}
 
+    @property
+    def role(self) -> str | None:
+        """The role of the member whose keys they are; None before there is one."""
+        member = self._state.members.get(self._identity.member)
+        return None if member is None else member.role
+
     def holds(self, book: str, group: str) -> bool:
         """Say whether the present key of a group of a book is at hand."""
         return self._wrap(book, group, self._state.books[book].epoch) is not None

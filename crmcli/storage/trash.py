@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from crmcli.storage.auditing import Head
     from crmcli.storage.view import View
 
-# What somebody may miss; the other tables say more of these.
-_MISSED = ("clients", "deals", "activities", "sales", "reminders")
+# What somebody may miss even where an undo has brought back something else.
+_MISSED = ("clients", "deals", "activities", "sales")
 
 
 def lately(view: View, since: datetime) -> Iterator[tuple[Undoing, str, datetime, bool]]:
@@ -44,5 +44,7 @@ def _concerns(view: View, head: Head) -> bool:
     mine = view.store.state.own_book(me)
     changed = [e for e in head.document["add"] if e["kind"] != "insert"]
     if undoes(view.store, head) is not None:
-        changed = [entry for entry in changed if entry["kind"] == "delete" and entry["table"] in _MISSED]
+        brings_back = any(entry["kind"] == "upsert" for entry in changed)
+        gone = [entry for entry in changed if entry["kind"] == "delete"]
+        changed = [entry for entry in gone if entry["table"] in _MISSED] if brings_back else gone
     return bool(changed) and (head.author == me or any(entry["book"] == mine for entry in changed))

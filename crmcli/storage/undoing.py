@@ -31,8 +31,9 @@ _TABLES = tuple(table for table in TABLES.values() if "client_id" in table.kinds
 # What says more of a client, and has no id of its own.
 _ASIDE = ("contacts", "canaries")
 _REFERENCES = {table.key for table in _TABLES} | {"refund_of", "about_id"}
-# Commits that change nothing a person would take back, or do so by themselves.
+# Commits that change nothing which a person did, by their type or, of data, by their tables.
 _PASSING = ("compact", "grant-use", "reveal")
+_BY_ITSELF = {"deliveries", "norms"}
 # What brings back the state before a commit of another type.
 _OTHERWISE = {
     "erase": "what was erased is gone for ever",
@@ -133,7 +134,7 @@ def newest(view: View) -> Head:
             continue
         steps = list(_chain(view.store, head))
         undone.update(steps[:1])
-        if head.author != me or len(steps) % 2:
+        if head.author != me or len(steps) % 2 or _is_by_itself(head):
             continue
         if reason := _no_change(head):
             hint = "crmcli undo COMMIT takes back an earlier change"
@@ -188,6 +189,10 @@ def _no_change(head: Head) -> tuple[str, str | None] | None:
         told = f"commit {head.seq} changed no client's records but the {', '.join(others)}"
         return told, "the command that did it sets it back"
     return None
+
+
+def _is_by_itself(head: Head) -> bool:
+    return head.type == "data" and {entry["table"] for entry in head.document["add"]} <= _BY_ITSELF
 
 
 def _others(added: Sequence[dict[str, Any]]) -> tuple[str, ...]:

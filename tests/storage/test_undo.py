@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from crmcli.errors import OvertakenError
 from crmcli.model.ids import encode_id
-from crmcli.model.records import Activity
+from crmcli.model.records import Activity, Delivery
 from crmcli.storage import upkeep
 from crmcli.storage.tables import COMPANY, TABLES
 from crmcli.storage.undoing import mark_of, undo
@@ -82,6 +82,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "advance-stage --won": ("advance-stage", "Anna", "--won", "48000"),
     "advance-stage --lost": ("advance-stage", "Anna", "--lost", "price", "--return", "2026-09-01"),
     "archive": ("archive", "Anna"),
+    "edit-client": ("edit-client", "Anna", "--phone", "+79161112299", "--address", "Казань", "--segment", "business"),
+    "edit-deal": ("edit-deal", "Anna", "--amount", "900"),
     "import clients": ("import", "clients", "CLIENTS"),
     "import deals": ("import", "deals", "DEALS"),
     "import calls": ("import", "calls", "CALLS"),
@@ -156,6 +158,8 @@ def test_import_of_many_is_undone_and_redone(busy: Company) -> None:
     _, by = undone(busy)
     assert state(busy) == before
     assert problems(busy) == []
+    [row] = json.loads(do(busy, "trash", "--format", "json").out)
+    assert (row["record"], row["what"], row["commit"]) == ("client", "1199 more", by)
     told = do(busy, "undo", str(by), "--format", "jsonl")
     assert state(busy) == after
     # Names in bulk take a grant to export here as elsewhere.
@@ -238,7 +242,13 @@ def test_nothing_comes_back_to_a_client_who_is_gone(busy: Company) -> None:
     undone(busy)
     call, client = seq + 2, seq + 3
     assert refused(busy, str(call)) == (5, f"what the activities of commit {call} belong to is gone")
-    # Nor does a client whom somebody else is by now.
+    # Nor does a client, or a phone, whom or which somebody else is or has by now.
+    do(busy, "edit-client", "Anna", "--remove-phone", "+79161112233", "--phone", "+79161112299")
+    edited = head(busy)
+    do(busy, "add-client", "Vera", "--phone", "+79161112233")
+    assert refused(busy, str(edited)) == (5, "somebody else has the same phone, e-mail, tax id or number now")
+    undone(busy)
+    undone(busy, str(edited))
     do(busy, "add-client", "Boris Ivanov", "--phone", "+79161112234")
     assert refused(busy, str(client)) == (5, "somebody else has the same phone, e-mail, tax id or number now")
     undone(busy)
@@ -347,6 +357,18 @@ def test_repeated_operation_is_not_undone_twice(busy: Company) -> None:
     seq = head(busy)
     assert busy.crmcli("--op-id", name, "undo", who="manager").code == 0
     assert head(busy) == seq
+
+
+def test_what_reminding_notes_by_itself_is_not_the_last_change(busy: Company) -> None:
+    do(busy, "archive", "Anna")
+    seq = head(busy)
+    [reminder] = busy.view("manager").records("reminders")
+    with busy.session("manager").writing() as draft:
+        draft.put(Delivery(1, reminder.reminder_id, reminder.client_id, 1, "desktop", NOW, 1))
+    assert undone(busy)[0] == seq
+    # What was delivered hangs on the reminder, so the reminder stays.
+    reminded = next(entry.seq for entry in busy.open().state.entries("reminders"))
+    assert refused(busy, str(reminded))[0] == 5
 
 
 def test_an_op_id_says_which_commit_is_taken_back(busy: Company) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from crmcli.commands import COMMANDS
+from crmcli.errors import OvertakenError
 from crmcli.storage import log
-from tests.storage.company import Company, by_hand, problems
+from tests.storage.company import NOW, Company, by_hand, problems
 from tests.team.commands import OF_THE_LOG, TRIES, command_lines, names_in
 from tests.team.thief import commits, readable, unwrapped
 
+NOT_PERMITTED = 15
 LEAVERS = ("manager", "lead", "analyst", "service", "second admin")
 # What each of them opened: the book of the manager, whole or in its facts.
 OPENED = {"manager": "notes", "lead": "notes", "analyst": "deals", "service": "deals", "second admin": "notes"}
@@ -156,6 +160,42 @@ def test_rewriting_for_who_may_open_less_leaves_nothing_under_old_keys(company: 
     store = company.open(who)
     assert all(store.keyring.opens(store.state.live[name]) for name in found.keys() & store.state.live.keys())
     assert problems(company) == []
+
+
+def test_gc_now_takes_from_the_folder_what_old_keys_open(company: Company, tmp_path: Path) -> None:
+    done(company, "add-client", "Old", "--note", "before", who="manager")
+    reading = company.view("manager")
+    kept = company.view("colleague")
+    moved = company.crmcli("transfer", "--from", member(company, "manager"), "--to", member(company, "colleague"))
+    assert "after 2026-03-09 12:00; crmcli gc --now does it at once" in moved.err
+    copy = copied(company, "manager", tmp_path / "copy")
+    assert "before" in str(readable(copy.root, unwrapped(copy.root, copy.identity("manager"))))
+    orphan = company.root / "files/00" / ("0" * 32 + ".parquet")
+    orphan.write_bytes(b"being written")
+    assert company.crmcli("gc", "--now", who="manager").code == NOT_PERMITTED
+    assert done(company, "gc").split()[-1] == "0"
+    assert int(done(company, "gc", "--now").split()[-1]) > 0
+    assert "before" not in str(readable(company.root, unwrapped(company.root, company.identity("manager"))))
+    # What is being written stays, and whoever was reading begins again.
+    assert orphan.exists()
+    with pytest.raises(OvertakenError):
+        reading.records("contacts")
+    assert kept.records("contacts") == []
+    assert company.names("colleague") == ["Old"]
+    assert problems(company) == []
+
+
+def test_doctor_says_that_nobody_runs_gc(company: Company) -> None:
+    done(company, "add-client", "Old", who="manager")
+    done(company, "transfer", "--from", member(company, "manager"), "--to", member(company, "colleague"))
+    for days in range(3, 13, 3):
+        done(replace(company, now=NOW + timedelta(days=days)), "add-client", f"New {days}")
+    told = {}
+    for days in (13, 16):
+        rows = replace(company, now=NOW + timedelta(days=days)).crmcli("doctor", "--format", "csv").out
+        [told[days]] = [line for line in rows.splitlines() if line.startswith("old files,")]
+    assert "attention" not in told[13]
+    assert "for more than a week: run crmcli gc daily" in told[16]
 
 
 @pytest.mark.parametrize("leaver", LEAVERS)
