@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from bench import growth, rows
+from bench import backups, growth, rows
 from bench.stores import FULL, QUICK, ROOT, Bench
 from bench.table import Growth, Line, machine, page, printed
 
@@ -30,6 +30,7 @@ GROUPS: dict[str, Group] = {
     "committing": rows.committing,
     "writing": rows.writing,
     "unlocking": rows.unlocking,
+    "copying": backups.copying,
     "logs": growth.logs,
     "dropped": growth.dropped,
     "books": growth.books,
