@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from bench import backups, growth, rows
+from bench import backups, growth, moving, reminding, rows
 from bench.stores import FULL, QUICK, ROOT, Bench
 from bench.table import Growth, Line, machine, page, printed
 
@@ -24,12 +24,14 @@ GROUPS: dict[str, Group] = {
     "adding": rows.adding,
     "calling": rows.calling,
     "reading": rows.reading,
+    "reminding": reminding.reminding,
     "funnels": rows.funnels,
     "summaries": rows.summaries,
     "importing": rows.importing,
     "committing": rows.committing,
     "writing": rows.writing,
     "unlocking": rows.unlocking,
+    "moving": moving.moving,
     "copying": backups.copying,
     "logs": growth.logs,
     "dropped": growth.dropped,

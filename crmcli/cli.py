@@ -78,7 +78,8 @@ class LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands without importing one."""
-        helps = GROUPS | {name.removeprefix(self.prefix): COMMANDS[name][1] for name in COMMANDS}
+        own = (name for name in COMMANDS if name.startswith(self.prefix))
+        helps = GROUPS | {name.removeprefix(self.prefix): COMMANDS[name][1] for name in own}
         with formatter.section("Commands"):
             formatter.write_dl([(name, helps[name]) for name in self.list_commands(ctx)])
 

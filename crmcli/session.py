@@ -255,12 +255,12 @@ class Session:
         save_identity(self.identity_path, identity, passphrase)
         take_over(self.store(), name, self.now)
 
-    def upkeep(self, view: View) -> int:
-        """Remove, compact and pack what is due; return how many files were removed."""
+    def upkeep(self, view: View, *, at_once: bool = False) -> int:
+        """Remove, compact and pack what is due; return how many files were removed, `at_once` the young ones too."""
         from crmcli.storage import upkeep
 
         # Removing comes first: on a full disk it makes the room that compaction needs.
-        removed = upkeep.collect(view.store, self.now)
+        removed = upkeep.collect(view.store, self.now, at_once=at_once)
         for line in upkeep.run(view.store, new_op_id, self.now):
             self.say(line)
         return removed
@@ -279,7 +279,8 @@ class Session:
 
     def acting(self, view: View, when: str | None = None) -> Acting:
         """Return who acts in this run, now or at the time that was typed."""
-        acting = Acting(view.store.member_number, self.now, self.now, self._ids(view), self.seed is not None)
+        number, zone = view.store.member_number, view.settings.zone
+        acting = Acting(number, self.now, self.now, self._ids(view), self.seed is not None, zone)
         if when is None:
             return acting
         return acting.when(self.moment(view, when, "when", past=True).at)

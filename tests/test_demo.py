@@ -208,7 +208,7 @@ def test_clients_are_at_least_one(shell: Shell) -> None:
 
 
 def test_a_year_has_everything_that_reports_need(year: list[Record]) -> None:
-    assert 8_000 <= len(year) <= 16_000
+    assert 8_000 <= len(year) <= 24_000
     assert len(of(Staff, year)) == 5
     assert {client.owner_id for client in of(Client, year)} == {
         demo.founder_id(1),

@@ -115,9 +115,9 @@ def test_every_member_sees_the_same(tmp_path: Path) -> None:
         store = same_as_crmcli(Shop(company.root, company.home(who) / "identity.json"), tmp_path / who)
         found[who] = (len(store.records("clients")), len(store.records("contacts")), len(store.records("notes")))
     assert found == {
-        "admin": (2, 2, 1),
-        "manager": (1, 1, 1),
-        "colleague": (1, 1, 0),
+        "admin": (2, 2, 3),
+        "manager": (1, 1, 2),
+        "colleague": (1, 1, 1),
         "lead": (0, 0, 0),
         "analyst": (2, 0, 0),
         "service": (2, 0, 0),

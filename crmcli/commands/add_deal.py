@@ -8,7 +8,7 @@ import typer
 
 from crmcli.commands.params import Form, Note, When, Who, amount
 from crmcli.commands.showing import show_records
-from crmcli.model.pipeline import open_deal
+from crmcli.model.entering import start
 
 
 def add_deal(
@@ -27,10 +27,8 @@ def add_deal(
         acting = crm.acting(store, when)
         known = store.client(client)
         total = amount(expected) if expected is not None else None
-        deal, change = open_deal(acting, store.process.pipeline(pipeline), known, total)
-        texts = [
-            *acting.note(known.client_id, deal.deal_id, "interest", interest),
-            *acting.note(known.client_id, deal.deal_id, "note", note),
-        ]
-        store.put(deal, change, *texts)
-    show_records(crm, [deal, change], form)
+        deal, records = start(acting, store.process, known, pipeline, total)
+        records += acting.note(known.client_id, deal.deal_id, "interest", interest)
+        records += acting.note(known.client_id, deal.deal_id, "note", note)
+        store.put(*records)
+    show_records(crm, records, form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from crmcli.commands.params import DealId, Form, Note, When, Who, amount
 from crmcli.commands.showing import show_records
 from crmcli.errors import InputError
 from crmcli.model.closing import lose_until, move, win_with_sale
-from crmcli.storage.finding import deal_to_move, reminders_known
+from crmcli.storage.finding import deal_to_move, reminders_known, require_known
 
 
 def advance_stage(
@@ -41,7 +42,9 @@ def advance_stage(
         known = store.client(client)
         current = deal_to_move(store, known, deal, reopening=to is not None)
         if won is not None:
-            records = win_with_sale(acting, current, amount(won))
+            total = amount(won)
+            records = win_with_sale(acting, current, total, known=reminders_known(store, known.client_id))
+            require_known(store, known, replace(current, amount=total), is_won=True)
         elif lost is not None:
             records = lose_until(
                 acting,
@@ -49,10 +52,11 @@ def advance_stage(
                 current,
                 lost,
                 crm.day(store, return_on, "return"),
-                reminders_known(store, known),
+                reminders_known(store, known.client_id),
             )
         else:
-            records = move(acting, store.process, current, to, reminders_known(store, known))
+            records = move(acting, store.process, current, to, reminders_known(store, known.client_id))
+            require_known(store, known, current, to)
         records += acting.note(known.client_id, current.deal_id, "note", note)
         store.put(*records)
     show_records(crm, records, form)

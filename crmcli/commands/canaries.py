@@ -42,7 +42,7 @@ def show_canaries(crm: Session, store: View, form: Format, limit: int) -> None:
     rows = [
         (encode_id(canary.client_id), staff_name(store, book.owner or ""), *_who(contact),
          canary.planted_at.astimezone(zone), store.staff.get(canary.by_id, encode_id(canary.by_id)))
-        for canary, _, contact, book in canaries(store)
+        for canary, contact, book in canaries(store)
     ]  # fmt: skip
     columns = ("client_id", "owner", *_WHO, "planted_at", "by")
     crm.output.rows(columns, rows, form=form, limit=limit, id_column="client_id")

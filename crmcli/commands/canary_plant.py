@@ -25,15 +25,18 @@ def canary_plant(
 ) -> None:
     """Give each member's book a plausible client of its own who does not exist (admins only).
 
-    Canaries are in lists, find, show and exports like anybody, and in no report and no reminder. A book that has one
-    gets no other. Without --phone they have numbers that are assigned to nobody, without --email-domain no e-mail.
+    Canaries are in lists, find, show and exports like anybody. Reports leave them out, but for those of the book's
+    owner, who would tell them by that, and nothing reminds of them. A book that has one gets no other. Without --phone
+    they have numbers that are assigned to nobody, without --email-domain no e-mail.
     """
-    from crmcli.storage.canaries import books_of, plant, require_admin, without_canary
+    from crmcli.storage.canaries import books_of, plant, require_admin
+    from crmcli.storage.view import View
 
     crm = ctx.obj
-    with crm.writing() as store:
-        require_admin(store)
-        books = books_of(store, owner or ())
-        bare = without_canary(store, books)
-        planted = plant(store, crm.acting(store), bare, email_domain, phone or ())
-    show_planted(crm, planted, len(books) - len(bare), form)
+    store = crm.store()
+    view = View(store)
+    require_admin(view)
+    books = books_of(view, owner or ())
+    planted = plant(store, crm.acting(view), books, email_domain, phone or ())
+    crm.saved = bool(planted)
+    show_planted(crm, planted, len(books) - len(planted), form)

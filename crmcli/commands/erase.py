@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -42,15 +43,17 @@ def erase(ctx: typer.Context, client: Who, yes: Yes = False, form: Form = "table
 
 def _show_act(crm: Session, client: Client, form: Format) -> None:
     """Remove what is to be removed, then show the act of it."""
+    from crmcli.model.dates import format_moment
     from crmcli.storage import erasure
 
     store = crm.store()
     done = erasure.erasure_of(store, client.client_id)
     erasure.remove(store, sweep=crm.saved)
     with crm.reading() as view:
-        by = view.staff.get(decode_id(done.author) or 0, done.author)
+        by, zone = view.staff.get(decode_id(done.author) or 0, done.author), view.settings.zone
     told = erasure.act(store, done) | {"erased_by": by, "stays": STAYS, "not_reached": NOT_REACHED}
     if form == "table":
+        told["erased_at"] = format_moment(datetime.fromisoformat(done.at), zone)
         crm.output.pairs([(name.replace("_", " "), value) for name, value in told.items()])
     else:
         crm.output.rows(list(told), [tuple(told.values())], form=form, id_column="client")

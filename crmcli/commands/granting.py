@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crmcli.errors import InputError
+
 if TYPE_CHECKING:
     from crmcli.session import Session
     from crmcli.storage.giving import Terms
@@ -33,11 +35,16 @@ def expiry(crm: Session, store: View, text: str) -> datetime:
     """Return the instant at which a grant ends: after a span such as 24h, at a time, or with a day."""
     span = re.fullmatch(r"([0-9]{1,4})([hdw])", text.strip().lower())
     if span:
-        return crm.now + timedelta(hours=int(span[1]) * _HOURS[span[2]])
+        from crmcli.storage.giving import counted_from
+
+        return counted_from(store, crm.now) + timedelta(hours=int(span[1]) * _HOURS[span[2]])
     from crmcli.model.dates import day_end, local_day
 
     zone = store.settings.zone
-    moment = crm.moment(store, text, "expires")
+    try:
+        moment = crm.moment(store, text, "expires")
+    except InputError as error:
+        raise InputError(error.message, "such as 24h, 7d, 2w, or a date") from error
     return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone)
 
 

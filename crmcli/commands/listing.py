@@ -36,8 +36,9 @@ def show_rows(
     total: int | None = None,
     asked: Revealing = UNASKED,
     mark: Mapping[int, str] | None = None,
+    id_column: str | None = None,
 ) -> None:
-    """Show rows whose ids are numbers and whose times are UTC; the first column is what `ids` prints.
+    """Show rows whose ids are numbers and whose times are UTC; `id_column`, else the first, is what `ids` prints.
 
     Contacts are masked after the first rows, unless `asked` for and granted. `mark` is a word after the row of that
     index, in a table.
@@ -48,7 +49,7 @@ def show_rows(
         whole = revealed(crm, store, columns, whole, client_ids, asked)
     elif form != "ids":
         whole = within_bounds(crm, store, columns, whole)
-    crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=columns[0], mark=mark)
+    crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=id_column or columns[0], mark=mark)
 
 
 def readable(

@@ -9,7 +9,7 @@ import typer
 from crmcli.commands.params import DealId, Form, Minutes, When, Who
 from crmcli.commands.showing import show_records
 from crmcli.model.touching import Touch, log_touch
-from crmcli.storage.finding import deal_touched
+from crmcli.storage.finding import deal_touched, reminders_known
 
 
 def log_activity(
@@ -32,6 +32,7 @@ def log_activity(
         acting = crm.acting(store, when)
         known = store.client(client)
         touch = Touch(kind, direction, None, minutes, said, promise, crm.due(store, due), about)
-        records = log_touch(acting, known.client_id, touch, deal_touched(store, known, deal))
+        reminders = reminders_known(store, known.client_id)
+        records = log_touch(acting, known.client_id, touch, deal_touched(store, known, deal), reminders)
         store.put(*records)
     show_records(crm, records, form)

@@ -9,7 +9,7 @@ import typer
 from crmcli.commands.params import DealId, Form, Minutes, When, Who
 from crmcli.commands.showing import show_records
 from crmcli.model.touching import Touch, log_touch
-from crmcli.storage.finding import client_or_new, deal_touched
+from crmcli.storage.finding import client_or_new, deal_touched, reminders_known
 
 
 def log_call(
@@ -38,7 +38,8 @@ def log_call(
         acting = crm.acting(store, when)
         known, introduced = client_or_new(store, acting, client, new)
         touch = Touch("call", direction, result, minutes, said, promise, crm.due(store, due), about)
+        reminders = reminders_known(store, known.client_id)
         deal_id = deal_touched(store, known, deal)
-        records = [*introduced, *log_touch(acting, known.client_id, touch, deal_id)]
+        records = [*introduced, *log_touch(acting, known.client_id, touch, deal_id, reminders)]
         store.put(*records)
     show_records(crm, records, form)

@@ -40,12 +40,13 @@ def log_sale(
             before = store.of_client("sales", known.client_id)
             records: list[Record] = [refund(acting, sale_named(store, known, refund_of), sold, before)]
         elif deal is not None:
-            records = win_with_sale(acting, deal_named(store, known, deal), sold, lines, store.products)
+            won = deal_named(store, known, deal)
+            records = win_with_sale(acting, won, sold, lines, store.products, reminders_known(store, known.client_id))
         else:
             records = sell(acting, known.client_id, sold, lines, store.products)
         _, next_at = crm.day(store, next_on, "next purchase")
         if next_at is not None:
-            reminders = reminders_known(store, known)
+            reminders = reminders_known(store, known.client_id)
             records += remind(acting, known.client_id, "next_purchase", next_at, known=reminders)
         left_open = [] if deal or refund_of else open_deals(store, known)
         store.put(*records)

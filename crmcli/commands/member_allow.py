@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crmcli.commands.teaming import MemberName, show_member
+from crmcli.commands.teaming import MemberName, Rewrite, show_changed_member
 
 
 def member_allow(
@@ -24,10 +24,12 @@ def member_allow(
         bool | None,
         typer.Option("--dispatcher/--no-dispatcher", help="opens the inbox of unassigned leads", show_default=False),
     ] = None,
+    rewrite: Rewrite = False,
 ) -> None:
     """Let a member open more. The owners named replace those named before; what is not mentioned stays as it is.
 
-    Books that the member opens no more get new keys. Only an admin may do it.
+    Of books that the member may open no more crmcli shows nothing from then on, and they get new keys. Files written
+    before are encrypted again as they are compacted, or at once with --rewrite. Only an admin may do it.
     """
     from crmcli.storage.enrolling import allow
     from crmcli.storage.team import named
@@ -38,10 +40,8 @@ def member_allow(
     member = named(View(store), name)
     books = allow(store, member, [] if no_read else read, [] if no_personal else personal, dispatcher, crm.now)
     crm.saved = True
-    show_member(crm, View(store), store.state.members[member.member])
+    show_changed_member(crm, store, member.member, books, rewrite=rewrite)
     if personal and not no_personal:
         crm.say(
             "whoever gets at the machine of that service can now read these names: keep its identity file there alone"
         )
-    if books:
-        crm.say(f"books with new keys: {books}; what was written before stays readable to a copy of the old ones")

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from crmcli.commands.teaming import MemberName
+from crmcli.commands.teaming import MemberName, Rewrite, encrypted_again, say_what_old_keys_open, say_what_stays
 
 
 def member_remove(
     ctx: typer.Context,
     name: MemberName,
     to: Annotated[str | None, typer.Option(metavar="NAME", help="who takes over the clients")] = None,
-    again: Annotated[bool, typer.Option("--rewrite", help="encrypt all that is under older keys again, now")] = False,
+    rewrite: Rewrite = False,
 ) -> None:
     """Remove a member. The grants are revoked, and every book that the member could open has new keys from now on.
 
@@ -22,7 +22,7 @@ def member_remove(
     to oneself.
     """
     from crmcli.storage.enrolling import dismiss
-    from crmcli.storage.rewriting import outdated, rewrite
+    from crmcli.storage.rewriting import outdated
     from crmcli.storage.team import name_of, named
     from crmcli.storage.view import View
 
@@ -32,17 +32,17 @@ def member_remove(
     member, taker = named(view, name), None if to is None else named(view, to)
     moved, books = dismiss(store, member, taker, crm.now)
     crm.saved = True
-    with crm.output.progress(len(outdated(store)), "encrypting again") as advance:
-        rewritten = [advance(files) for files in rewrite(store, crm.now)] if again else []
+    rewritten = encrypted_again(crm, store) if rewrite else 0
     crm.output.pairs(
         [
             ("removed", name_of(view, member)),
             ("clients handed over", 0 if moved is None else len(moved.clients)),
             ("books with new keys", books),
-            ("commits of encrypting again", len(rewritten)),
+            ("commits of encrypting again", rewritten),
             ("files under older keys", len(outdated(store))),
         ]
     )
     crm.say("this cannot be undone: whoever was removed keeps the copies made before, and they open with the old keys")
-    if outdated(store):
-        crm.say("files written before open with the old keys until they are compacted; --rewrite does it now")
+    say_what_old_keys_open(crm, store)
+    if rewritten or (moved is not None and len(moved.clients)):
+        say_what_stays(crm, view)

@@ -6,16 +6,19 @@ from typing import Annotated
 
 import typer
 
-from crmcli.commands.teaming import MemberName, Role, show_member
+from crmcli.commands.teaming import MemberName, Rewrite, Role, show_changed_member
 
 
 def member_role(
-    ctx: typer.Context, name: MemberName, role: Annotated[Role, typer.Argument(help="the new role", show_default=False)]
+    ctx: typer.Context,
+    name: MemberName,
+    role: Annotated[Role, typer.Argument(help="the new role", show_default=False)],
+    rewrite: Rewrite = False,
 ) -> None:
-    """Give a member another role. What it opens more is opened at once; books that it opens no more get new keys.
+    """Give a member another role. What it opens more is opened at once; of what it opens no more nothing is shown.
 
-    What was allowed beyond the old role and does not go with the new one is gone. Only an admin may do it, and nobody
-    to oneself.
+    Books that it opens no more get new keys; --rewrite encrypts again at once what was written before. What was allowed
+    beyond the old role and does not go with the new one is gone. Only an admin may do it, and nobody to oneself.
     """
     from crmcli.storage.enrolling import give_role
     from crmcli.storage.team import named
@@ -26,6 +29,4 @@ def member_role(
     member = named(View(store), name)
     books = give_role(store, member, role, crm.now)
     crm.saved = True
-    show_member(crm, View(store), store.state.members[member.member])
-    if books:
-        crm.say(f"books with new keys: {books}; what was written before stays readable to a copy of the old ones")
+    show_changed_member(crm, store, member.member, books, rewrite=rewrite)

@@ -28,6 +28,7 @@ Note = Annotated[str | None, typer.Option(metavar="TEXT", help="anything worth r
 Reveal = Annotated[bool, typer.Option("--reveal", help="mask no row, under a grant to export; it is recorded")]
 GrantId = Annotated[str | None, typer.Option("--grant", metavar="ID", help="the grant to use, where there are several")]
 Yes = Annotated[bool, typer.Option("--yes", help="an admin's own doing, without a grant")]
+ReminderId = Annotated[str, typer.Argument(metavar="REMINDER", help="its number in the agenda, or its id")]
 DealId = Annotated[str | None, typer.Option("--deal", metavar="ID", help="the deal, where the client has several")]
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.model import records as r
 from crmcli.model.dates import Moment, format_moment
+from crmcli.model.flags import deadline_on
 from crmcli.model.ids import encode_id
+from crmcli.model.reminding import is_overdue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -65,7 +67,9 @@ def what(store: View, record: Any, moves: Mapping[int, r.StageChange] = MappingP
             return ", ".join((record.name, *record.phones, *record.emails))
         case r.Deal():
             change = moves.get(record.deal_id)
-            return _moved(change) if change else f"{record.status} at {record.stage}"
+            last_day = deadline_on(store.process, store.settings.zone, record)
+            told = _moved(change) if change else f"{record.status} at {record.stage}"
+            return told + (f", until {last_day}" if last_day else "")
         case r.Activity():
             words = (record.kind.replace("_", " "), record.direction, record.result, day(record.happened_at))
             return " ".join(word for word in words if word) + (", voided" if record.voided else "")
@@ -98,7 +102,8 @@ def show_to_do(crm: Session, store: View, client: r.Client) -> None:
         (_due(store, reminder), reminder.cause.replace("_", " "), text, shorts[reminder.reminder_id])
         for reminder, text in reminders
     ]
-    late = {at: "overdue" for at, (reminder, _) in enumerate(reminders) if reminder.due_at < crm.now}
+    zone = store.settings.zone
+    late = {at: "overdue" for at, (reminder, _) in enumerate(reminders) if is_overdue(reminder, crm.now, zone)}
     crm.output.rows(("due", "cause", "about", "reminder_id"), rows, limit=0, mark=late)
     crm.output.line("")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from crmcli.commands.saving import saved_as
+from crmcli.commands.teaming import say_what_stays
 
 
 def transfer(
@@ -21,7 +22,8 @@ def transfer(
     """Move clients with their deals, reminders, notes and history to another member, in one commit.
 
     Who did what stays as it was; clients, open deals and open reminders have the new owner. They are encrypted anew,
-    so the old owner's key opens none of it, but for copies made before. Only an admin may do it.
+    so the old owner's key opens none of it, but for copies made before and the files replaced, which stay in the folder
+    until crmcli gc removes them. Only an admin may do it.
     """
     from crmcli.storage.team import named
     from crmcli.storage.transfer import move, plan
@@ -38,3 +40,5 @@ def transfer(
             ("commit", saved_as(store.committed, dry_run=dry_run)),
         ]
     )
+    if store.committed:
+        say_what_stays(crm, store)

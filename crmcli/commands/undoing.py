@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crmcli.commands.auditing import shown_value
-from crmcli.commands.revealing import within_bounds
 from crmcli.commands.showing import ids_shown, what
+from crmcli.model.masking import masked
 from crmcli.output import cell
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crmcli.storage.view import View
 
 COLUMNS = ("becomes", "record", "id", "name", "what")
-TRASH = ("at", "who", "record", "id", "name", "what", "how")
+TRASH = ("at", "who", "record", "id", "name", "what", "commit", "how")
 # Table -> what its records are called; the other tables say no more than the record that they come with.
 _CALLED = {
     "contacts": "client",
@@ -52,14 +52,13 @@ def show_undone(crm: Session, undone: Undoing, form: Format, limit: int) -> None
             (_becomes(step), *named, _told(store, step, step.now, step.then))
             for step, named in zip(steps, _named(store, undone, steps, form), strict=True)
         ]
-        rows = within_bounds(crm, store, COLUMNS, rows)
-    crm.output.rows(COLUMNS, rows, form=form, limit=limit, id_column="id")
+        _show(crm, store, COLUMNS, rows, form, limit, "id")
 
 
 def say_undone(crm: Session, undone: Undoing, commit: int | None) -> None:
     """Say which commit was undone by which, and what of it stays."""
     for table in undone.kept:
-        crm.say(f"what it added to the company's {table} stays")
+        crm.say(f"what it added to {table} stays")
     if commit is None:
         crm.say(f"commit {undone.seq} would be undone; nothing was saved")
     else:
@@ -69,18 +68,37 @@ def say_undone(crm: Session, undone: Undoing, commit: int | None) -> None:
 def show_trash(
     crm: Session, store: View, found: Iterable[tuple[Undoing, str, datetime, bool]], form: Format, limit: int
 ) -> None:
-    """Show what undoing commits, each with its author, time and whether one may, would bring back: a row a record."""
+    """Show what undoing commits, each with its author, time and whether one may, would bring back: a row each."""
     rows: list[tuple[Any, ...]] = []
     for undone, who, at, may in found:
         how = f"crmcli undo {undone.seq}" if may else f"ask {who} to undo {undone.seq}"
-        steps = [step for step in _steps(undone) if step.then is not None]
-        for step, named in zip(steps, _named(store, undone, steps, form), strict=True):
-            text = _told(store, step, step.then, step.now)
-            rows.append((at.astimezone(store.settings.zone), who, *named, text, how))
+        if missed := _missed(store, undone, form):
+            rows.append((at.astimezone(store.settings.zone), who, *missed, undone.seq, how))
         if form == "table" and limit and len(rows) >= limit:
             break
-    rows = within_bounds(crm, store, TRASH, rows)
-    crm.output.rows(TRASH, rows, form=form, limit=limit, id_column="id")
+    _show(crm, store, TRASH, rows, form, limit, "commit")
+
+
+def _missed(store: View, undone: Undoing, form: Format) -> tuple[Any, ...]:
+    """Return the first of the records that would be as they were, and how many more there are; nothing if none is."""
+    steps = [step for step in _steps(undone) if step.then is not None]
+    if not steps:
+        return ()
+    first, *more = steps
+    [named] = _named(store, undone, [first], form)
+    told = _told(store, first, first.then, first.now)
+    return (*named, ", and ".join(text for text in (told, f"{len(more)} more" if more else None) if text))
+
+
+def _show(
+    crm: Session, store: View, columns: tuple[str, ...], rows: list[tuple[Any, ...]], form: Format, limit: int, key: str
+) -> None:
+    """Show rows, with names in as many as are shown to anybody."""
+    shown = rows[:limit] if form == "table" and limit else rows
+    bounded, count = masked(columns, shown, store.settings.reveal_rows)
+    crm.output.rows(columns, bounded, form=form, limit=limit, total=len(rows), id_column=key)
+    if count:
+        crm.say(f"names masked: {count}, those after the first {store.settings.reveal_rows}")
 
 
 def _becomes(step: _Step) -> str:

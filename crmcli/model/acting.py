@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError
@@ -11,7 +12,7 @@ from crmcli.model.records import Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
 MAX_TEXT = 100_000
 MAX_NAME = 200
@@ -21,7 +22,7 @@ MAX_NAME = 200
 class Acting:
     """The member of staff `by` acting at the instant `at`, recorded at `now`; `new_id` gives fresh 60-bit ids.
 
-    `is_seeded`: the ids follow from a seed, so that each has to be asked for.
+    `is_seeded`: the ids follow from a seed, so that each has to be asked for. `zone` is the company's.
     """
 
     by: int
@@ -29,6 +30,7 @@ class Acting:
     now: datetime
     new_id: Callable[[], int]
     is_seeded: bool = False
+    zone: tzinfo = UTC
 
     def when(self, at: datetime | None) -> Acting:
         """Return the same at another instant, which must not lie in the future."""

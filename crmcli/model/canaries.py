@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from random import Random
 
-# Russia: area codes of the numbering plan that no area has. Others: what regulators keep for films and books, of
-# Ofcom (07700 900000 to 900999) and of the North American plan (555-0100 to 555-0199).
+# Russia: area codes of the numbering plan that no area has. Others: what regulators keep for films and books; # is any
+# figure. Ofcom, North American Numbering Plan, Bundesnetzagentur, Arcep, Post- och telestyrelsen, ComReg, ACMA.
 _RUSSIAN_AREAS = ("344", "348", "476", "488", "497", "819", "849", "874")
-_AMERICAN_AREAS = {"US": ("202", "312", "415", "617", "713"), "CA": ("416", "514", "604", "613")}
-_TRIES = 10_000
+_FOR_FILMS = {
+    "GB": ("+44 7700 900###",),
+    "US": tuple(f"+1 {area} 555-01##" for area in ("202", "312", "415", "617", "713")),
+    "CA": tuple(f"+1 {area} 555-01##" for area in ("416", "514", "604", "613")),
+    "DE": ("+49 30 23125###", "+49 40 66969###", "+49 69 90009###", "+49 89 99998###", "+49 221 4710###"),
+    "FR": tuple(f"+33 {area} ## ##" for area in ("1 99 00", "2 61 91", "3 53 01", "4 65 71", "5 36 49", "6 39 98")),
+    "SE": ("+46 8 465 004 ##", "+46 31 390 06 ##", "+46 40 628 04 ##"),
+    "IE": ("+353 20 91# ####",),
+    "AU": tuple(f"+61 {area} {block} ####" for area in "2378" for block in ("5550", "7010")),
+}
+_TRIES = 500
 _UNGUESSABLE = 8
 
 # What people write between the figures of a phone, and what cannot be seen.
@@ -78,54 +87,62 @@ def _english(random: Random) -> tuple[str, str, str]:
 
 def silent_phone(random: Random, region: str) -> str:
     """Return a phone of a region, as it may be typed, that is nobody's. Raises: InputError where none is known."""
-
-    def figures(count: int) -> str:
-        return "".join(random.choice("0123456789") for _ in range(count))
-
     if region == "RU":
-        return f"+7 {random.choice(_RUSSIAN_AREAS)} {random.choice('234567')}{figures(2)}-{figures(2)}-{figures(2)}"
-    if region == "GB":
-        return f"+44 7700 900{figures(3)}"
-    if region in _AMERICAN_AREAS:
-        return f"+1 {random.choice(_AMERICAN_AREAS[region])} 555-01{figures(2)}"
+        return _filled(random, f"+7 {random.choice(_RUSSIAN_AREAS)} {random.choice('234567')}##-##-##")
+    if region in _FOR_FILMS:
+        return _filled(random, random.choice(_FOR_FILMS[region]))
     return _unassigned(random, region)
 
 
+def _filled(random: Random, pattern: str) -> str:
+    return "".join(random.choice("0123456789") if letter == "#" else letter for letter in pattern)
+
+
 def _unassigned(random: Random, region: str) -> str:
-    """Return a number that is of a length and a beginning that the region has, and in no range that it assigned."""
+    """Return a number as like the region's mobile ones, or others, as may be, and in no range that it assigned."""
     from phonenumbers import (
         PhoneNumber,
+        PhoneNumberType,
         ValidationResult,
         example_number,
+        example_number_for_type,
         is_possible_number_with_reason,
         is_valid_number,
     )
 
-    example = example_number(region)
-    if example is not None and example.country_code is not None:
-        shape = str(example.national_number)
-        for _ in range(_TRIES):
-            national = int(shape[0] + "".join(random.choice("0123456789") for _ in shape[1:]))
-            number = PhoneNumber(country_code=example.country_code, national_number=national)
-            is_possible = is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
-            if is_possible and not is_valid_number(number):
-                return f"+{example.country_code}{national}"
+    examples = (example_number_for_type(region, PhoneNumberType.MOBILE), example_number(region))
+    for code, shape in ((e.country_code, str(e.national_number)) for e in examples if e is not None):
+        # The fewer figures are left as they are, the more ranges come into question.
+        for kept in range(len(shape) - 4, -1, -1):
+            for _ in range(_TRIES):
+                national = int(_filled(random, shape[:kept] + "#" * (len(shape) - kept)))
+                number = PhoneNumber(country_code=code, national_number=national)
+                is_possible = is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+                if is_possible and not is_valid_number(number):
+                    return f"+{code}{national}"
     raise InputError(f"no numbers are known that {region} has assigned to nobody", "give numbers of your own: --phone")
 
 
 def sign_of(client_id: int, contacts: Iterable[tuple[str, str | None, Sequence[str], Sequence[str]]]) -> Sign:
     """Return the sign of a canary of whom there are, or were, contacts (name, company, E.164 phones, e-mails)."""
-    from phonenumbers import parse
-
     known = list(contacts)
-    phones = {phone for *_, phones, _ in known for phone in phones}
-    figures = {str(parse(phone).national_number) for phone in phones}
+    figures = {_figures(phone) for *_, phones, _ in known for phone in phones}
     return Sign(
         client_id,
         tuple(sorted(number for number in figures if len(number) >= _FEWEST_FIGURES)),
         tuple(sorted({_folded(email) for *_, emails in known for email in emails})),
         tuple(sorted({(_folded(name), _folded(company)) for name, company, *_ in known if name and company})),
     )
+
+
+def _figures(phone: str) -> str:
+    """Return the figures of a phone without the code of its country; the owner of the book may have made it none."""
+    from phonenumbers import NumberParseException, parse
+
+    try:
+        return str(parse(phone).national_number)
+    except NumberParseException:
+        return "".join(figure for figure in phone if figure.isdecimal())
 
 
 def signs_in(text: str, signs: Iterable[Sign]) -> dict[int, set[str]]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from crmcli.errors import InputError
 from crmcli.model.acting import clean_name
 from crmcli.model.emails import normalise_email
+from crmcli.model.entering import start
 from crmcli.model.frozen import dataclass
 from crmcli.model.phones import normalise_phone
-from crmcli.model.pipeline import open_deal
 from crmcli.model.records import Client, Contact, Record
 from crmcli.model.reminding import remind
 
@@ -85,16 +85,16 @@ def interest(
     remind_at: datetime | None = None,
     with_deal: bool = True,
 ) -> list[Record]:
-    """Return what goes with a new client: the deal at the first stage, what they want, and when to be back."""
+    """Return what goes with a new client: what they want, the deal with its next step, and when to be back."""
     records: list[Record] = [
         *acting.note(client.client_id, client.client_id, "interest", wants),
         *acting.note(client.client_id, client.client_id, "note", note),
     ]
     deal_id = None
     if with_deal:
-        deal, change = open_deal(acting, process.pipeline(), client)
+        deal, opened = start(acting, process, client)
         deal_id = deal.deal_id
-        records += [deal, change]
+        records += opened
     if remind_at is not None:
         records += remind(acting, client.client_id, "buy_by", remind_at, about=wants, deal_id=deal_id)
     return records

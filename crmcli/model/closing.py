@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmcli.model import pipeline
+from crmcli.model.entering import next_step, steps_taken
 from crmcli.model.records import LOST
 from crmcli.model.reminding import remind, settle
 from crmcli.model.selling import Item, sell
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
 
 def move(acting: Acting, process: Process, deal: Deal, to: str | None, known: Iterable[Reminder] = ()) -> list[Record]:
-    """Return the deal at its next stage or at `to`, and the entry in its history.
+    """Return the deal at its next stage or at `to`, the entry in its history, and the reminder of its next step.
 
-    `known` are the client's reminders: one to come back to a lost deal is done when the deal is reopened.
+    `known` are the client's reminders: that of the step before is done, as is one to come back to a lost deal that is
+    reopened.
     """
-    moved = pipeline.advance(acting, process.pipeline(deal.pipeline), deal, to)
-    return [*moved, *(settle(acting, "return", known) if deal.status == LOST else ())]
+    known = list(known)
+    moved, change = pipeline.advance(acting, process.pipeline(deal.pipeline), deal, to)
+    back = settle(acting, "return", known) if deal.status == LOST else []
+    return [moved, change, *next_step(acting, process, moved, known), *back]
 
 
 def win_with_sale(
@@ -34,10 +38,14 @@ def win_with_sale(
     amount: Decimal,
     items: Sequence[Item] = (),
     products: Iterable[Product] = (),
+    known: Iterable[Reminder] = (),
 ) -> list[Record]:
-    """Return the deal won, the entry in its history, and the sale that it was, linked to it."""
+    """Return the deal won, the entry in its history, the sale that it was, and its open next steps as done.
+
+    `known` are the client's reminders.
+    """
     sale = sell(acting, deal.client_id, amount, items, products, deal.deal_id)
-    return [*pipeline.win(acting, deal, amount), *sale]
+    return [*pipeline.win(acting, deal, amount), *sale, *steps_taken(acting, deal, known)]
 
 
 def lose_until(
@@ -48,9 +56,13 @@ def lose_until(
     back: tuple[date | None, datetime | None],
     known: Iterable[Reminder],
 ) -> list[Record]:
-    """Return the deal lost for a listed reason, and the reminder of the local day and instant to come back."""
+    """Return the deal lost for a listed reason, and the reminder of the local day and instant to come back.
+
+    `known` are the client's reminders; those of the deal's next step are done.
+    """
     return_on, due_at = back
+    known = list(known)
     records: list[Record] = [*pipeline.lose(acting, deal, process.lost_reason(reason), return_on)]
     if due_at is not None:
         records += remind(acting, deal.client_id, "return", due_at, deal_id=deal.deal_id, known=known)
-    return records
+    return [*records, *steps_taken(acting, deal, known)]

@@ -14,8 +14,8 @@ from crmcli.model.acting import Acting
 from crmcli.model.capture import Introduction, interest, introduce
 from crmcli.model.closing import lose_until, move, win_with_sale
 from crmcli.model.dates import day_start, local_day
+from crmcli.model.entering import start, steps_taken
 from crmcli.model.periods import Period, parse_period
-from crmcli.model.pipeline import open_deal
 from crmcli.model.records import CALL, DONE, Activity, Client, Deal, Product, Record, Reminder, Sale, Staff
 from crmcli.model.reminding import remind
 from crmcli.model.selling import Item, refund, sell, void
@@ -108,7 +108,7 @@ class _Company:
                 self.reminders[number] = record
 
     def acting(self, by: int, at: datetime) -> Acting:
-        return Acting(by, at, at, self.new_id)
+        return Acting(by, at, at, self.new_id, zone=self.zone)
 
     def happens(self, pct: float) -> bool:
         return self.chance.random() * 100 < pct
@@ -213,7 +213,8 @@ class _Company:
         direction = direction or self.pick({"out": 4.0, "in": 1.0})
         acting = self.acting(client.owner_id, at)
         if kind == CALL and self.happens(24 if direction == "out" else 9):
-            self.keep(*log_touch(acting, client.client_id, Touch(CALL, direction, self.unanswered(direction)), deal_id))
+            touch = Touch(CALL, direction, self.unanswered(direction))
+            self.keep(*log_touch(acting, client.client_id, touch, deal_id, self.reminders.values()))
             if self.happens(75):
                 self.touch(client, self.later(at, (0.02, 0.9)), CALL, "out", deal)
             return
@@ -226,7 +227,7 @@ class _Company:
         result = "answered" if kind == CALL else None
         due = (due_at, self.happens(50)) if promise else None
         touch = Touch(kind, direction, result, minutes, said, promise, due)
-        made = log_touch(acting, client.client_id, touch, deal_id)
+        made = log_touch(acting, client.client_id, touch, deal_id, self.reminders.values())
         if self.happens(0.4):
             made[0] = void(made[0])  # type: ignore[arg-type]
         self.keep(*made)
@@ -255,7 +256,7 @@ class _Company:
                 continue
             if self.pipeline.position(deal.stage) == len(self.pipeline.stages):
                 total, items = self.basket(client, self.chance.sample(self.products, k=3))
-                self.keep(*win_with_sale(acting, deal, total, items, self.products))
+                self.keep(*win_with_sale(acting, deal, total, items, self.products, self.reminders.values()))
                 return ends_at
             deal, at = self.advance(acting, client, deal), ends_at
 
@@ -265,9 +266,11 @@ class _Company:
         acting = self.acting(client.owner_id, entered_at)
         if self.happens(30):
             self.touch(client, self.later(entered_at, (0, 2)), CALL, None, deal)
+        step = next(r for r in self.reminders.values() if r.deal_id == deal.deal_id and r.created_at == entered_at)
         if self.happens(78):
-            step = words.NEXT_STEPS[deal.stage]
-            self.keep(*remind(acting, client.client_id, "manual", due_at, about=step, deal_id=deal.deal_id))
+            self.keep(replace(step, due_at=self.day(due_at)[1]))
+        else:
+            self.keep(*steps_taken(acting, deal, [step]))
 
     def work(self, client: Client, deal: Deal, at: datetime, ends_at: datetime, kind: str) -> None:
         """Record the touches of a finished visit to a stage."""
@@ -282,7 +285,7 @@ class _Company:
             to = "revision"
         elif deal.stage == "revision" and self.happens(7):
             to = "proposal"
-        moved = move(acting, words.PROCESS, deal, to)
+        moved = move(acting, words.PROCESS, deal, to, self.reminders.values())
         expected = next(record for record in moved if isinstance(record, Deal))
         if expected.stage == "proposal" and expected.amount is None:
             total, items = self.basket(client, self.chance.sample(self.products, k=3))
@@ -303,7 +306,8 @@ class _Company:
         if again_at >= self.now or not self.happens(14 if back[1] else 3):
             return None
         again = self.acting(client.owner_id, again_at)
-        reopened = move(again, words.PROCESS, self.made[Deal, deal.deal_id], deal.stage)
+        known = self.reminders.values()
+        reopened = move(again, words.PROCESS, self.made[Deal, deal.deal_id], deal.stage, known)
         self.keep(*reopened)
         return self.made[Deal, deal.deal_id], again_at
 
@@ -338,8 +342,8 @@ class _Company:
             self.regret(acting, next(record for record in sold if isinstance(record, Sale)))
 
     def deal_again(self, client: Client, at: datetime) -> Deal:
-        deal, change = open_deal(self.acting(client.owner_id, at), self.pipeline, client)
-        self.keep(deal, change)
+        deal, opened = start(self.acting(client.owner_id, at), words.PROCESS, client)
+        self.keep(*opened)
         return deal
 
     def basket(self, client: Client, products: Sequence[Product]) -> tuple[Decimal, list[Item]]:

@@ -9,8 +9,26 @@ from crmcli.model.settings import Settings
 
 SETTINGS = Settings("Самовар и зерно")
 
+NEXT_STEPS = {
+    "call": "дозвониться и узнать потребность",
+    "discovery": "уточнить объём и сорта",
+    "proposal": "спросить, что решили по предложению",
+    "meeting": "провести дегустацию",
+    "revision": "прислать исправленное предложение",
+    "closing": "получить подписанный договор",
+}
+
 PROCESS = replace(
     DEFAULT,
+    pipelines=tuple(
+        replace(
+            pipeline,
+            stages=tuple(
+                replace(stage, next_action=NEXT_STEPS.get(stage.id, stage.next_action)) for stage in pipeline.stages
+            ),
+        )
+        for pipeline in DEFAULT.pipelines
+    ),
     products=tuple(
         ListedProduct(name, category, price, use_up_days)
         for name, category, price, use_up_days in (
@@ -117,12 +135,4 @@ PROMISED = (
     "прислать прайс", "отправить пробник", "уточнить срок доставки", "пересчитать на 20 кг", "прислать договор",
     "send the tasting notes", "call back with the delivery date",
 )  # fmt: skip
-NEXT_STEPS = {
-    "call": "дозвониться и узнать потребность",
-    "discovery": "уточнить объём и сорта",
-    "proposal": "спросить, что решили по предложению",
-    "meeting": "провести дегустацию",
-    "revision": "прислать исправленное предложение",
-    "closing": "получить подписанный договор",
-}
 NOTES = ("заказывает через секретаря", "пишет только в мессенджер", "prefers e-mail", "платит в конце месяца")

@@ -54,6 +54,8 @@ _COVERED_AS = {
     "email2": "email",
     "other_emails": "email",
     "other_external_ids": "external_id",
+    "whom": "name",
+    "promised": "about",
 }
 WORDS = tuple(sorted({_COVERED_AS.get(column, column) for columns in COLUMNS.values() for column in columns}))
 

@@ -12,7 +12,7 @@ MASK = "•••"
 CONTACT_COLUMNS = frozenset(
     {
         "name", "company", "phone", "phones", "email", "emails", "tax_id", "address", "external_id", "external_ids",
-        "said", "about", "promised", "interest", "note", "title", "text",
+        "said", "about", "promised", "whom", "interest", "note", "title", "text",
     }
 )  # fmt: skip
 

@@ -13,6 +13,8 @@ from crmcli.model.worktime import Calendar, parse_calendar, parse_term, split
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from crmcli.model.records import Deal
+
 _MOST_LETTERS = 64
 _MOST_OF_TEXT = 200
 # Fields that a stage may ask for: of the contact, of the client, of the deal.
@@ -103,6 +105,11 @@ class Process:
             if name.casefold() in (pipeline.id.casefold(), pipeline.name.casefold()):
                 return pipeline
         raise _unknown("pipeline", name, [pipeline.id for pipeline in self.pipelines])
+
+    def stage_of(self, deal: Deal) -> Stage | None:
+        """Return the stage at which a deal stands, or None for one that the process has no more."""
+        stages = (stage for pipeline in self.pipelines if pipeline.id == deal.pipeline for stage in pipeline.stages)
+        return next((stage for stage in stages if stage.id == deal.stage), None)
 
     def source(self, text: str) -> str:
         """Return the source as the list writes it. Raises: InputError."""

@@ -20,7 +20,8 @@ OPEN, WON, LOST = "open", "won", "lost"
 DONE = "done"
 CALL, WEB_REQUEST = "call", "web_request"
 ACTIVITY_KINDS = (CALL, "meeting", "email", "message", "visit", WEB_REQUEST)
-CALL_RESULTS = ("answered", "no-answer", "busy", "callback", "wrong")
+ANSWERED = "answered"
+CALL_RESULTS = (ANSWERED, "no-answer", "busy", "callback", "wrong")
 DIRECTIONS = ("in", "out")
 
 
@@ -169,7 +170,11 @@ class Reminder:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt to bring a reminder to a member through a channel, claimed before it leaves."""
+    """A reminder brought to a member through a channel, claimed before it leaves; `attempt` counts from 1.
+
+    It is in the book of the member who sends it. Without an outcome it is on its way, or was when its sender ended. A
+    reminder and a client of 0 are the digest of a day.
+    """
 
     delivery_id: int
     reminder_id: int

@@ -1,31 +1,108 @@
-"""Rules of reminders: one that has a single cause a client replaces the open one of that cause."""
+"""Rules of reminders: made, done, put off and repeated; one that has a single cause a client moves the open one."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crmcli.model.records import DONE, OPEN, Record, Reminder
+from crmcli.errors import InputError, RuleError
+from crmcli.model.dates import local_day
+from crmcli.model.frozen import dataclass
+from crmcli.model.ids import encode_id
+from crmcli.model.records import DONE, OPEN, Note, Record, Reminder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from crmcli.model.acting import Acting
 
+CADENCE, MISSED_CALL = "cadence", "missed_call"
 CAUSES = (
     "manual",
     "promise",
     "process",
-    "cadence",
+    CADENCE,
     "next_purchase",
     "reactivation",
     "return",
-    "missed_call",
+    MISSED_CALL,
     "buy_by",
 )
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
 _MANY = ("manual", "promise")
+# What a deal's stage asks for is due once for each deal.
+_PER_DEAL = ("process",)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What somebody is to be reminded of, as it was typed; `due` is (instant, has a time), `start` done or due."""
+
+    text: str
+    due: tuple[datetime, bool]
+    is_promise: bool = False
+    every: str | None = None
+    start: str | None = None
+    assignee_id: int | None = None
+
+
+def add_reminder(acting: Acting, client_id: int, task: Task, deal_id: int | None = None) -> list[Record]:
+    """Return the reminder of a task and its text. Raises: InputError without a text, or for no repetition."""
+    if not task.text.strip():
+        raise InputError("what is there to do?")
+    if task.start is not None and task.every is None:
+        raise InputError("--from goes with --every")
+    repeat = None
+    if task.every is not None:
+        from crmcli.model.repeating import parse_repeat
+
+        repeat = parse_repeat(task.every)
+    made = replace(
+        _made(acting, client_id, "promise" if task.is_promise else "manual", task.due, deal_id),
+        assignee_id=task.assignee_id or acting.by,
+        repeat=repeat,
+        repeat_from=(task.start or "done") if repeat else None,
+    )
+    return [made, *_text(acting, made, task.text)]
+
+
+def finish(acting: Acting, reminder: Reminder, text: str | None, zone: tzinfo) -> list[Record]:
+    """Return a reminder as done and, if it repeats, the next one with its text. Raises: RuleError if it is done."""
+    _check_open(reminder)
+    ended: list[Record] = [replace(reminder, status=DONE, done_at=acting.at)]
+    if reminder.repeat is None:
+        return ended
+    from crmcli.model.repeating import next_due
+
+    due = next_due(reminder, acting.at, zone)
+    if due is None:
+        return ended
+    following = replace(
+        reminder,
+        reminder_id=acting.new_id(),
+        due_at=due.at,
+        has_time=due.has_time,
+        created_at=acting.now,
+        created_by=acting.by,
+    )
+    return [*ended, following, *_text(acting, following, text)]
+
+
+def snooze(reminder: Reminder, due: tuple[datetime, bool]) -> Reminder:
+    """Return a reminder that is due at another time. Raises: RuleError if it is done."""
+    _check_open(reminder)
+    return replace(reminder, due_at=due[0], has_time=due[1])
+
+
+def is_overdue(reminder: Reminder, now: datetime, zone: tzinfo) -> bool:
+    """Say whether a reminder's time, or its day where it has none, is over."""
+    return reminder.due_at < now if reminder.has_time else local_day(reminder.due_at, zone) < local_day(now, zone)
+
+
+def _check_open(reminder: Reminder) -> None:
+    if reminder.status != OPEN:
+        raise RuleError(f"reminder {encode_id(reminder.reminder_id)} is done already")
 
 
 def settle(acting: Acting, cause: str, known: Iterable[Reminder]) -> list[Record]:
@@ -49,21 +126,26 @@ def remind(
     known: Iterable[Reminder] = (),
 ) -> list[Record]:
     """Return the reminder and its text; `known` are the client's reminders, one of which may be moved instead."""
-    open_one = next((r for r in known if r.status == OPEN and r.cause == cause and cause not in _MANY), None)
+    open_one = next((r for r in known if r.status == OPEN and r.cause == cause and _is_same(r, deal_id)), None)
     if open_one is not None:
         moved = replace(open_one, due_at=due_at, has_time=has_time, deal_id=deal_id or open_one.deal_id)
         return [moved, *acting.note(client_id, moved.reminder_id, "about", about)]
-    made = Reminder(
-        acting.new_id(),
-        client_id,
-        cause,
-        due_at,
-        has_time,
-        acting.by,
-        acting.now,
-        acting.by,
-        deal_id,
-        cause == "promise",
+    made = _made(acting, client_id, cause, (due_at, has_time), deal_id)
+    return [made, *_text(acting, made, about)]
+
+
+def _made(acting: Acting, client_id: int, cause: str, due: tuple[datetime, bool], deal_id: int | None) -> Reminder:
+    return Reminder(
+        acting.new_id(), client_id, cause, *due, acting.by, acting.now, acting.by, deal_id, cause == "promise"
     )
-    field = "promised" if made.is_promise else "about"
-    return [made, *acting.note(client_id, made.reminder_id, field, about)]
+
+
+def _text(acting: Acting, reminder: Reminder, text: str | None) -> list[Note]:
+    """Return the note that says what a reminder is about."""
+    field = "promised" if reminder.is_promise else "about"
+    return acting.note(reminder.client_id, reminder.reminder_id, field, text)
+
+
+def _is_same(reminder: Reminder, deal_id: int | None) -> bool:
+    """Say whether another reminder of the same cause, about that deal, would be this one."""
+    return reminder.cause not in _MANY and (reminder.cause not in _PER_DEAL or reminder.deal_id == deal_id)

@@ -20,6 +20,8 @@ class Settings:
     """What `init` asks for; `currency` is an ISO 4217 code, `timezone` an IANA name, `region` an ISO 3166 code.
 
     `reveal_rows`: rows of a listing that show contacts, the rest is masked; `record_reveals`: a `show` is in the log.
+    `send_personal`: reminders that leave by mail or a notification URL name names; `escalate_days`: what is overdue by
+    more days also goes to whoever leads, 0 for never.
     `backup_days`: how old the last verified backup may be.
     """
 
@@ -29,6 +31,8 @@ class Settings:
     region: str = "RU"
     reveal_rows: int = 50
     record_reveals: bool = False
+    send_personal: bool = False
+    escalate_days: int = 3
     backup_days: int = 8
 
     def check(self) -> None:
@@ -41,6 +45,8 @@ class Settings:
             raise InputError("a region is two letters, such as RU")
         if not 0 <= self.reveal_rows <= 1000:  # noqa: PLR2004
             raise InputError("reveal_rows is from 0 to 1000")
+        if not 0 <= self.escalate_days <= 365:  # noqa: PLR2004
+            raise InputError("escalate_days is from 0, for never, to 365")
         if not 1 <= self.backup_days <= 366:  # noqa: PLR2004
             raise InputError("backup_days is from 1 to 366")
         _ = self.zone

@@ -6,11 +6,22 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError
 from crmcli.model.frozen import dataclass
-from crmcli.model.records import ACTIVITY_KINDS, CALL, CALL_RESULTS, DIRECTIONS, Activity, Record
-from crmcli.model.reminding import remind
+from crmcli.model.records import (
+    ACTIVITY_KINDS,
+    ANSWERED,
+    CALL,
+    CALL_RESULTS,
+    DIRECTIONS,
+    OPEN,
+    Activity,
+    Record,
+    Reminder,
+)
+from crmcli.model.reminding import CADENCE, MISSED_CALL, finish, remind, settle
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterable
+    from datetime import datetime, tzinfo
     from decimal import Decimal
 
     from crmcli.model.acting import Acting
@@ -32,8 +43,12 @@ class Touch:
     about: str | None = None
 
 
-def log_touch(acting: Acting, client_id: int, touch: Touch, deal_id: int | None = None) -> list[Record]:
-    """Return the activity, its texts, and the reminder of what was promised.
+def log_touch(
+    acting: Acting, client_id: int, touch: Touch, deal_id: int | None = None, known: Iterable[Reminder] = ()
+) -> list[Record]:
+    """Return the activity, its texts, the reminder of what was promised, and what else it makes or settles.
+
+    `known` are the client's reminders: one to return a missed call, or to keep in touch, may be done by this.
 
     Raises: InputError for an unknown kind, direction or result, or a promise without a date.
     """
@@ -63,6 +78,7 @@ def log_touch(acting: Acting, client_id: int, touch: Touch, deal_id: int | None 
         *acting.note(client_id, activity.activity_id, "said", touch.said),
         *acting.note(client_id, activity.activity_id, "promised", touch.promise),
         *acting.note(client_id, activity.activity_id, "about", touch.about),
+        *_settled(acting, activity, list(known)),
     ]
     if touch.due is not None:
         due_at, has_time = touch.due
@@ -70,6 +86,42 @@ def log_touch(acting: Acting, client_id: int, touch: Touch, deal_id: int | None 
         text = touch.promise or touch.about
         records += remind(acting, client_id, cause, due_at, has_time=has_time, about=text, deal_id=deal_id)
     return records
+
+
+def do(
+    acting: Acting, reminder: Reminder, text: str | None, touch: Touch, known: Iterable[Reminder], zone: tzinfo
+) -> list[Record]:
+    """Return a reminder as done, the next one if it repeats, and all that comes of the call that `touch` may be.
+
+    Raises: RuleError if it is done; InputError for what goes with a call alone.
+    """
+    ended = finish(acting, reminder, text, zone)
+    if touch.result is None:
+        if any(cell is not None for cell in (touch.minutes, touch.said, touch.promise, touch.due, touch.about)):
+            raise InputError("what was said goes with --log-call", "say how the call ended: --log-call answered")
+        return ended
+    others = [other for other in known if other.reminder_id != reminder.reminder_id]
+    return [*ended, *log_touch(acting, reminder.client_id, touch, reminder.deal_id, others)]
+
+
+def is_completed(activity: Activity) -> bool:
+    """Say whether somebody was really in touch: an attempt to call is none, nor what was a mistake."""
+    return not activity.voided and (activity.kind != CALL or activity.result == ANSWERED)
+
+
+def _settled(acting: Acting, activity: Activity, known: list[Reminder]) -> list[Record]:
+    """Return what an activity does to reminders: a missed call makes one, a call back or a touch ends one."""
+    earlier = [reminder for reminder in known if reminder.due_at <= activity.happened_at]
+    records = settle(acting, CADENCE, known) if is_completed(activity) else []
+    if activity.kind != CALL:
+        return records
+    if activity.direction == "out" or activity.result == ANSWERED:
+        return [*records, *settle(acting, MISSED_CALL, earlier)]
+    if any(reminder.status == OPEN and reminder.cause == MISSED_CALL for reminder in known):
+        # The first call that was missed says since when the client waits.
+        return records
+    at, deal_id = activity.happened_at, activity.deal_id
+    return [*records, *remind(acting, activity.client_id, MISSED_CALL, at, has_time=True, deal_id=deal_id)]
 
 
 def seconds(minutes: Decimal | None) -> int | None:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import DamagedError
+from crmcli.model.dates import format_moment
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import decode_id, encode_id
 from crmcli.model.watching import CHANGE, EXPORT, REVEAL, Event, Watch
@@ -246,7 +247,8 @@ class Audit:
         rows = "" if grant["max_rows"] is None else f" of up to {grant['max_rows']} rows"
         once = ", once" if grant["once"] else ""
         to = self._name(grant["to"])
-        return f"grant {grant['grant']} to {to}: {grant['right']}{rows} until {grant['expires'][:16]}Z{once}"
+        until = format_moment(datetime.fromisoformat(grant["expires"]), self._view.settings.zone)
+        return f"grant {grant['grant']} to {to}: {grant['right']}{rows} until {until}{once}"
 
     def _name(self, member: str) -> str:
         return staff_name(self._view, member)

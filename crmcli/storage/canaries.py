@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,12 @@ from crmcli.model.capture import contact as contact_of
 from crmcli.model.ids import decode_id, encode_id
 from crmcli.model.records import Canary, Client, Contact
 from crmcli.storage.auditing import newest_first, staff_name
+from crmcli.storage.keys import random_bytes
 from crmcli.storage.members import ADMIN, SERVICE
-from crmcli.storage.tables import TABLES
+from crmcli.storage.settling import in_steps
+from crmcli.storage.tables import SEQ, TABLES
 from crmcli.storage.versions import versions
+from crmcli.storage.view import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,16 +25,18 @@ if TYPE_CHECKING:
     from crmcli.model.acting import Acting
     from crmcli.model.canaries import Sign
     from crmcli.storage.members import Book
-    from crmcli.storage.view import Draft, View
+    from crmcli.storage.store import Store
+    from crmcli.storage.view import View
 
-_LONGEST_KNOWN_DAYS = 60
-_HOURS = (9, 17)
+_LONGEST_KNOWN = timedelta(days=60)
+_NEAR = timedelta(days=2)
+_HOURS = range(9, 18)
 _TRIES = 100
 
 
 def require_admin(view: View) -> None:
     """Raise NotPermittedError unless the member is an admin."""
-    if view.store.state.members[view.store.identity.member].role != ADMIN:
+    if view.reader.keyring.role != ADMIN:
         raise NotPermittedError("canaries are for admins")
 
 
@@ -60,29 +65,35 @@ def without_canary(view: View, books: Iterable[Book]) -> list[Book]:
 
 
 def plant(
-    draft: Draft, acting: Acting, books: Sequence[Book], domain: str | None, phones: Sequence[str]
+    store: Store, acting: Acting, books: Sequence[Book], domain: str | None, phones: Sequence[str]
 ) -> list[tuple[Book, Contact]]:
-    """Put a canary into each of the books, the first ones with the phones given.
+    """Put a canary into each of the books that has none, the first ones with the phones given; return which.
 
+    A book is a commit of its own, as where somebody adds a client.
     Raises: InputError for more phones than books, ConflictError for a phone that somebody has.
     """
-    draft.depends_on("canaries", "contacts")
-    if len(phones) > len(books):
-        raise InputError(f"{len(phones)} phones are too many for {len(books)} books without a canary")
-    planted: list[tuple[Book, Contact]] = []
-    for place, book in enumerate(books):
-        phone = phones[place] if place < len(phones) else None
-        random = Random(acting.new_id())  # noqa: S311 - 60 bits of a record's id, random but where a seed is set
-        contact = _nobody_knows(draft, acting, random, domain, phone, [known for _, known in planted])
-        owner = decode_id(book.owner or "") or 0
-        sources = draft.process.sources
-        since = _since(draft, random, acting.now)
-        client = Client(contact.client_id, since, owner, owner, random.choice(sources) if sources else None)
-        for record in (client, contact, Canary(contact.client_id, acting.now, acting.by)):
-            table = next(table for table in TABLES.values() if table.record is type(record))
-            draft.put_rows(book.book, table, "insert", table.to_arrow([record]))
-        planted.append((book, contact))
-    return planted
+    with in_steps(store):
+        draft = Draft(store)
+        bare = without_canary(draft, books)
+        if len(phones) > len(bare):
+            raise InputError(f"{len(phones)} phones are too many for {len(bare)} books without a canary")
+        chosen: list[tuple[Book, Contact, Random]] = []
+        for place, book in enumerate(bare):
+            phone = phones[place] if place < len(phones) else None
+            random = Random(acting.new_id())  # noqa: S311 - 60 bits of a record's id, random but where a seed is set
+            others = [known for _, known, _ in chosen]
+            chosen.append((book, _nobody_knows(draft, acting, random, domain, phone, others), random))
+        for book, contact, random in chosen:
+            draft = Draft(store)
+            owner = decode_id(book.owner or "") or 0
+            sources = draft.process.sources
+            since = _since(draft, random, acting.now, book)
+            client = Client(contact.client_id, since, owner, owner, random.choice(sources) if sources else None)
+            for record in (client, contact, Canary(contact.client_id, acting.now, acting.by)):
+                table = next(table for table in TABLES.values() if table.record is type(record))
+                draft.put_rows(book.book, table, "insert", table.to_arrow([record]))
+            store.commit(draft.finish(), draft.base, random_bytes(16).hex(), acting.now)
+    return [(book, contact) for book, contact, _ in chosen]
 
 
 def _nobody_knows(
@@ -101,29 +112,49 @@ def _nobody_knows(
     raise ConflictError("a client or another canary has that phone", "give another --phone")
 
 
-def _since(draft: Draft, random: Random, now: datetime) -> datetime:
-    """Return since when a canary seems to be known: a working hour of the last weeks, not before the store was."""
+def _since(draft: Draft, random: Random, now: datetime, book: Book) -> datetime:
+    """Return since when a canary seems to be known: at the instant at which many clients of its book came, if they did.
+
+    Else within days of one of them or, without any, in the last weeks: in a working hour, not before the store.
+    """
+    came = draft.reader.merged("clients", ["created_at"], books=[book.book]).column("created_at")
+    known: list[datetime] = [at.replace(tzinfo=UTC) for at in came.drop_null().to_pylist()]
+    genesis = datetime.fromisoformat(draft.store.genesis.created_at)
+    first, last = max(now - _LONGEST_KNOWN, genesis), now
+    if known:
+        at = random.choice(known)
+        if known.count(at) > 1:
+            return at
+        first, last = max(at - _NEAR, min(genesis, *known)), min(at + _NEAR, now)
     zone = draft.settings.zone
-    at = (now - timedelta(days=random.randrange(1, _LONGEST_KNOWN_DAYS))).astimezone(zone)
-    at = at.replace(hour=random.randrange(*_HOURS), minute=random.randrange(60), second=0, microsecond=0)
-    return max(at.astimezone(now.tzinfo), datetime.fromisoformat(draft.store.genesis.created_at))
+    tries = (first + random.random() * (last - first) for _ in range(_TRIES))
+    return next((at for at in tries if at.astimezone(zone).hour in _HOURS), last)
 
 
-def canaries(view: View) -> list[tuple[Canary, Client, Contact, Book]]:
-    """Return the canaries of all books that the keys open, the newest first, and the book that each is in."""
+def canaries(view: View) -> list[tuple[Canary, Contact, Book]]:
+    """Return the canaries of all books that the keys open, the newest first, and the book that each was planted in.
+
+    The contact may be another by now, or none: the book is its owner's to edit, the mark is not.
+    """
     table = TABLES["canaries"]
-    books = {
-        canary.client_id: (canary, view.store.state.books[book])
+    marks = [
+        (canary, view.store.state.books[book])
         for book in view.reader.parts(table)
         for canary in table.to_records(view.reader.merged(table.name, books=[book]))
-    }
-    clients = {client.client_id: client for client in view.records("clients", "client_id", books)}
-    contacts = {contact.client_id: contact for contact in view.records("contacts", "client_id", books)}
-    return [
-        (canary, clients[number], contacts.get(number) or Contact(number, ""), book)
-        for number, (canary, book) in sorted(books.items(), key=lambda item: (item[1][0].planted_at, item[0]))[::-1]
-        if number in clients
     ]
+    ids = [canary.client_id for canary, _ in marks]
+    contacts = {contact.client_id: contact for contact in view.records("contacts", "client_id", ids)}
+    marks.sort(key=lambda mark: (mark[0].planted_at, mark[0].client_id), reverse=True)
+    return [(canary, contacts.get(canary.client_id) or Contact(canary.client_id, ""), book) for canary, book in marks]
+
+
+def disguised(view: View, client_id: int) -> dict[int, tuple[str, datetime]]:
+    """Return who seems to have recorded a canary and when, by the commit that planted it, for who is no admin."""
+    marks = versions(view.reader, view.store.state, TABLES["canaries"], client_id).column(SEQ).to_pylist()
+    if not marks or view.reader.keyring.role == ADMIN:
+        return {}
+    clients: list[Client] = view.records("clients", "client_id", [client_id])
+    return {seq: (encode_id(client.created_by), client.created_at) for client in clients for seq in marks}
 
 
 def signs(view: View) -> list[Sign]:
@@ -141,10 +172,9 @@ def holders(view: View, found: Iterable[int]) -> dict[int, list[tuple[str, datet
     books = view.store.state.books
     chains: dict[int, list[tuple[str, datetime, datetime | None]]] = {}
     wanted = set(found)
-    for canary, client, *_ in canaries(view):
+    for canary, _, book in canaries(view):
         if canary.client_id in wanted:
-            name = view.staff.get(client.created_by, encode_id(client.created_by))
-            chains[canary.client_id] = [(name, canary.planted_at, None)]
+            chains[canary.client_id] = [(staff_name(view, book.owner or ""), canary.planted_at, None)]
     moves = [head for head in newest_first(view.store) if head.type == "transfer"] if chains else []
     for head in reversed(moves):
         moved = head.document["transfer"]

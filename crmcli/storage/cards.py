@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from crmcli.errors import ConflictError, DamagedError, InputError, RolledBackError
+from crmcli.errors import ConflictError, DamagedError, InputError, NoKeyError, RolledBackError
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files, log
 from crmcli.storage.genesis import member_json, member_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crmcli.storage.genesis import Genesis
     from crmcli.storage.identity import Identity
     from crmcli.storage.keys import PublicKeys
+    from crmcli.storage.members import Member
 
 FORMAT = "crmcli-card/1"
 # A card holds no secret, so whoever is to enrol its owner may read it where it lies.
@@ -33,6 +34,11 @@ class Card:
     member: str
     keys: PublicKeys
     proof: bytes
+
+    def require_keys_of(self, member: Member | None) -> None:
+        """Raise NoKeyError if the log knows the card's member, and by other keys."""
+        if member is not None and member.keys != member_json(self.member, self.keys):
+            raise NoKeyError("the keys on the card are not those of the member it names")
 
     def addition(self, role: str) -> dict[str, Any]:
         """Return the change of a `members` commit that enrols the card's owner."""

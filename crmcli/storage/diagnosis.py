@@ -7,12 +7,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError
+from crmcli.model.dates import format_moment
 from crmcli.model.frozen import dataclass
 from crmcli.storage import log
+from crmcli.storage.auditing import staff_name
 from crmcli.storage.erasure import remaining
 from crmcli.storage.identity import has_passphrase, spelled
-from crmcli.storage.members import ADMIN
+from crmcli.storage.log import Commit
+from crmcli.storage.members import ADMIN, GROUPS_OF
 from crmcli.storage.tables import stamp
+from crmcli.storage.upkeep import left_behind
+from crmcli.storage.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +48,7 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     yield _lock(store)
     yield _rollback(store)
     yield _clock(store, now)
-    alone = [book for book in store.state.books.values() if _ways_in(store, book.book) < _WAYS_IN]
+    alone = _nearly_closed(store)
     ways = f"{len(alone)} books have fewer than two" if alone else "two or more to every book"
     yield Finding("ways in", not alone, ways)
     admins = sum(m.active and m.role == ADMIN and not m.recovery for m in store.state.members.values())
@@ -56,8 +61,9 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     erased = len(remaining(store))
     left = f"{erased} are still there: run gc" if erased else "none left"
     yield Finding("erased files", not erased, left)
-    old = sum(1 for path in (store.root / "files").glob("??/*") if path.stem not in store.state.live)
-    yield Finding("old files", old < _MANY_OLD_FILES, f"{old} wait for gc")
+    old, late = left_behind(store, now)
+    advice = f", {late} of them for more than a week: run crmcli gc daily, from cron" if late else ""
+    yield Finding("old files", not late and old < _MANY_OLD_FILES, f"{old} wait for gc{advice}")
 
 
 def _private(path: Path) -> Finding:
@@ -98,17 +104,25 @@ def _rollback(store: Store) -> Finding:
 def _clock(store: Store, now: datetime) -> Finding:
     if store.state.at <= stamp(now):
         return Finding("clock", ok=True, found="runs after the newest commit")
-    behind = datetime.fromisoformat(store.state.at) - now
+    # Who comes after a leap has its time too, so the first one is whose clock it was.
+    raw = next(raw for _, raw in log.read_from(store.root / "log", 1) if log.time_of(raw) > now)
+    leap = Commit.parse(raw.partition(b"\n")[0])
+    at = datetime.fromisoformat(leap.at)
+    view = View(store)
+    by, then = staff_name(view, leap.author), format_moment(at, view.settings.zone)
     return Finding(
         "clock",
         ok=False,
-        found=f"{behind.days} d {behind.seconds // 3600} h behind the newest commit, "
-        f"{store.state.seq} of {store.state.at[:16]}Z: set it, if that commit's was right",
+        found=f"{(at - now).days} d {(at - now).seconds // 3600} h behind commit {leap.seq} by {by} of {then}: "
+        "set it, or have theirs set",
     )
 
 
-def _ways_in(store: Store, book: str) -> int:
-    """Return how many active members hold the current personal or company key of a book."""
-    entry = store.state.books[book]
-    current = [wrap for name, wrap in entry.wraps.items() if name.endswith(f"/{entry.epoch}")]
-    return min((sum(store.state.members[m].active for m in wrap.holders) for wrap in current), default=0)
+def _nearly_closed(store: Store) -> set[str]:
+    """Return the books of which fewer than two active members hold a key: the present one, or one of files."""
+    books = store.state.books
+    used = {(entry.book, entry.group, entry.epoch) for entry in store.state.live.values()}
+    used |= {(book.book, group, book.epoch) for book in books.values() for group in GROUPS_OF[book.kind]}
+    wraps = ((book, books[book].wrap(group, epoch)) for book, group, epoch in used)
+    members = store.state.members
+    return {book for book, wrap in wraps if wrap and sum(members[m].active for m in wrap.holders) < _WAYS_IN}

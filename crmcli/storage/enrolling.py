@@ -42,14 +42,16 @@ _LONGEST_NAME = 200
 def enrol(store: Store, name: str, card: Card, role: str, at: datetime) -> None:
     """Make the owner of a card a member: with keys of all that the role opens, a book, and a name on the staff list.
 
-    Raises: NotPermittedError for who is no admin; ConflictError for a name that another member has, and for a member
-    who is there with another role or name, or was removed.
+    Raises: NotPermittedError for who is no admin; NoKeyError for a card with other keys than its member has;
+    ConflictError for a name that another member has, and for a member who is there with another role or name, or was
+    removed.
     """
     require_admin(store)
     name = staff_name(name)
     with in_steps(store):
         view = View(store)
         known = store.state.members.get(card.member)
+        card.require_keys_of(known)
         _require_free(view, name, card.member)
         if known is None:
             _change(store, [card.addition(role)], at)

@@ -211,7 +211,8 @@ def _request(draft: Draft, client: Client) -> None:
     if asked in state.requests:
         raise RuleError("that was asked for already", "the next command of an admin carries it out")
     mine = [grant for grant in state.grants.values() if grant.to == member and grant.right == "erase"]
-    reasons = {grant.grant: refused(grant, member, "erase", state.at, 1, [book]) for grant in mine}
+    zone = draft.settings.zone
+    reasons = {grant.grant: refused(grant, member, "erase", state.at, 1, [book], zone=zone) for grant in mine}
     valid = next((name for name, reason in reasons.items() if reason is None), None)
     if valid is None:
         hint = next(reversed(reasons.values()), None) or "an admin erases, or gives a grant to ask for it"
@@ -226,28 +227,29 @@ def carry_out(store: Store, op_id: Callable[[], str], at: datetime) -> list[str]
     if not store.state.requests or store.state.members[store.identity.member].role != ADMIN:
         return []
     lines = []
-    for asked, (book, who) in list(store.state.requests.items()):
+    unknown: dict[tuple[str, str], int] = defaultdict(int)
+    for asked, (book, who, grant) in list(store.state.requests.items()):
         draft = Draft(store)
+        name = draft.staff.get(decode_id(who) or 0, who)
         client_id = _asked_for(draft, book, asked)
         if client_id is None:
+            unknown[name, grant] += 1
             continue
         [client] = draft.records("clients", "client_id", [client_id])
         erase(draft, client)
         commit = store.commit(draft.finish(), draft.base, op_id(), at)
         remove(store, sweep=True)
-        name = draft.staff.get(decode_id(who) or 0, who)
         lines.append(f"erased client {encode_id(client_id)} in commit {commit.seq}, as {name} had asked")
+    for (name, grant), count in unknown.items():
+        clients = "a client" if count == 1 else f"{count} clients"
+        lines.append(f"{name} asked to erase {clients} not in that book; crmcli grant revoke {grant} drops it")
     return lines
 
 
 def _asked_for(draft: Draft, book: str, asked: str) -> int | None:
-    """Return the client whose id has that hash, looked for in the book of the request first."""
-    for books in ([book], None):
-        ids = draft.reader.merged("clients", ["client_id"], None, books).column("client_id").to_pylist()
-        for number in ids:
-            if sha256(encode_id(number).encode()) == asked:
-                return int(number)
-    return None
+    """Return the client of a book whose id has that hash."""
+    ids = draft.reader.merged("clients", ["client_id"], None, [book]).column("client_id").to_pylist()
+    return next((number for number in ids if sha256(encode_id(number).encode()) == asked), None)
 
 
 # Files that are erased.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmcli.errors import ConflictError, InputError, NotFoundError
+from crmcli.errors import ConflictError, InputError, NotFoundError, RuleError
 from crmcli.model.acting import clean_name
 from crmcli.model.capture import Introduction, interest, introduce
+from crmcli.model.ids import encode_id
 from crmcli.model.phones import looks_like_phone
 from crmcli.model.records import LOST, OPEN, Activity, Client, Contact, Deal, Record, Reminder, Sale
+from crmcli.model.requiring import require, stages_left
 
 if TYPE_CHECKING:
     from crmcli.model.acting import Acting
@@ -85,6 +87,15 @@ def open_deals(view: View, client: Client) -> list[Deal]:
     return [deal for deal in view.of_client("deals", client.client_id) if deal.status == OPEN]
 
 
+def require_known(draft: Draft, client: Client, deal: Deal, to: str | None = None, *, is_won: bool = False) -> None:
+    """Raise RuleError if something is not known that must be before the deal moves on: a stage, to `to`, or to won."""
+    stages = stages_left(draft.process.pipeline(deal.pipeline), deal, to, is_won=is_won)
+    if any(stage.require for stage in stages):
+        notes = draft.records("notes", "about_id", [client.client_id, deal.deal_id])
+        known = draft.contact(client.client_id)
+        require(stages, client, known, deal, is_interest_known=any(note.field == "interest" for note in notes))
+
+
 def sale_named(draft: Draft, client: Client, named: str) -> Sale:
     """Return the client's sale of that id. Raises: NotFoundError, InputError if it is another client's."""
     # What is left to refund depends on refunds that somebody may be adding.
@@ -95,10 +106,32 @@ def sale_named(draft: Draft, client: Client, named: str) -> Sale:
     return sale
 
 
-def reminders_known(draft: Draft, client: Client) -> list[Reminder]:
-    """Return the client's reminders, to which nobody may add one of the same cause meanwhile."""
+def reminders_known(draft: Draft, client_id: int) -> list[Reminder]:
+    """Return a client's reminders, to which nobody may add one of the same cause meanwhile."""
     draft.depends_on("reminders")
-    return draft.of_client("reminders", client.client_id)
+    return draft.of_client("reminders", client_id)
+
+
+def assignee_named(draft: Draft, client: Client, name: str | None) -> int | None:
+    """Return the id of the member of that name, who is to do something about a client; None for nobody.
+
+    Raises: NotFoundError; RuleError for somebody who could not read of it.
+    """
+    from crmcli.storage.members import entitled
+    from crmcli.storage.tables import PERSONAL
+
+    number = draft.person(name)
+    if number is not None:
+        book = draft.store.state.books[draft.book_of(client.client_id)]
+        member = draft.store.state.members.get(encode_id(number))
+        if member is None or not member.active or not entitled(member, book, PERSONAL):
+            raise RuleError(f"{draft.staff[number]} does not open this client", "crmcli transfer gives a client away")
+    return number
+
+
+def text_of(draft: Draft, reminder: Reminder) -> str | None:
+    """Return what a reminder says."""
+    return draft.texts([reminder.reminder_id], ("promised", "about")).get(reminder.reminder_id)
 
 
 def sale_or_activity(draft: Draft, named: str) -> Sale | Activity:

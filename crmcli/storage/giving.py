@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from crmcli.errors import ConflictError, InputError, NotFoundError, NotPermittedError
+from crmcli.errors import ConflictError, InputError, NotFoundError, NotPermittedError, RuleError
 from crmcli.model.acting import clean_text
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import SHORTEST, decode_id, encode_id
@@ -17,7 +18,6 @@ from crmcli.storage.view import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from crmcli.model.acting import Acting
     from crmcli.storage.store import Store
@@ -27,6 +27,8 @@ _T = TypeVar("_T")
 # Under a grant, or none: (what is given out, its books, its rows).
 _Make: TypeAlias = "Callable[[Grant | None], tuple[_T, list[str], int]]"
 LISTED = ("grant_id", "to", "right", "books", "columns", "max_rows", "expires", "once", "used", "state", "purpose")
+# So far ahead of a clock the time of the log can be without a word: it lets grants last as much longer.
+_LEAP = timedelta(days=1)
 _UNKNOWN = "there is no such grant in this store"
 _ASK = "an admin gives one: crmcli grant export --to NAME"
 
@@ -52,8 +54,14 @@ def give(draft: Draft, acting: Acting, terms: Terms) -> str:
     to = member_named(draft, terms.to)
     if not state.members[to].active:
         raise InputError("that person is no member any more")
-    if terms.expires <= acting.now:
+    start = counted_from(draft, acting.now)
+    if terms.expires <= start:
         raise InputError("the grant would have expired already", "such as --expires 24h")
+    if start - acting.now > _LEAP and not terms.once:
+        raise RuleError(
+            f"the log is {(start - acting.now).days} days ahead of this clock: the grant would not end by itself",
+            "--once ends it with its use; crmcli doctor names who set the time ahead",
+        )
     clean_text(terms.purpose)
     books = [_book_named(draft, name) for name in terms.books]
     grant = encode_id(acting.new_id())
@@ -72,6 +80,11 @@ def give(draft: Draft, acting: Acting, terms: Terms) -> str:
         }
     }
     return grant
+
+
+def counted_from(view: View, now: datetime) -> datetime:
+    """Return from when a grant counts: now, or the time of the log, which some clock may have set ahead."""
+    return datetime.fromisoformat(_now(view, now))
 
 
 def note_purpose(store: Store, grant: str, purpose: str | None, at: datetime) -> None:
@@ -113,7 +126,7 @@ def listed(view: View, at: datetime, *, everything: bool) -> list[tuple[Any, ...
                     None if grant.books is None else [_person(view, state.books[book].owner) for book in grant.books],
                     grant.columns,
                     grant.max_rows,
-                    grant.expires[:16] + "Z",
+                    datetime.fromisoformat(grant.expires).astimezone(view.settings.zone),
                     grant.once,
                     grant.used,
                     standing,
@@ -218,9 +231,10 @@ def _covered(view: View, grant: Grant, at: datetime, make: _Make[_T]) -> _T:
     """Return what `make` makes under a grant. Raises: NotPermittedError with why the grant does not cover it."""
     when, me = _now(view, at), view.store.identity.member
     # What is wrong with the grant itself is told before anything is read under it.
-    _require(refused(grant, me, "export", when, books=[]))
+    zone = view.settings.zone
+    _require(refused(grant, me, "export", when, books=[], zone=zone))
     made, books, rows = make(grant)
-    _require(refused(grant, me, "export", when, rows, books))
+    _require(refused(grant, me, "export", when, rows, books, zone=zone))
     return made
 
 

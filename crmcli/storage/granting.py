@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import NotPermittedError
@@ -74,17 +75,38 @@ def check_use(
     refusal = refused(grant, author.member, use["right"], at, use["rows"], use["books"])
     if refusal is not None:
         raise NotPermittedError(refusal)
+    if use["right"] == "erase":
+        _check_request(use, author, grant, books)
+
+
+def _check_request(use: dict[str, Any], author: Member, grant: Grant, books: Mapping[str, Book]) -> None:
+    """Check that a client is asked to be erased out of one book: the member's own, or one that the grant names."""
+    if len(use["books"]) != 1 or use["rows"] != 1:
+        raise ValueError("the use of a grant is malformed")
+    if grant.books is None and books[use["books"][0]].owner != author.member:
+        raise NotPermittedError("the grant is for clients of the own book")
 
 
 def refused(
-    grant: Grant, member: str, right: str, at: str, rows: int = 0, books: list[str] | None = None
+    grant: Grant,
+    member: str,
+    right: str,
+    at: str,
+    rows: int = 0,
+    books: list[str] | None = None,
+    *,
+    zone: tzinfo = UTC,
 ) -> str | None:
-    """Return why a grant does not cover a use of `rows` rows of `books` by a member at an instant; None if it does."""
+    """Return why a grant does not cover a use of `rows` rows of `books` by a member at an instant; None if it does.
+
+    What is said has the time in `zone`.
+    """
+    ended = datetime.fromisoformat(grant.expires).astimezone(zone).strftime("%Y-%m-%d %H:%M")
     reasons = (
         (grant.to != member, "the grant was given to somebody else"),
         (grant.right != right, f"the grant is for {grant.right}, not for {right}"),
         (grant.revoked, "the grant was revoked"),
-        (at >= grant.expires, f"the grant expired at {grant.expires[:16]}Z"),
+        (at >= grant.expires, f"the grant expired at {ended}{' UTC' * (zone is UTC)}"),
         (grant.once and grant.used > 0, "the grant has been used, and was for once"),
         (grant.max_rows is not None and rows > grant.max_rows, f"the grant is for {grant.max_rows} rows, not {rows}"),
         (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import NoKeyError
 from crmcli.storage.genesis import b64, unb64
 from crmcli.storage.keys import KEY_SIZE, FileAddress, KeyPair, key_id, random_bytes, seal_under
-from crmcli.storage.members import GROUPS_OF, Book, Member, entitled
+from crmcli.storage.members import GROUPS_OF, Book, Member, Wrap, entitled
 from crmcli.storage.state import State
 from crmcli.storage.tables import PERSONAL
 
@@ -21,31 +21,43 @@ DROP_LABEL = "crmcli/drop-key/v1"
 
 
 class Keyring:
-    """The book keys that one identity opens in one state of the store."""
+    """The book keys that one identity opens in one state of the store: those that the member is entitled to by now."""
 
     def __init__(self, identity: Identity, state: State) -> None:
         self._identity = identity
         self._state = state
         self._keys: dict[tuple[str, str, int], bytes] = {}
 
+    @property
+    def role(self) -> str | None:
+        """The role of the member whose keys they are; None before there is one."""
+        member = self._state.members.get(self._identity.member)
+        return None if member is None else member.role
+
     def holds(self, book: str, group: str) -> bool:
         """Say whether the present key of a group of a book is at hand."""
-        wrap = self._state.books[book].wrap(group, self._state.books[book].epoch)
-        return wrap is not None and wrap.mine is not None
+        return self._wrap(book, group, self._state.books[book].epoch) is not None
 
     def opens(self, entry: FileEntry) -> bool:
         """Say whether the key of a file is at hand."""
-        wrap = self._state.books[entry.book].wrap(entry.group, entry.epoch)
-        return wrap is not None and wrap.mine is not None
+        return self._wrap(entry.book, entry.group, entry.epoch) is not None
+
+    def _wrap(self, name: str, group: str, epoch: int) -> Wrap | None:
+        """Return a key of a book, sealed; a key kept from a time when the member might open more counts for none."""
+        book, member = self._state.books[name], self._state.members.get(self._identity.member)
+        wrap = book.wrap(group, epoch)
+        if wrap is None or wrap.mine is None or member is None or not entitled(member, book, group):
+            return None
+        return wrap
 
     def book_key(self, book: str, group: str, epoch: int) -> bytes:
         """Return the key of a group of a book at an epoch. Raises: NoKeyError."""
+        wrap = self._wrap(book, group, epoch)
+        if wrap is None or wrap.mine is None:
+            raise NoKeyError("this identity holds no key of that book")
         known = self._keys.get((book, group, epoch))
         if known is not None:
             return known
-        wrap = self._state.books[book].wrap(group, epoch)
-        if wrap is None or wrap.mine is None:
-            raise NoKeyError("this identity holds no key of that book")
         context = wrap_context(self._state.store, book, group, epoch, self._identity.member)
         key = self._identity.keys.open(unb64(wrap.mine), *context)
         if key_id(key) != wrap.key_id:

@@ -17,6 +17,8 @@ RIGHTS = ("export", "erase")
 
 
 SERVICE_TABLE = "deliveries"
+# What a member may not write in the own book: who is a canary there is for admins to say.
+ADMIN_TABLE = "canaries"
 
 
 def proof_message(store: str, member: str, keys: PublicKeys) -> bytes:
@@ -97,7 +99,9 @@ def may_write(member: Member, book: Book | None, table: str) -> bool:
         return False
     if book.kind == "company":
         return COMPANY_TABLES.get(member.role) == table
-    return book.owner == member.member and (member.role != SERVICE or table == SERVICE_TABLE)
+    if book.owner != member.member or table == ADMIN_TABLE:
+        return False
+    return member.role != SERVICE or table == SERVICE_TABLE
 
 
 def entitled(member: Member, book: Book, group: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from crmcli import __version__
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_LIMITS = {"cache": 1 << 26, "pin": 1 << 16}
+    from crmcli.model.numbering import Numbers
+
+_LIMITS = {"cache": 1 << 26, "pin": 1 << 16, "agenda": 1 << 22, "jobs": 1 << 14}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
-_LAYOUT = 3
+_LAYOUT = 4
 # Seconds to wait for another process that is writing its pin; nobody waits for one that hangs.
 _PATIENCE = 0.2
 
@@ -36,6 +39,8 @@ class Memory:
         name = f"{genesis[:32]}-{member}"
         self._cache = cache / f"{name}.json"
         self._pin = pins / f"{name}.pin"
+        self._agenda = cache / f"{name}.agenda"
+        self._jobs = pins / f"{name}.jobs"
         self._genesis = genesis
         self._key = key
         self.checked: dict[str, list[int]] = {}
@@ -101,6 +106,39 @@ class Memory:
                 # So that no state from before it is ever accepted by the same word again.
                 seen += [list(restore) for restore in self.pinned_restores() if list(restore) not in seen]
             self._write(self._pin, "pin", {"seq": seq, "hash": head, "restores": seen})
+
+    def numbers(self) -> Numbers:
+        """Return the numbers of the reminders that were shown last; none if that is not known any more."""
+        from crmcli.model.numbering import Numbers
+
+        try:
+            document = self._read(self._agenda, "agenda") or {}
+        except OSError:
+            document = {}
+        return Numbers(document.get("day", ""), {int(key): number for key, number in document.get("ids", {}).items()})
+
+    def set_numbers(self, numbers: Numbers) -> None:
+        """Remember the numbers of the reminders that are shown; a disk that refuses leaves those before."""
+        with suppress(OSError):
+            self._write(self._agenda, "agenda", {"day": numbers.day, "ids": dict(numbers.by_id)}, durable=False)
+
+    def jobs(self) -> dict[str, str]:
+        """Return when each job of this machine last succeeded: its name -> an ISO instant."""
+        try:
+            return self._read(self._jobs, "jobs") or {}
+        except OSError:
+            return {}
+
+    def set_job(self, name: str, at: str) -> None:
+        """Remember that a job of this machine succeeded."""
+        files.ensure_private(self._jobs.parent)
+        with files.alone_in(self._jobs.parent, _PATIENCE):
+            self._write(self._jobs, "jobs", self.jobs() | {name: at})
+
+    @property
+    def jobs_folder(self) -> Path:
+        """The folder that one runner of jobs locks at a time."""
+        return self._jobs.with_suffix(".running")
 
     def is_checked(self, file_id: str, status: os.stat_result) -> bool:
         """Say whether the file's hash was checked here and the file has not been touched since."""

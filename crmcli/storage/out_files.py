@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from crmcli.errors import ConflictError, CrmError, InputError, InterruptedByUserError, NoSpaceError
+from crmcli.errors import ConflictError, CrmError, InputError, InterruptedByUserError, NoSpaceError, RepeatedError
 from crmcli.storage import files
 
 if TYPE_CHECKING:
@@ -57,21 +57,28 @@ def _reserve(handle: int, size: int) -> None:
 def new_file(path: Path, outside: Path | None = None, lost: str | None = None) -> Iterator[OutFile]:
     """Give a file that appears as `path`, 0600, at the end of the block; after an exception in it, nothing does.
 
-    Until then it has another name in the same folder, and is empty. `outside` is a folder that it must not lie in;
-    `lost` is what to say when the block was through and the file cannot be written.
-    Raises: ConflictError if something is there, InputError for a place that is none, NoSpaceError.
+    Until then it is empty and has no name, so that nothing is left of it if this process is killed; where a disk knows
+    no such files, it has another name in the same folder. `outside` is a folder that it must not lie in; `lost` is what
+    to say when the block was through and the file cannot be written.
+    Raises: ConflictError if something is there, or if the block was done before; InputError for a place that is none,
+    NoSpaceError.
     """
     _require_place(path, outside)
-    fresh = path.with_name(f".{path.name[:100]}.{os.getpid()}.{time.monotonic_ns()}")
     with files.mapped(f"write {path.name}"):
-        handle = os.open(fresh, _CREATE, 0o600)
+        handle, fresh = _create(path)
     try:
         os.fchmod(handle, 0o600)
         out = OutFile(path, handle)
-        yield out
+        try:
+            yield out
+        except RepeatedError as error:
+            # What was done before is not undone, nor is it done again; but to say that all is well would be wrong.
+            raise ConflictError(
+                f"{error.message}; no file is written", "if there is none from then, run it without --op-id"
+            ) from error
         try:
             out.write()
-            os.link(fresh, path)
+            _name(handle, fresh, path)
             files.sync_folder(path.parent)
         except OSError as error:
             raise _unwritten(path, error, lost) from error
@@ -79,7 +86,33 @@ def new_file(path: Path, outside: Path | None = None, lost: str | None = None) -
             raise InterruptedByUserError("; ".join(["interrupted", *([lost] if lost else [])])) from error
     finally:
         os.close(handle)
-        files.discard(fresh)
+        if fresh is not None:
+            files.discard(fresh)
+
+
+def _create(path: Path) -> tuple[int, Path | None]:
+    """Return a handle on a new file beside `path`, and its name if it has one."""
+    if hasattr(os, "O_TMPFILE"):
+        with suppress(OSError):
+            handle = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            if os.path.lexists(_way_to(handle)):
+                return handle, None
+            os.close(handle)
+    fresh = path.with_name(f".{path.name[:100]}.{os.getpid()}.{time.monotonic_ns()}")
+    return os.open(fresh, _CREATE, 0o600), fresh
+
+
+def _name(handle: int, fresh: Path | None, path: Path) -> None:
+    """Give the file the name that it is to have, if nothing has it."""
+    if fresh is not None:
+        os.link(fresh, path)
+    else:
+        # Only with a folder, which an absolute path makes nothing of, is the link in /proc followed to the file.
+        os.link(_way_to(handle), path, src_dir_fd=handle, follow_symlinks=True)
+
+
+def _way_to(handle: int) -> str:
+    return f"/proc/self/fd/{handle}"
 
 
 def _require_place(path: Path, outside: Path | None) -> None:

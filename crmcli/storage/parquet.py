@@ -16,6 +16,7 @@ import pyarrow as pa
 from pyarrow._parquet import ParquetReader, ParquetWriter
 
 from crmcli.errors import DamagedError
+from crmcli.model.ids import BITS
 from crmcli.storage import kernels, limits
 from crmcli.storage.tables import DELETED, SEQ
 
@@ -173,7 +174,7 @@ def check_words(rows: pa.Table, size: int, *, name: str) -> None:
 
 
 def check_values(table: Table, kind: str, rows: pa.Table, *, name: str) -> None:
-    """Raise DamagedError for texts that are none, times that no calendar has, and nothing where something must be."""
+    """Raise DamagedError for texts, times and ids that are none, and for nothing where something must be."""
     for column in rows.column_names:
         cells = rows.column(column)
         if kind in ("insert", "upsert") and column in table.required and cells.null_count:
@@ -185,6 +186,10 @@ def check_values(table: Table, kind: str, rows: pa.Table, *, name: str) -> None:
                 ends = kernels.min_max(kernels.as_numbers(cells)).as_py()
                 low, high = _CALENDAR[str(cells.type)]
                 if not low <= ends["min"] <= ends["max"] <= high:
+                    raise unreadable(name)
+            elif column in table.ids and len(cells) > cells.null_count:
+                ends = kernels.min_max(cells).as_py()
+                if not 0 < ends["min"] <= ends["max"] < 1 << BITS:
                     raise unreadable(name)
         except pa.ArrowException as error:
             raise unreadable(name) from error

@@ -100,7 +100,8 @@ class Reader:
             raise CrmError(f"{name} cannot be read: {(error.strerror or '').lower()}") from error
         key, aad = self.keyring.file_keys(entry)
         table = TABLES[entry.table]
-        dictionaries = table.values if entry.rows >= parquet.BULK else ()
+        # What says that records are gone has nothing but their keys.
+        dictionaries = table.values if entry.rows >= parquet.BULK and entry.kind != "delete" else ()
         try:
             file = parquet.open_file(source, key, aad, name=name, dictionaries=dictionaries)
         except DamagedError as error:

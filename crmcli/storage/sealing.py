@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError, InputError, NoKeyError, NotPermittedError
 from crmcli.storage import files, log
-from crmcli.storage.genesis import member_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +33,7 @@ def _read(path: Path, limit: int) -> bytes:
 def check_recipient(state: State, card: Card) -> None:
     """Check that a card fits what the log says of the member, if it is one. Raises: NoKeyError, NotPermittedError."""
     member = state.members.get(card.member)
-    if member is not None and member.keys != member_json(card.member, card.keys):
-        raise NoKeyError("the keys on the card are not those of the member it names")
+    card.require_keys_of(member)
     if member is not None and not member.active:
         raise NotPermittedError("the card is of somebody who is no member any more")
 

@@ -14,6 +14,7 @@ from crmcli.storage.keys import WRAP_SIZE, sha256
 from crmcli.storage.log import Commit, FileEntry
 from crmcli.storage.members import (
     ADMIN,
+    ADMIN_TABLE,
     GROUPS_OF,
     PROOF_LABEL,
     ROLES,
@@ -65,7 +66,7 @@ class State:
         self.erased: set[str] = set()
         self.last_erasure = 0
         # SHA-256 of the id of a client who is asked to be erased -> the book and who asks.
-        self.requests: dict[str, tuple[str, str]] = {}
+        self.requests: dict[str, tuple[str, str, str]] = {}
         self.restores: list[tuple[int, str]] = []
 
     # What follows is the fold: one method per type of commit, each of which either changes the state or raises.
@@ -160,8 +161,8 @@ class State:
         places |= {(old.book, old.table) for old in (self.live[file_id] for file_id in commit.drop)}
         if len(places) != 1 or not commit.drop:
             raise ValueError("a compaction replaces files of one table of one book")
-        (book, _), *_ = places
-        if author.role != ADMIN and self.books[book].owner != author.member:
+        (book, table), *_ = places
+        if author.role != ADMIN and (self.books[book].owner != author.member or table == ADMIN_TABLE):
             raise NotPermittedError(f"a {author.role} may not compact that book")
 
     def _check_members(self, commit: Commit) -> None:
@@ -318,15 +319,22 @@ class State:
             use = commit.body["use"]
             grant = self.grants[use["grant"]]
             self.grants[grant.grant] = replace(grant, used=grant.used + 1)
-            if use["right"] == "erase" and use["books"]:
-                self.requests[use["sha256"]] = (use["books"][0], commit.author)
         elif commit.type == "erase" and commit.body["erase"]["clients"]:
             self.last_erasure = commit.seq
             self.erased.update(commit.body["erase"]["clients"])
-            for client in commit.body["erase"]["clients"]:
-                self.requests.pop(sha256(client.encode()), None)
         elif commit.type == "restore":
             self.restores.append((self.seq, self.hash))
+        self._fold_requests(commit)
+
+    def _fold_requests(self, commit: Commit) -> None:
+        """Note who asks for whom to be erased, until that is done or the grant to ask is revoked."""
+        use, revoked = commit.body.get("use", {}), commit.body.get("grant", {})
+        if use.get("right") == "erase" and use["grant"]:
+            self.requests[use["sha256"]] = (use["books"][0], commit.author, use["grant"])
+        elif commit.type == "grant" and revoked["action"] == "revoke":
+            self.requests = {asked: row for asked, row in self.requests.items() if row[2] != revoked["grant"]}
+        for client in commit.body["erase"]["clients"] if commit.type == "erase" else ():
+            self.requests.pop(sha256(client.encode()), None)
 
     # What follows answers questions about the state, and carries it to the next run.
 
@@ -371,5 +379,5 @@ class State:
         self.live = {row[0]: FileEntry(*row) for row in document["live"]}
         self.grants = {row["grant"]: Grant(**with_tuples(row)) for row in document["grants"]}
         self.erased, self.last_erasure = set(document["erased"]), document["last_erasure"]
-        self.requests = {asked: (book, who) for asked, (book, who) in document["requests"].items()}
+        self.requests = {asked: (book, who, grant) for asked, (book, who, grant) in document["requests"].items()}
         self.restores = [(seq, head) for seq, head in document["restores"]]

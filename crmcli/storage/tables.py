@@ -35,6 +35,8 @@ _TYPES = {
 }
 # Whom a command is about is looked up among all clients, what they did is read in bulk: few rows are read for one.
 _LOOKED_UP = {"clients", "contacts"}
+# Columns of ids by another name.
+_IDS = {"refund_of", "created_by"}
 _PLACES = {"Decimal": Decimal("0.01"), "Quantity": Decimal("0.001")}
 
 
@@ -52,6 +54,12 @@ class Table:
     def kinds(self) -> dict[str, str]:
         """Column name -> kind of value: int, bool, str, Value, datetime, date, Decimal, Quantity or a tuple."""
         return {field.name: str(field.type).removesuffix(" | None") for field in fields(self.record)}
+
+    @cached_property
+    def ids(self) -> set[str]:
+        """The columns that hold ids of records or of people."""
+        names = (name for name, kind in self.kinds.items() if kind == "int")
+        return {name for name in names if name == self.key or name.endswith("_id") or name in _IDS}
 
     @cached_property
     def required(self) -> set[str]:
@@ -72,6 +80,11 @@ class Table:
     def has_lists(self) -> bool:
         """Whether a column holds lists."""
         return any(kind.startswith("tuple") for kind in self.kinds.values())
+
+    @property
+    def is_about_clients(self) -> bool:
+        """Whether every row is of a client in the same book; a delivery is in the book of who sends it."""
+        return "client_id" in self.kinds and self.name != "deliveries"
 
     @property
     def row_group(self) -> int:

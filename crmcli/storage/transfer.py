@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crmcli.errors import InputError, NotFoundError, OvertakenError, RuleError
+from crmcli.errors import DamagedError, InputError, NotFoundError, OvertakenError, RuleError
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import decode_id, encode_id
 from crmcli.model.records import OPEN
@@ -14,7 +14,7 @@ from crmcli.storage import kernels as pc
 from crmcli.storage import upkeep
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.reading import newest_versions
-from crmcli.storage.tables import COMPANY, SEQ, TABLES, Table
+from crmcli.storage.tables import SEQ, TABLES, Table
 from crmcli.storage.team import book_of, clients_in, name_of, require_admin
 from crmcli.storage.view import Draft
 from crmcli.storage.writing import FILE_ROWS, Pending
@@ -53,7 +53,7 @@ def plan(view: View, giver: Member, taker: Member, named: Sequence[str]) -> Move
     """Return what moves from one member to another: the named clients of the giver, or all if none is named.
 
     Raises: NotPermittedError for who is no admin; RuleError if one of the two has no book, if the taker is no active
-    member, or for a canary; NotFoundError for a client who is not the giver's.
+    member, or for a canary; NotFoundError for a client who is not the giver's; DamagedError for one in both books.
     """
     require_admin(view.store)
     if not taker.active:
@@ -66,6 +66,9 @@ def plan(view: View, giver: Member, taker: Member, named: Sequence[str]) -> Move
     if named and len(chosen) > MOST_NAMED:
         raise InputError(f"at most {MOST_NAMED} clients can be named at once")
     clients = pa.array(chosen, pa.int64())
+    there = view.reader.merged("clients", ["client_id"], books=[target]).column("client_id")
+    if pc.any_true(pc.is_in(there, clients)):
+        raise DamagedError("a client is in the books of both", "crmcli verify names the file with what cannot be true")
     counts = {}
     for table in _moving_tables():
         found = view.reader.merged(table.name, ["client_id"], books=[source]).column("client_id")
@@ -123,8 +126,8 @@ def _commit_all(store: Store, giver: Member, taker: Member, at: datetime) -> Mov
 
 
 def _moving_tables() -> list[Table]:
-    """Return the tables whose rows belong to a client, but for the marks of canaries, which stay."""
-    return [t for t in TABLES.values() if t.group != COMPANY and "client_id" in t.kinds and t.name != "canaries"]
+    """Return the tables whose rows go with a client, but for the marks of canaries, which stay."""
+    return [table for table in TABLES.values() if table.is_about_clients and table.name != "canaries"]
 
 
 def _moving_keys(draft: Draft, table: Table, entries: Sequence[FileEntry], moved: Move) -> pa.Array:

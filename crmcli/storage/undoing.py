@@ -16,7 +16,7 @@ from crmcli.storage.auditing import Head, newest_first
 from crmcli.storage.keys import random_bytes, sha256
 from crmcli.storage.members import ADMIN
 from crmcli.storage.reading import newest_versions
-from crmcli.storage.tables import COMPANY, DELETED, SEQ, TABLES, Table
+from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
 from crmcli.storage.versions import by_book, of_records
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 _LABEL = "crmcli/undo/v1"
 _NONCE, _CHECK = 8, 20
-_TABLES = tuple(table for table in TABLES.values() if table.group != COMPANY)
+_TABLES = tuple(table for table in TABLES.values() if "client_id" in table.kinds)
 # What says more of a client, and has no id of its own.
 _ASIDE = ("contacts", "canaries")
-_REFERENCES = ("client_id", "deal_id", "sale_id", "refund_of", "reminder_id", "about_id")
-# Commits that change nothing a person would take back, or do so by themselves.
+_REFERENCES = {table.key for table in _TABLES} | {"refund_of", "about_id"}
+# Commits that change nothing which a person did, by their type or, of data, by their tables.
 _PASSING = ("compact", "grant-use", "reveal")
+_BY_ITSELF = {"deliveries", "norms"}
 # What brings back the state before a commit of another type.
 _OTHERWISE = {
     "erase": "what was erased is gone for ever",
@@ -66,7 +67,7 @@ class Part:
 class Undoing:
     """The commit `seq`, by `author` at `at`, and what becomes of the records that it changed.
 
-    `clients` are those whose records these are; `kept` the tables of the company that it added to, which stay.
+    `clients` are those whose records these are; `kept` other tables that it added to, which stay.
     """
 
     seq: int
@@ -80,15 +81,15 @@ class Undoing:
     @property
     def marks(self) -> dict[str, Sequence[str]]:
         """By column of contacts, the phones and the like that clients get again."""
-        found: dict[str, Sequence[str]] = {}
+        found: dict[str, list[str]] = {}
         for part in self.parts:
             if part.table.name == "contacts":
                 had = {contact.client_id: lookup.marks(contact) for contact in part.table.to_records(part.after)}
                 for contact in part.table.to_records(part.before):
                     known = had.get(contact.client_id, {})
                     for column, texts in lookup.marks(contact).items():
-                        found[column] = (*found.get(column, ()), *set(texts).difference(known.get(column, ())))
-        return found
+                        found.setdefault(column, []).extend(set(texts).difference(known.get(column, ())))
+        return {**found}
 
 
 def undo(draft: Draft, seq: int | None) -> Undoing:
@@ -96,9 +97,10 @@ def undo(draft: Draft, seq: int | None) -> Undoing:
 
     Raises: as `plan` and `newest` do; NotPermittedError for somebody else's commit.
     """
-    undoing = plan(draft, newest(draft) if seq is None else seq)
-    if not may_undo(draft, undoing.author):
-        raise NotPermittedError(f"commit {undoing.seq} is not yours", "whoever made it, or an admin, undoes it")
+    head = newest(draft) if seq is None else _commit(draft, seq)
+    if not may_undo(draft, head.author):
+        raise NotPermittedError(f"commit {head.seq} is not yours", "whoever made it, or an admin, undoes it")
+    undoing = plan(draft, head)
     for part in undoing.parts:
         if part.before.num_rows:
             draft.put_rows(part.book, part.table, "upsert", part.before)
@@ -120,7 +122,7 @@ def may_undo(view: View, author: str) -> bool:
 # Which commit.
 
 
-def newest(view: View) -> int:
+def newest(view: View) -> Head:
     """Return the newest commit of this member that is neither taken back nor takes another back.
 
     Raises: RuleError if there is none, or if the last that was done is no change of clients' records.
@@ -128,15 +130,16 @@ def newest(view: View) -> int:
     me = view.store.identity.member
     undone: set[int] = set()
     for head in newest_first(view.store):
-        if head.author != me or head.type in _PASSING or head.seq in undone:
+        if head.seq in undone or head.type in _PASSING:
             continue
-        if (taken_back := undoes(view.store, head)) is not None:
-            undone.add(taken_back)
-        elif reason := _no_change(head):
+        steps = list(_chain(view.store, head))
+        undone.update(steps[:1])
+        if head.author != me or len(steps) % 2 or _is_by_itself(head):
+            continue
+        if reason := _no_change(head):
             hint = "crmcli undo COMMIT takes back an earlier change"
             raise RuleError(f"your last change is not for undo: {reason[0]}", hint)
-        else:
-            return head.seq
+        return head
     raise RuleError("you have changed nothing that could be undone")
 
 
@@ -182,32 +185,39 @@ def _no_change(head: Head) -> tuple[str, str | None] | None:
     if head.type != "data":
         return f"commit {head.seq} is of type {head.type}", _OTHERWISE.get(head.type, "crmcli audit shows what it did")
     added = head.document["add"]
-    if all(entry["group"] == COMPANY for entry in added):
-        tables = ", ".join(sorted({entry["table"] for entry in added}))
-        return f"commit {head.seq} changed the company's {tables}", "the command that did it sets it back"
+    if len(others := _others(added)) == len({entry["table"] for entry in added}):
+        told = f"commit {head.seq} changed no client's records but the {', '.join(others)}"
+        return told, "the command that did it sets it back"
     return None
+
+
+def _is_by_itself(head: Head) -> bool:
+    return head.type == "data" and {entry["table"] for entry in head.document["add"]} <= _BY_ITSELF
+
+
+def _others(added: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the tables among files that have no records of clients."""
+    return tuple(sorted({entry["table"] for entry in added}.difference(table.name for table in _TABLES)))
 
 
 # What becomes of its records.
 
 
-def plan(view: View, seq: int) -> Undoing:
+def plan(view: View, head: Head) -> Undoing:
     """Return what takes a commit back.
 
-    Raises: NotFoundError for no commit; RuleError if it changed no records of clients, if they were changed since or
-    are not there any more, or if something else belongs to them.
+    Raises: RuleError if it changed no records of clients, if they were changed since or are not there any more, or if
+    something else belongs to them.
     """
-    head = _commit(view, seq)
-    store = view.store
+    seq = head.seq
     if reason := _no_change(head):
         raise RuleError(*reason)
     added = head.document["add"]
-    kept = tuple(sorted({entry["table"] for entry in added if entry["group"] == COMPANY}))
     parts = tuple(part for table in _TABLES for part in _parts(view, table, head, added))
     clients = pa.array(sorted({number for part in parts for number in _clients(part)}), pa.int64())
-    if {encode_id(number) for number in clients.to_pylist()} & store.state.erased:
+    if {encode_id(number) for number in clients.to_pylist()} & view.store.state.erased:
         raise RuleError(f"a client in commit {seq} was erased", "what was erased is gone for ever")
-    undoing = Undoing(seq, log.digest(head.raw), head.author, head.at, parts, clients, kept)
+    undoing = Undoing(seq, log.digest(head.raw), head.author, head.at, parts, clients, _others(added))
     _require_whole(view, undoing)
     _require_free(view, undoing)
     return undoing
@@ -286,7 +296,8 @@ def _require_whole(view: View, undoing: Undoing) -> None:
         if table.name not in _ASIDE:
             is_there += [_array(rows.column(table.key)) for rows in (stays, back)]
     there = _joined(is_there)
-    for name, (stays, back) in tables.items():
+    # A call tells more than what was said at it, so facts come first.
+    for name, (stays, back) in reversed(tables.items()):
         words = name.replace("_", " ")
         for column in _references(TABLES[name]):
             if pc.any_true(pc.is_in(stays.column(column), leaving)):

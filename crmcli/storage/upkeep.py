@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crmcli.errors import OvertakenError
+from crmcli.errors import NotPermittedError, OvertakenError
 from crmcli.storage import erasure, files, log
 from crmcli.storage import kernels as pc
 from crmcli.storage.log import Commit
-from crmcli.storage.members import ADMIN
+from crmcli.storage.members import ADMIN, ADMIN_TABLE, role_text
 from crmcli.storage.reading import newest_versions
 from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
 from crmcli.storage.writing import FILE_ROWS, Pending, entries_of
@@ -37,8 +37,8 @@ def crowded(store: Store) -> list[list[FileEntry]]:
     """Return, for each table of a book with too many files, those that a compaction would now replace."""
     member = store.state.members[store.identity.member]
     chosen = []
-    for (book, _), entries in entries_of(store.state.live.values()).items():
-        may = member.role == ADMIN or store.state.books[book].owner == member.member
+    for (book, table), entries in entries_of(store.state.live.values()).items():
+        may = member.role == ADMIN or (store.state.books[book].owner == member.member and table != ADMIN_TABLE)
         if not may or not all(store.keyring.opens(entry) for entry in entries):
             continue
         history = [entry for entry in entries if entry.kind == "history" and entry.rows < FILE_ROWS]
@@ -151,12 +151,16 @@ def _tidy_up(store: Store, op_id: Callable[[], str], at: datetime) -> None:
             log.pack(store.root / "log", store.file_mode)
 
 
-def collect(store: Store, now: datetime, keep: timedelta | None = None) -> int:
+def collect(store: Store, now: datetime, keep: timedelta | None = None, *, at_once: bool = False) -> int:
     """Remove files that left the store `keep` (`KEEP`, if None) ago or earlier, and orphans as old; return how many.
 
     A clock that was set wrong makes nothing old at a stroke: it counts for no more than the disk's own, and a leap of
-    the log's time for no more than `LEAP`.
+    the log's time for no more than `LEAP`. `at_once`: whatever left the store goes, however young it is; a command that
+    still reads it begins again. Raises: NotPermittedError for that by who is no admin.
     """
+    role = store.state.members[store.identity.member].role
+    if at_once and role != ADMIN:
+        raise NotPermittedError(f"{role_text(role)} may not remove files before their time", "an admin can")
     keep = KEEP if keep is None else keep
     with files.mapped("remove old files"), store.lock():
         store.refresh()
@@ -166,16 +170,31 @@ def collect(store: Store, now: datetime, keep: timedelta | None = None) -> int:
         for folder in (store.root / "tmp", *shards):
             # Through a link, what is removed would be somebody else's.
             files.require_folder(folder)
-        present = [path for shard in shards for path in shard.glob("*.parquet") if log.HEX32.fullmatch(path.stem)]
-        stale = [path for path in present if path.stem not in store.state.live]
+        stale = _stale(store)
         dropped = _dropped_for(store, now) if stale else {}
         disk_now = min(now, _disk_time(store))
-        old = [path for path in stale if min(dropped.get(path.stem, keep), _age(path, disk_now)) >= keep]
+        old = [
+            path
+            for path in stale
+            if (at_once and path.stem in dropped) or min(dropped.get(path.stem, keep), _age(path, disk_now)) >= keep
+        ]
         old += [path for path in (store.root / "tmp").iterdir() if _age(path, disk_now) >= keep]
         removed = [path for path in old if not path.is_dir()]
         for path in removed:
             path.unlink(missing_ok=True)
     return erased + len(removed)
+
+
+def left_behind(store: Store, now: datetime) -> tuple[int, int]:
+    """Return how many files lie there that are none of the store's, and how many of them left it twice `KEEP` ago."""
+    stale = _stale(store)
+    dropped = _dropped_for(store, now) if stale else {}
+    return len(stale), sum(dropped.get(path.stem, timedelta(0)) >= 2 * KEEP for path in stale)
+
+
+def _stale(store: Store) -> list[Path]:
+    present = (store.root / "files").glob("??/*.parquet")
+    return [path for path in present if log.HEX32.fullmatch(path.stem) and path.stem not in store.state.live]
 
 
 def _dropped_for(store: Store, now: datetime) -> dict[str, timedelta]:

@@ -141,7 +141,7 @@ def _check_versions(reader: Reader, table: Table, book: str, entries: list[FileE
         findings.problems.append(
             f"{table.name} of book {book} has a row twice, one without a number, or one added after it was changed"
         )
-    if "client_id" in table.schema.names and reader.keyring.holds(book, FACTS):
+    if table.is_about_clients and reader.keyring.holds(book, FACTS):
         clients = reader.merged("clients", ["client_id"], books=[book]).column("client_id").combine_chunks()
         owners = reader.merged(table.name, ["client_id"], books=[book]).column("client_id")
         if pc.filtered(owners, pc.invert(pc.is_in(owners, clients))).to_pylist():

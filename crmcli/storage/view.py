@@ -125,11 +125,13 @@ class View:
         found = [number for number in self._clients(clean_text(who) or "") if among is None or number in among]
         if not found:
             raise NotFoundError("no such client among yours", "crmcli find TEXT looks in every field")
-        if len(found) > 1:
+        if len(set(found)) > 1:
             raise ConflictError(f"{len(found)} clients fit", "name one by its id: " + self.named(found))
         clients: list[Client] = self.records("clients", "client_id", found)
         if not clients:
             raise NotFoundError("no such client among yours")
+        if len(clients) > 1:
+            raise DamagedError("this client is in two books", "crmcli verify names the file with what cannot be true")
         return clients[0]
 
     def _clients(self, who: str) -> list[int]:

@@ -46,10 +46,12 @@ def test_a_lead_becomes_client_contact_deal_and_reminder() -> None:
     assert (contact.emails, contact.tax_id, client.source, client.owner_id) == (("a@x.ru",), "7701", "web", 7)
     due = NOW + timedelta(days=30)
     records = interest(acting(), DEFAULT, client, wants="tea", note="by phone", remind_at=due)
-    deal, change, reminder = (only(kind, records) for kind in (r.Deal, r.StageChange, r.Reminder))
+    deal, change = (only(kind, records) for kind in (r.Deal, r.StageChange))
+    step, reminder = (record for record in records if isinstance(record, r.Reminder))
+    assert (step.cause, step.deal_id) == ("process", deal.deal_id)  # type: ignore[union-attr]
     assert (deal.stage, change.move, change.to_stage, change.from_stage) == ("call", "open", "call", None)  # type: ignore[union-attr]
     assert (reminder.cause, reminder.due_at, reminder.deal_id) == ("buy_by", due, deal.deal_id)  # type: ignore[union-attr]
-    assert [n.field for n in records if isinstance(n, r.Note)] == ["interest", "note", "about"]
+    assert [n.field for n in records if isinstance(n, r.Note)] == ["interest", "note", "about", "about"]
     assert not any(isinstance(x, r.Deal) for x in interest(acting(), DEFAULT, client, with_deal=False))
 
 
@@ -58,7 +60,7 @@ def test_a_lead_becomes_client_contact_deal_and_reminder() -> None:
     [(None, "discovery", "forward"), ("Meeting", "meeting", "skip"), ("closing", "closing", "skip")],
 )
 def test_moves_forward(to: str | None, stage: str, how: str) -> None:
-    deal, change = move(acting(), DEFAULT, opened(), to)
+    deal, change, *_ = move(acting(), DEFAULT, opened(), to)
     assert isinstance(deal, r.Deal)
     assert isinstance(change, r.StageChange)
     assert (deal.stage, change.from_stage, change.to_stage, change.move) == (stage, "call", stage, how)

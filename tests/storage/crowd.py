@@ -14,7 +14,7 @@ from tests.storage.company import Company, Result
 from tests.storage.faulty import Fault, injected
 from tests.storage.stories import LATER, contents
 
-JOBS = ("add-client", "import", "gc")
+JOBS = ("add-client", "import", "undo", "gc")
 PHONE = "+79161234567"
 
 
@@ -72,6 +72,11 @@ def make_job(name: str, founded: Company, scratch: Path) -> Job:
         return Job(company, ("gc",))
     if name == "add-client":
         return Job(company, ("add-client", "Anna", "--phone", PHONE), ("Anna",))
+    if name == "undo":
+        # What is undone is the undoing of what added her.
+        assert company.crmcli("add-client", "Anna", "--phone", PHONE).code == 0
+        assert company.crmcli("undo").code == 0
+        return Job(company, ("undo", str(company.open().state.seq)), ("Anna",))
     file = scratch / "clients.csv"
     file.write_text("name,phone,note\n" + "".join(f"Client {n},+7916000{n:04},tea\n" for n in range(3)))
     return Job(company, ("import", "clients", str(file)), tuple(f"Client {n}" for n in range(3)))

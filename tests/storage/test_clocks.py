@@ -13,7 +13,8 @@ from tests.storage.company import NOW, Company, problems
 
 DAY = timedelta(days=1)
 YEARS = 3653 * DAY
-ATTENTION = 6
+HOUR = timedelta(hours=1)
+USAGE, RULE, ATTENTION, NOT_PERMITTED = 2, 5, 6, 15
 
 
 def by_clock(company: Company, now: datetime) -> Company:
@@ -79,14 +80,44 @@ def test_later_change_wins_whatever_the_clocks_said(company: Company) -> None:
     assert problems(company) == []
 
 
-def test_doctor_says_by_how_much_a_clock_is_behind(company: Company) -> None:
+def test_doctor_says_by_how_much_a_clock_is_behind_and_whose(company: Company) -> None:
     assert "clock,ok," in company.crmcli("doctor", "--format", "csv").out
-    assert by_clock(company, NOW + 400 * DAY).crmcli("add-client", "Anna").code == 0
+    ahead = by_clock(company, NOW + 400 * DAY)
+    assert ahead.crmcli("add-client", "Anna", who="manager").code == 0
+    assert company.crmcli("add-client", "Boris", who="colleague").code == 0
     result = company.crmcli("doctor", "--format", "csv")
     assert result.code == ATTENTION
     [line] = [line for line in result.out.splitlines() if line.startswith("clock,")]
-    assert "400 d 0 h behind the newest commit" in line
-    assert "of 2027-04-06T09:00Z" in line
+    manager = company.identity("manager").member
+    assert f"400 d 0 h behind commit {len(times(company)) - 1} by {manager} of 2027-04-06 12:00" in line
+
+
+def test_grant_lasts_as_long_as_it_says_though_the_log_is_ahead(company: Company) -> None:
+    manager = company.identity("manager").member
+    give = ("grant", "export", "--to", manager, "--expires", "2h")
+    export = ("export", "--for", "crm", "--out")
+    assert by_clock(company, NOW + 5 * HOUR).crmcli("add-client", "Anna", who="manager").code == 0
+    assert "2026-03-02 19:00" in company.crmcli(*give).out
+    assert company.crmcli(*export, str(company.folder / "1.csv"), who="manager").code == 0
+    late = by_clock(company, NOW + 7 * HOUR).crmcli(*export, str(company.folder / "2.csv"), who="manager")
+    assert (late.code, "the grant expired at 2026-03-02 19:00\n" in late.err) == (NOT_PERMITTED, True)
+
+
+def test_grant_that_would_not_end_is_given_for_one_use_alone(company: Company) -> None:
+    """Somebody's clock was years ahead; what is given from then on would last until it is right."""
+    manager = company.identity("manager").member
+    assert by_clock(company, NOW + YEARS).crmcli("add-client", "Anna", who="manager").code == 0
+    for expires in ("2h", "2036-06-01"):
+        refused = company.crmcli("grant", "export", "--to", manager, "--expires", expires)
+        assert (refused.code, "the log is 3653 days ahead of this clock" in refused.err) == (RULE, True)
+    past = company.crmcli("grant", "export", "--to", manager, "--expires", "2026-04-01")
+    assert (past.code, "expired already" in past.err) == (USAGE, True)
+    assert company.crmcli("grant", "export", "--to", manager, "--expires", "2h", "--once").code == 0
+    uses = [
+        company.crmcli("export", "--for", "crm", "--out", str(company.folder / name), who="manager").code
+        for name in ("1.csv", "2.csv")
+    ]
+    assert uses == [0, NOT_PERMITTED]
 
 
 def test_clock_years_ahead_makes_no_file_old(company: Company) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 
 from crmcli.errors import CrmError
 from crmcli.model.ids import encode_id
+from crmcli.model.process import DEFAULT
 from crmcli.session import new_op_id
 from crmcli.storage import erasure, log, parquet, upkeep, writing
 from crmcli.storage import kernels as pc
@@ -26,7 +28,7 @@ from crmcli.storage.log import FileEntry
 from crmcli.storage.reading import file_path
 from crmcli.storage.state import State
 from crmcli.storage.tables import TABLES
-from tests.storage.company import NOW, Company, commit, number, problems
+from tests.storage.company import NOW, Company, commit, may, number, problems
 from tests.storage.faulty import KINDS, Fault, failing, injected
 
 ANNA = ("Anna Zqxmarker", "+79161112233", "anna@zqxmarker.example")
@@ -100,7 +102,7 @@ def test_nothing_of_an_erased_client_is_left(company: Company) -> None:
     assert traces(company) == []
     assert figures(company) == before
     [act] = json.loads(result.out)
-    assert (act["contacts_removed"], act["notes_removed"]) == (1, 7)
+    assert (act["contacts_removed"], act["notes_removed"]) == (1, 9)
     assert act["client"] == client
     assert problems(company) == []
     for who in ("manager", "lead", "analyst", "service"):
@@ -109,7 +111,8 @@ def test_nothing_of_an_erased_client_is_left(company: Company) -> None:
     view = company.view("manager")
     [boris] = view.records("contacts")
     assert (boris.name, boris.phones) == ("Boris", ("+79161112234",))
-    assert sorted(note.text for note in view.records("notes")) == ["good", "tea"]
+    step = DEFAULT.pipelines[0].stages[0].next_action
+    assert sorted(note.text for note in view.records("notes")) == [step, "good", "tea"]
 
 
 def test_history_compactions_and_epochs_are_erased_too(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,13 +310,43 @@ def test_only_a_grant_lets_a_manager_ask(company: Company) -> None:
     assert problems(company) == []
 
 
-def test_a_request_for_nobody_is_left_alone(company: Company) -> None:
-    add_anna(company)
+def request(company: Company, grant: str, client: str, **changes: Any) -> dict[str, Any]:
+    use: dict[str, Any] = {"grant": grant, "right": "erase", "books": [company.book("manager")], "rows": 1}
+    return {"use": use | {"sha256": hashlib.sha256(client.encode()).hexdigest()} | changes}
+
+
+@pytest.mark.parametrize("of_whom", ["nobody", "colleague"])
+def test_a_request_for_who_is_not_in_the_book_is_told_and_can_be_dropped(company: Company, of_whom: str) -> None:
+    client = "0" * 12
+    if of_whom == "colleague":
+        assert company.crmcli("add-client", "Anna", who="colleague").code == 0
+        client = company.crmcli("list", "clients", "--format", "ids", who="colleague").out.strip()
     grant = give_grant(company)
-    use = {"grant": grant, "right": "erase", "books": [company.book("manager")], "rows": 1, "sha256": "0" * 64}
-    commit(company.open("manager"), writing.Pending("grant-use", body={"use": use}))
-    assert company.crmcli("list", "clients").code == 0
+    commit(company.open("manager"), writing.Pending("grant-use", body=request(company, grant, client)))
+    told = company.crmcli("list", "clients")
+    who = company.identity("manager").member
+    said = f"{who} asked to erase a client not in that book; crmcli grant revoke {grant} drops it"
+    assert (told.code, told.err.splitlines()) == (0, [said])
+    assert company.crmcli("grant", "revoke", grant).err == ""
+    assert company.crmcli("list", "clients").err == ""
     assert company.open().state.erased == set()
+
+
+def test_a_request_is_about_one_client_of_the_own_book_or_of_one_that_the_grant_names(company: Company) -> None:
+    member, own, other = company.identity("manager").member, company.book("manager"), company.book("colleague")
+    anywhere, there = give_grant(company), give_grant(company, books=[other])
+
+    def is_let(grant: str, **changes: Any) -> bool:
+        body = request(company, grant, "0" * 12, **changes)
+        return may(company.open().state, member, "grant-use", body=body)
+
+    assert is_let(anywhere)
+    assert is_let(there, books=[other])
+    assert not is_let(there)
+    assert not is_let(anywhere, books=[other])
+    assert not is_let(anywhere, books=[])
+    assert not is_let(anywhere, books=[own, own])
+    assert not is_let(anywhere, rows=2)
 
 
 # What fails.

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -89,7 +90,7 @@ def sold(company: Company) -> Company:
     [
         ({"to": "colleague"}, ["--grant", GRANT], "the grant was given to somebody else"),
         ({"right": "erase"}, ["--grant", GRANT], "the grant is for erase, not for export"),
-        ({"expires": "2026-03-02T09:00:00.000000Z"}, [], "the grant expired at 2026-03-02T09:00Z"),
+        ({"expires": "2026-03-02T09:00:00.000000Z"}, [], "the grant expired at 2026-03-02 12:00"),
         ({"max_rows": 1}, [], "the grant is for 1 rows, not 2"),
         ({"books": "colleague"}, [], "the grant is for books that your keys do not open"),
         ({"columns": ["name"]}, ["--columns", "name,phone"], "the grant does not cover the column phone"),
@@ -328,6 +329,18 @@ def test_failure_after_the_commit_says_that_the_grant_was_used(sold: Company, mo
     assert no_file(sold)
 
 
+def test_repeated_export_is_no_success_without_a_file(sold: Company) -> None:
+    give(sold)
+    assert export(sold, "--op-id", "a" * 32).code == 0
+    before = commits(sold)
+    again = export(sold, "--op-id", "a" * 32, out="again.csv")
+    assert (again.code, again.out) == (4, "")
+    assert "it was saved before, in commit" in again.err
+    assert "run it without --op-id" in again.err
+    assert commits(sold) == before
+    assert not (sold.folder / "again.csv").exists()
+
+
 def test_nothing_in_clear_lies_on_the_disk_before_the_commit(sold: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     give(sold)
     seen: list[bytes] = []
@@ -335,6 +348,11 @@ def test_nothing_in_clear_lies_on_the_disk_before_the_commit(sold: Company, monk
 
     def link(*arguments: Any) -> None:
         seen.extend(path.read_bytes() for path in sold.folder.iterdir() if path.is_file())
+        # The file to be has no name yet.
+        for way in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):
+                if str(way.readlink()).startswith(f"{sold.folder}/#"):
+                    seen.append(way.read_bytes())
         real(*arguments)
 
     monkeypatch.setattr(writing, "_link", link)
@@ -342,6 +360,22 @@ def test_nothing_in_clear_lies_on_the_disk_before_the_commit(sold: Company, monk
     assert sold.crmcli("export", "--out", str(sold.folder / "o.csv"), "--for", "crm", who="manager").code == 0
     assert seen
     assert not any(content.strip(b"\0") for content in seen)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_killed_after_the_commit_it_leaves_no_file_that_nobody_knows_of(sold: Company, named: bool) -> None:
+    give(sold)
+    # Where a disk has no files without a name, a hidden one of 0600 stays behind.
+    without = "del os.O_TMPFILE" if named else "pass"
+    dying = f"import os; {without}; from crmcli.cli import main; link = os.link; os.link = lambda *a, **m: "
+    dying += "os.kill(os.getpid(), 9) if 'out' in str(a[1]) else link(*a, **m); main()"
+    arguments = ("export", "--out", str(sold.folder / "out.csv"), "--for", "crm")
+    result = sold.run(*arguments, who="manager", program=("-c", dying))
+    assert result.code == -9
+    assert last(sold)["type"] == "grant-use"
+    assert no_file(sold) is not named
+    for path in sold.folder.glob(".out*"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 # Who sees what.
@@ -496,4 +530,4 @@ def test_expiry_goes_by_the_clock_and_the_log(sold: Company) -> None:
     assert late.run("add-client", "Late", who="colleague").code == 0
     # The member's own clock has stood still, but the log has not.
     result = export(sold)
-    assert (result.code, result.err.split("\n")[0]) == (15, "crmcli: error: the grant expired at 2026-03-03T09:00Z")
+    assert (result.code, result.err.split("\n")[0]) == (15, "crmcli: error: the grant expired at 2026-03-03 12:00")

@@ -13,7 +13,7 @@ from crmcli.model import records as r
 from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES
 from tests.storage.attacks_on_parquet import dictionary_bomb, other_types, raw, smuggled
-from tests.storage.company import NOW, Company, problems
+from tests.storage.company import NOW, Company, number, problems
 
 
 @pytest.fixture
@@ -87,10 +87,10 @@ def test_repeated_operation_changes_nothing(spoilt: Company) -> None:
     assert spoilt.open().state.seq == head + 1
 
 
-def forged(company: Company, table: str, record: r.Record) -> str:
+def forged(company: Company, table: str, record: r.Record, kind: str = "insert") -> str:
     """Let a manager sign a row about the admin's client into the own book; return the file that verify names."""
     book = company.book("manager")
-    company.append("manager", add=(company.seal("manager", book, table, "insert", TABLES[table].to_arrow([record])),))
+    company.append("manager", add=(company.seal("manager", book, table, kind, TABLES[table].to_arrow([record])),))
     result = company.crmcli("verify")
     assert result.code == 13
     found = re.findall(r"files/../[0-9a-f]{32}\.parquet(?= of \w+: 1 of 1 rows cannot be true)", result.err)
@@ -98,8 +98,9 @@ def forged(company: Company, table: str, record: r.Record) -> str:
     return str(found[0])
 
 
-@pytest.mark.parametrize("what", ["contact", "client", "sale", "sale of nobody's", "record without a number"])
-def test_rows_that_cannot_be_true_go(company: Company, what: str) -> None:
+@pytest.mark.parametrize("kind", ["insert", "upsert"])
+@pytest.mark.parametrize("what", ["contact", "client", "sale", "sale of nobody's"])
+def test_rows_that_cannot_be_true_go(company: Company, what: str, kind: str) -> None:
     assert company.crmcli("add-client", "Anna").code == 0
     assert company.crmcli("log-sale", "Anna", "1000").code == 0
     assert company.crmcli("add-client", "Boris", who="manager").code == 0
@@ -112,11 +113,38 @@ def test_rows_that_cannot_be_true_go(company: Company, what: str) -> None:
         "client": ("clients", r.Client(anna.client_id, NOW, 1, 1)),
         "sale": ("sales", replace(sale, client_id=boris.client_id, amount=Decimal(9))),
         "sale of nobody's": ("sales", r.Sale(5, 12345, NOW, Decimal(9), 1)),
-        "record without a number": ("sales", r.Sale(0, boris.client_id, NOW, Decimal(9), 1)),
     }[what]
-    path = forged(company, table, record)
+    path = forged(company, table, record, kind)
     assert company.crmcli("doctor", "--quarantine", path).code == 0
     assert (company.crmcli("list", "sales", "--format", "csv").out, company.names()) == before
+    assert problems(company) == []
+
+
+@pytest.mark.parametrize("kind", ["insert", "upsert", "delete"])
+@pytest.mark.parametrize("wrong", [0, -5, 1 << 60, 1 << 62])
+def test_ids_that_no_record_has_go(company: Company, wrong: int, kind: str) -> None:
+    assert company.crmcli("add-client", "Boris", who="manager").code == 0
+    rows = TABLES["clients"].to_arrow([r.Client(wrong, NOW, 1, 1)])
+    rows = rows.select(["client_id"]) if kind == "delete" else rows
+    entry = company.seal("manager", company.book("manager"), "clients", kind, rows)
+    company.append("manager", add=(entry,))
+    assert company.crmcli("list", "clients").code == 13
+    assert company.crmcli("doctor", "--quarantine", entry.file_id).code == 0
+    manager, colleague = (company.identity(who).member for who in ("manager", "colleague"))
+    assert company.crmcli("member", "remove", manager, "--to", colleague).code == 0
+    assert company.names("colleague") == ["Boris"]
+
+
+def test_card_of_another_books_client_is_not_handed_over(company: Company) -> None:
+    assert company.crmcli("add-client", "Anna", who="colleague").code == 0
+    [anna] = company.view("colleague").records("clients")
+    path = forged(company, "clients", replace(anna, owner_id=number(company.identity("manager").member)), "upsert")
+    shown = company.crmcli("show", "Anna")
+    assert (shown.code, "in two books" in shown.err) == (13, True)
+    manager, colleague = (company.identity(who).member for who in ("manager", "colleague"))
+    assert company.crmcli("transfer", "--from", manager, "--to", colleague).code == 13
+    assert company.crmcli("doctor", "--quarantine", path).code == 0
+    assert company.crmcli("show", "Anna").code == 0
     assert problems(company) == []
 
 

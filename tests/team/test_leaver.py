@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from crmcli.commands import COMMANDS
+from crmcli.errors import OvertakenError
 from crmcli.storage import log
-from tests.storage.company import Company, by_hand, problems
+from tests.storage.company import NOW, Company, by_hand, problems
 from tests.team.commands import OF_THE_LOG, TRIES, command_lines, names_in
 from tests.team.thief import commits, readable, unwrapped
 
+NOT_PERMITTED = 15
 LEAVERS = ("manager", "lead", "analyst", "service", "second admin")
 # What each of them opened: the book of the manager, whole or in its facts.
 OPENED = {"manager": "notes", "lead": "notes", "analyst": "deals", "service": "deals", "second admin": "notes"}
@@ -103,6 +107,95 @@ def test_a_lead_who_may_not_read_a_book_any_more_reads_nothing_new_in_it(company
     found = readable(company.root, unwrapped(company.root, company.identity("lead")))
     assert "before" in str(found)
     assert "since" not in str(found)
+
+
+# What opens somebody the manager's book, or its facts, and what takes that back.
+LESS = {
+    "lead": ("allow {who} --read {manager}", "allow {who} --no-read"),
+    "service": ("allow {who} --personal {manager}", "allow {who} --no-personal"),
+    "analyst": ("role {who} analyst", "role {who} manager"),
+    "colleague": ("role {who} admin", "role {who} manager"),
+}
+
+
+def changed(company: Company, who: str, how: str, *options: str) -> str:
+    words = how.format(who=member(company, who), manager=member(company, "manager")).split()
+    result = company.crmcli("member", *words, *options)
+    assert result.code == 0, result
+    return result.err
+
+
+def seen(company: Company, who: str) -> dict[str, str]:
+    """What a member is shown of the manager's clients, by command."""
+    ways = ("list clients --format csv", "find before", "show +79161234567", "history Old", "report summary")
+    return {way: company.crmcli(*way.split(), who=who).out for way in ways}
+
+
+@pytest.mark.parametrize("who", LESS)
+def test_who_may_open_less_is_shown_less_at_once(company: Company, who: str) -> None:
+    more, less = LESS[who]
+    done(company, "add-client", "Old", "--phone", "8 916 123-45-67", "--note", "before", who="manager")
+    done(company, "log-sale", "Old", "100", who="manager")
+    changed(company, who, less)
+    before = seen(company, who)
+    changed(company, who, more)
+    opened = seen(company, who)
+    assert opened != before
+    assert ("Old" in str(opened.values())) == (who != "analyst")
+    changed(company, who, less)
+    assert seen(company, who) == before
+    assert problems(company, who) == problems(company) == []
+    changed(company, who, more)
+    assert seen(company, who) == opened
+
+
+@pytest.mark.parametrize("who", LESS)
+def test_rewriting_for_who_may_open_less_leaves_nothing_under_old_keys(company: Company, who: str) -> None:
+    more, less = LESS[who]
+    done(company, "add-client", "Old", "--note", "before", who="manager")
+    changed(company, who, more)
+    assert "--rewrite does it now" in changed(company, who, less)
+    assert "--rewrite" not in changed(company, who, less, "--rewrite")
+    found = readable(company.root, unwrapped(company.root, company.identity(who)))
+    store = company.open(who)
+    assert all(store.keyring.opens(store.state.live[name]) for name in found.keys() & store.state.live.keys())
+    assert problems(company) == []
+
+
+def test_gc_now_takes_from_the_folder_what_old_keys_open(company: Company, tmp_path: Path) -> None:
+    done(company, "add-client", "Old", "--note", "before", who="manager")
+    reading = company.view("manager")
+    kept = company.view("colleague")
+    moved = company.crmcli("transfer", "--from", member(company, "manager"), "--to", member(company, "colleague"))
+    assert "after 2026-03-09 12:00; crmcli gc --now does it at once" in moved.err
+    copy = copied(company, "manager", tmp_path / "copy")
+    assert "before" in str(readable(copy.root, unwrapped(copy.root, copy.identity("manager"))))
+    orphan = company.root / "files/00" / ("0" * 32 + ".parquet")
+    orphan.write_bytes(b"being written")
+    assert company.crmcli("gc", "--now", who="manager").code == NOT_PERMITTED
+    assert done(company, "gc").split()[-1] == "0"
+    assert int(done(company, "gc", "--now").split()[-1]) > 0
+    assert "before" not in str(readable(company.root, unwrapped(company.root, company.identity("manager"))))
+    # What is being written stays, and whoever was reading begins again.
+    assert orphan.exists()
+    with pytest.raises(OvertakenError):
+        reading.records("contacts")
+    assert kept.records("contacts") == []
+    assert company.names("colleague") == ["Old"]
+    assert problems(company) == []
+
+
+def test_doctor_says_that_nobody_runs_gc(company: Company) -> None:
+    done(company, "add-client", "Old", who="manager")
+    done(company, "transfer", "--from", member(company, "manager"), "--to", member(company, "colleague"))
+    for days in range(3, 13, 3):
+        done(replace(company, now=NOW + timedelta(days=days)), "add-client", f"New {days}")
+    told = {}
+    for days in (13, 16):
+        rows = replace(company, now=NOW + timedelta(days=days)).crmcli("doctor", "--format", "csv").out
+        [told[days]] = [line for line in rows.splitlines() if line.startswith("old files,")]
+    assert "attention" not in told[13]
+    assert "for more than a week: run crmcli gc daily" in told[16]
 
 
 @pytest.mark.parametrize("leaver", LEAVERS)

@@ -75,6 +75,6 @@ def _decrypted(raw: bytes, address: FileAddress, key: bytes) -> list[dict[str, A
     try:
         properties = pe.create_decryption_properties(address.key(key), aad_prefix=address.aad())
         rows: list[dict[str, Any]] = pq.ParquetFile(BytesIO(raw), decryption_properties=properties).read().to_pylist()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return rows

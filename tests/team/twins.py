@@ -16,6 +16,7 @@ from crmcli.model.ids import encode_id
 from crmcli.storage import cards
 from crmcli.storage.identity import new_member_id
 from tests.storage.company import Company, Result
+from tests.team.thief import commits
 
 ME, COLLEAGUE = "manager", "colleague"
 TEXT = "тайна-zqx"
@@ -101,6 +102,8 @@ def make_twins(founded: Company, folder: Path) -> Twins:
     twins.catch_up()
     for desk in (full, bare):
         _lay_out_files(desk)
+        # The last of what the manager did is about a client who is still there.
+        desk.done("add-deal", "Boris Orlov")
     return twins
 
 
@@ -160,6 +163,8 @@ def _guesses(full: Desk, gone: int, erased: int) -> dict[str, list[str]]:
     mine = {table: set(ids(full, ME, table)) for table in IDS}
     theirs = {table: [encode_id(n) for n in ids(full, COLLEAGUE, table) if n not in mine[table]] for table in IDS}
     clients = [name for name in theirs["clients"] if name[:6] not in {encode_id(n)[:6] for n in mine["clients"]}]
+    me = full.identity(ME).member
+    others = [str(commit["seq"]) for commit in commits(full.root) if commit["author"] != me]
     people = ["Zqxbert", "zqxbert markerov", "Щукарёв", "щук", "Zed", "8 (916) 777-31-42", "9167773142", "7773142"]
     people += ["zqxbert@marker.example", "K-zqx-1", "7739123456", TEXT, "marker", "3142"]
     whole = [*clients, encode_id(gone), encode_id(erased)]
@@ -170,6 +175,8 @@ def _guesses(full: Desk, gone: int, erased: int) -> dict[str, list[str]]:
         "deal": [theirs["deals"][0], theirs["deals"][-1], theirs["deals"][-1][:6]],
         "sale": [theirs["sales"][0], theirs["sales"][-1], theirs["sales"][-1][:6]],
         "activity": [theirs["activities"][0], theirs["activities"][-1][:6]],
+        "commit": others,
+        "reminder": [theirs["reminders"][0], theirs["reminders"][-1], theirs["reminders"][-1][:6]],
         "name": ["Zqxbert Markerov"],
         "phone": ["+79167773142", "8 916 777 31 49", "+79167773148"],
         "email": ["zqxbert@marker.example"],

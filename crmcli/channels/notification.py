@@ -1,0 +1,33 @@
+"""Notification URLs: a message through what apprise knows how to talk to, such as Telegram, Matrix or ntfy."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from crmcli.errors import CrmError, InputError
+
+if TYPE_CHECKING:
+    from crmcli.model.channels import Channel, Message
+
+
+def notify(channel: Channel, message: Message) -> None:
+    """Send a message to a notification URL. Raises: CrmError if it was not taken, InputError without the library."""
+    try:
+        import apprise
+    except ImportError as error:
+        raise InputError("notification URLs need apprise", "pip install 'crmcli[notify]'") from error
+    # It logs the URL, which may hold a password.
+    logging.getLogger("apprise").disabled = True
+    target = apprise.Apprise()
+    try:
+        if not target.add(channel.options["url"]):
+            raise CrmError("this is no notification URL that apprise knows")
+        taken = target.notify(title=message.subject, body=message.body, body_format=apprise.NotifyFormat.TEXT)
+    except CrmError:
+        raise
+    except Exception as error:
+        # A hundred plugins, and what one of them says may quote the URL.
+        raise CrmError(f"apprise failed: {type(error).__name__}") from error
+    if not taken:
+        raise CrmError("the notification was not taken")

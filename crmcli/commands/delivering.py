@@ -1,0 +1,108 @@
+"""How reminders are delivered: claimed, then shown or sent, then recorded, one batch for each member and channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmcli.commands.listing import show_rows
+from crmcli.errors import CrmError
+from crmcli.model.channels import LOCAL, STDOUT, Channel, Message
+from crmcli.model.delivering import MOST_LINES, message_text
+from crmcli.model.ids import encode_id
+from crmcli.model.masking import masked
+from crmcli.storage.agenda import COLUMNS, SHOWN, Lines
+from crmcli.storage.channel_file import channels_of, read_channels
+from crmcli.storage.delivering import Batch, Dispatch
+from crmcli.storage.planning import is_planned, mark_planned, plan_touches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crmcli.commands.params import Format
+    from crmcli.session import Session
+    from crmcli.storage.view import View
+
+
+def plan(crm: Session) -> None:
+    """Make reminders of the touches that are due, once a day."""
+    with crm.reading() as view:
+        if is_planned(view, crm.now):
+            return
+    with crm.writing() as draft:
+        draft.put(*plan_touches(draft, crm.acting(draft)))
+    mark_planned(view, crm.now)
+
+
+def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
+    """Deliver all that is due, and say what was done; what fails is recorded, and tried again by a later run."""
+    for channel, member_id in _ways(crm, dispatch):
+        waiting = dispatch.batches(member_id, channel.name)
+        while waiting:
+            batch = waiting.pop(0)
+            if not dispatch.claim(batch):
+                waiting = dispatch.batches(member_id, channel.name)
+                continue
+            crm.saved = True
+            dispatch.record(batch, was_sent=_left(crm, dispatch, channel, batch, form))
+
+
+def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
+    """Show what would be delivered, and deliver nothing."""
+    rows = [
+        (channel.name, dispatch.view.staff.get(member_id), len(batch.reminders))
+        for channel, member_id in _ways(crm, dispatch)
+        for batch in dispatch.batches(member_id, channel.name)
+    ]
+    crm.output.rows(("channel", "to", "reminders"), rows, form=form, limit=0)
+
+
+def _ways(crm: Session, dispatch: Dispatch) -> Iterator[tuple[Channel, int]]:
+    known = read_channels(crm.identity_path)
+    for member_id in dispatch.recipients():
+        for channel in channels_of(known, encode_id(member_id)):
+            yield channel, member_id
+
+
+def _left(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form: Format) -> bool:
+    """Show or send a batch; say whether it went out, and on stderr what became of it."""
+    view, count = dispatch.view, len(batch.reminders)
+    if not count:
+        return True
+    if channel.kind == STDOUT:
+        _show(crm, view, batch, form)
+        return True
+    what = f"{channel.name}: {count} {'reminder' if count == 1 else 'reminders'}"
+    try:
+        from crmcli.channels import send
+
+        send(channel, _message(crm, dispatch, channel, batch))
+    except CrmError as error:
+        crm.say(f"{what} not sent, to be tried again: {error.message}")
+        return False
+    crm.say(f"{what} sent to {view.staff.get(batch.member_id)}")
+    return True
+
+
+def _show(crm: Session, view: View, batch: Batch, form: Format) -> None:
+    lines = Lines(view, batch.reminders, crm.now)
+    columns = SHOWN if form == "table" else COLUMNS
+    mark = {at: "overdue" for at, number in enumerate(batch.reminders) if lines.is_overdue(number)}
+    rows = lines.rows(batch.reminders, columns)
+    show_rows(crm, view, columns, rows, form, 0, mark=mark, id_column="reminder_id")
+    # What is recorded as delivered has to be out.
+    crm.output.flush()
+
+
+def _message(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch) -> Message:
+    view = dispatch.view
+    told = batch.reminders[:MOST_LINES]
+    columns = (*SHOWN, "overdue")
+    shorts = view.short("reminders", told)
+    rows, _ = masked(columns, Lines(view, told, crm.now).rows(told, columns), view.settings.reveal_rows)
+    lines = [dict(zip(columns, row, strict=True)) for row in rows]
+    for line in lines:
+        line["reminder_id"] = shorts[line["reminder_id"]]
+    is_personal = channel.kind in LOCAL or view.settings.send_personal
+    subject, body = message_text(lines, len(batch.reminders), is_personal=is_personal, is_digest=dispatch.is_digest)
+    number = f"{encode_id(batch.message)}.{view.store.state.store}".lower()
+    return Message(number, subject, body, crm.now)

@@ -1,0 +1,15 @@
+"""`crmcli schedule run`: run the jobs that are due; for cron or systemd, every minute."""
+
+from __future__ import annotations
+
+import typer
+
+
+def schedule_run(ctx: typer.Context) -> None:
+    """Run each job that is due since it last succeeded on this machine: of slots that were missed it is one.
+
+    A job that never ran here runs at once. If another run is at it, this one does nothing.
+    """
+    from crmcli.commands.scheduling import run_due
+
+    run_due(ctx.obj)

@@ -1,0 +1,82 @@
+"""Schedules: which jobs run by themselves and when; slots are those of a cron expression in the company's time zone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from crmcli.errors import InputError, RuleError
+from crmcli.model.frozen import dataclass
+from crmcli.model.repeating import parse_cron, slot_after, slot_before
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import tzinfo
+
+NEVER = "none"
+_MOST_COUNTED = 99
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a schedule runs: a command, the rest of its line, and when, unless the company says otherwise."""
+
+    command: str
+    options: tuple[str, ...] = ()
+    usual: str | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command line after the program's name."""
+        return [*self.command.split(), *self.options]
+
+
+JOBS = {
+    "remind": Job("remind", usual="*/5 * * * *"),
+    "digest": Job("remind", ("--digest",)),
+    "intake": Job("intake", usual="*/10 * * * *"),
+    "backup": Job("backup make", ("--if-due",), usual="30 * * * *"),
+    "drill": Job("backup drill", usual="0 3 * * sun"),
+    "reactivate": Job("reactivate"),
+    "norms": Job("norms", usual="0 2 * * *"),
+}
+
+
+def known_jobs(commands: Collection[str]) -> dict[str, Job]:
+    """Return the jobs whose command there is."""
+    return {name: job for name, job in JOBS.items() if job.command in commands}
+
+
+def schedules(stored: Mapping[str, str], commands: Collection[str]) -> dict[str, str]:
+    """Return name -> cron expression of the jobs that run, as the company says or else usually."""
+    times = {name: stored.get(name, job.usual) for name, job in known_jobs(commands).items()}
+    return {name: cron for name, cron in times.items() if cron is not None and cron != NEVER}
+
+
+def parse_schedule(name: str, text: str, commands: Collection[str]) -> str:
+    """Return what to store for a job: a cron expression, or none. Raises: InputError, RuleError for no such command."""
+    if name not in JOBS:
+        raise InputError(f"there is no schedule {name[:40]!r}", f"there is {', '.join(JOBS)}")
+    if name not in known_jobs(commands):
+        raise RuleError(f"this crmcli has no command {JOBS[name].command} yet", "upgrade it first")
+    return NEVER if text.strip().lower() == NEVER else parse_cron(text)
+
+
+def is_due(cron: str, last: str | None, now: datetime, zone: tzinfo) -> bool:
+    """Say whether a slot has come since the last success (ISO), and so does a job that never ran on this machine.
+
+    Of several slots that were missed it is one. A success that lies ahead was under a clock that was wrong.
+    """
+    if last is None or datetime.fromisoformat(last) > now:
+        return True
+    return datetime.fromisoformat(last) < slot_before(cron, now, zone)
+
+
+def missed(cron: str, last: str | None, now: datetime, zone: tzinfo) -> int:
+    """Return how many slots have passed since the last success (ISO), up to 99; the newest one may be running now."""
+    if last is None:
+        return 0
+    count, at = 0, datetime.fromisoformat(last)
+    while count < _MOST_COUNTED and (at := slot_after(cron, at, zone)) <= now:
+        count += 1
+    return max(count - 1, 0)

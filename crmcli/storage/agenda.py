@@ -1,0 +1,163 @@
+"""The agenda: which open reminders are due until when, whose, and what there is to know to act on one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from crmcli.errors import NotFoundError
+from crmcli.model.dates import Moment, day_start, format_moment, local_day
+from crmcli.model.numbering import is_number
+from crmcli.model.records import OPEN, Reminder
+from crmcli.model.reminding import CADENCE, is_overdue
+from crmcli.storage import kernels as pc
+from crmcli.storage.archiving import in_sight
+from crmcli.storage.counting import counted
+from crmcli.storage.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from crmcli.storage.view import Draft, View
+
+# What a table shows of a reminder, after its number; and what the other formats do.
+SHOWN = ("due", "who", "whom", "about", "promised", "stage", "phone", "reminder_id")
+COLUMNS = (
+    "due_at", "has_time", "overdue", "who", "whom", "about", "promised", "stage", "phone", "cause", "client_id",
+    "deal_id", "reminder_id",
+)  # fmt: skip
+_CHOSEN_BY = ("reminder_id", "client_id", "status", "due_at", "has_time", "assignee_id")
+# What a reminder without a text is about, where its cause does not say it.
+_WORDS = {CADENCE: "keep in touch", "buy_by": "wants to buy"}
+WEEK = 7
+# Of the end of a day, which is the start of the next, this much earlier is still that day.
+INSTANT = timedelta(microseconds=1)
+
+
+def open_ones(view: View, until: datetime, assignee_id: int | None = None) -> pa.Table:
+    """Return the open reminders due before an instant, of one assignee or of all, in the columns they are chosen by.
+
+    Those of canaries and archived clients are not among them.
+    """
+    rows = counted(view.reader, "reminders", _CHOSEN_BY)
+    mask = pc.and_(pc.equal(rows.column("status"), OPEN), pc.less(rows.column("due_at"), instant(until)))
+    if assignee_id is not None:
+        mask = pc.and_(mask, pc.equal(rows.column("assignee_id"), assignee_id))
+    rows = pc.filtered(rows, mask)
+    return in_sight(view.reader, rows) if rows.num_rows else rows
+
+
+def chosen(view: View, now: datetime, assignee_id: int | None, what: str = "due") -> pa.Table:
+    """Return the open reminders of an agenda: `due` is overdue and today, `day` today, `week` 7 days, `overdue`."""
+    zone = view.settings.zone
+    today = local_day(now, zone)
+    start = day_start(today, zone)
+    days = WEEK if what == "week" else 1
+    rows = open_ones(view, day_start(today + timedelta(days=days), zone), assignee_id)
+    due = rows.column("due_at")
+    if what in {"day", "week"}:
+        return pc.filtered(rows, pc.greater_equal(due, instant(start)))
+    if what == "overdue":
+        with_time = pc.and_(rows.column("has_time"), pc.less(due, instant(now)))
+        return pc.filtered(rows, pc.or_(with_time, pc.less(due, instant(start))))
+    return rows
+
+
+def in_order(rows: pa.Table, limit: int) -> list[int]:
+    """Return the ids of the first reminders, by when they are due; 0 for all."""
+    places = pc.first_indices(
+        rows, [("due_at", "ascending"), ("reminder_id", "ascending")], limit or max(rows.num_rows, 1)
+    )
+    ids: list[int] = pc.taken(rows.column("reminder_id"), places).to_pylist()
+    return ids
+
+
+def instant(at: datetime) -> pa.Scalar:
+    """Return an instant as tables hold it."""
+    return pa.scalar(at.replace(tzinfo=None), pa.timestamp("us"))
+
+
+class Lines:
+    """Reminders with all that is shown of them, by id."""
+
+    def __init__(self, view: View, ids: Sequence[int], now: datetime) -> None:
+        self._view = view
+        self._now = now
+        self._zone = view.settings.zone
+        reminders: list[Reminder] = view.records("reminders", "reminder_id", ids) if ids else []
+        self.reminders = {reminder.reminder_id: reminder for reminder in reminders}
+        clients = list({reminder.client_id for reminder in reminders})
+        self._contacts = {c.client_id: c for c in view.records("contacts", "client_id", clients)} if clients else {}
+        self._texts = _texts(view, list(self.reminders))
+        self._stages = _stages(view, clients) if clients else {}
+
+    def cells(self, reminder_id: int) -> dict[str, Any]:
+        """Return the cells of one reminder by column; ids are numbers, times are UTC."""
+        reminder = self.reminders[reminder_id]
+        contact = self._contacts.get(reminder.client_id)
+        told = {"stage": self._stages.get(reminder.deal_id or reminder.client_id)}
+        told |= {field: self._texts.get((reminder_id, field)) for field in ("about", "promised")}
+        if not told["about"] and not told["promised"]:
+            told["about"] = _WORDS.get(reminder.cause, reminder.cause.replace("_", " "))
+        return {
+            **{column: getattr(reminder, column) for column in COLUMNS if column in TABLES["reminders"].kinds},
+            **told,
+            "due": format_moment(Moment(reminder.due_at, reminder.has_time), self._zone),
+            "overdue": self.is_overdue(reminder_id),
+            "who": self._view.staff.get(reminder.assignee_id),
+            "whom": contact.name if contact else self._view.nameless(reminder.client_id),
+            "phone": next(iter(contact.phones), None) if contact else None,
+        }
+
+    def is_overdue(self, reminder_id: int) -> bool:
+        """Say whether a reminder's time is over."""
+        return is_overdue(self.reminders[reminder_id], self._now, self._zone)
+
+    def rows(
+        self, ids: Sequence[int], columns: Sequence[str], numbers: Mapping[int, int] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of reminders in those columns, after their numbers if there are any."""
+        rows = []
+        for key in ids:
+            cells = self.cells(key)
+            row = tuple(cells[column] for column in columns)
+            rows.append(row if numbers is None else (numbers[key], *row))
+        return rows
+
+
+def _texts(view: View, ids: Sequence[int]) -> dict[tuple[int, str], str]:
+    """Return the newest text of each field about reminders."""
+    notes = view.records("notes", "about_id", ids) if ids else []
+    notes.sort(key=lambda note: note.noted_at)
+    return {(note.about_id, note.field): note.text for note in notes}
+
+
+def _stages(view: View, clients: Sequence[int]) -> dict[int, str]:
+    """Return the stages of the clients' deals, by the deal and, of the open one that came last, by the client."""
+    deals = view.records("deals", "client_id", clients)
+    deals.sort(key=lambda deal: str(deal.opened_at or ""))
+    stages = {deal.deal_id: deal.stage for deal in deals}
+    return stages | {deal.client_id: deal.stage for deal in deals if deal.status == OPEN}
+
+
+def numbered(view: View, now: datetime, ids: Sequence[int]) -> Mapping[int, int]:
+    """Return the number of each reminder, and remember on this machine which numbers were shown."""
+    day = local_day(now, view.settings.zone).isoformat()
+    known = view.store.memory.numbers()
+    numbers = known.with_more(day, ids)
+    if numbers != known:
+        view.store.memory.set_numbers(numbers)
+    return numbers.by_id
+
+
+def reminder_named(draft: Draft, named: str) -> Reminder:
+    """Return the reminder of that id, or of that number in the last agenda. Raises: NotFoundError, ConflictError."""
+    if not is_number(named):
+        return draft.one("reminders", named)  # type: ignore[no-any-return]
+    found: list[Reminder] = draft.records("reminders", "reminder_id", [draft.store.memory.numbers().find(named)])
+    if not found:
+        raise NotFoundError(f"number {named} is not yours any more", "crmcli agenda shows the numbers")
+    return found[0]

@@ -1,0 +1,94 @@
+"""Schedules: what runs, when it is due, and what was missed, also where clocks are changed or wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from crmcli.commands import COMMANDS
+from crmcli.errors import InputError, RuleError
+from crmcli.model.schedules import JOBS, is_due, known_jobs, missed, parse_schedule, schedules
+
+ZONE = ZoneInfo("Europe/Berlin")
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=ZONE).astimezone(UTC)
+
+
+def runs(cron: str, start: datetime, end: datetime, step: timedelta, last: str | None) -> list[str]:
+    """Return the local times at which a job runs whose runner looks every so often."""
+    found = []
+    while start < end:
+        if is_due(cron, last, start, ZONE):
+            last = start.isoformat()
+            found.append(f"{start.astimezone(ZONE):%m-%d %H:%M}")
+        start += step
+    return found
+
+
+def test_a_schedule_is_of_a_command_that_there_is() -> None:
+    assert set(known_jobs(COMMANDS)) == {name for name, job in JOBS.items() if job.command in COMMANDS}
+    assert parse_schedule("remind", " 0  9 * * MON ", ["remind"]) == "0 9 * * mon"
+    assert parse_schedule("remind", "None", ["remind"]) == "none"
+    with pytest.raises(RuleError):
+        parse_schedule("backup", "0 9 * * *", ["remind"])
+    with pytest.raises(InputError):
+        parse_schedule("lunch", "0 9 * * *", ["remind"])
+
+
+def test_what_is_stored_goes_before_what_is_usual() -> None:
+    assert schedules({}, ["remind"]) == {"remind": "*/5 * * * *"}
+    assert schedules({"remind": "none", "digest": "0 9 * * *"}, ["remind"]) == {"digest": "0 9 * * *"}
+    assert schedules({"backup": "0 9 * * *"}, ["remind"]) == {"remind": "*/5 * * * *"}
+
+
+def test_each_slot_runs_once_and_missed_ones_are_made_up_for_once() -> None:
+    minute = timedelta(minutes=1)
+    day = [f"03-02 {hour:02}:00" for hour in range(8, 12)]
+    assert runs("0 * * * *", at("2026-03-02 08:00"), at("2026-03-02 12:00"), minute, None) == day
+    last = at("2026-02-20 08:00").isoformat()
+    assert runs("0 9 * * *", at("2026-03-02 10:00"), at("2026-03-03 12:00"), minute, last) == [
+        "03-02 10:00",
+        "03-03 09:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cron", "day", "expected"),
+    [
+        ("30 2 * * *", "2026-03-29", ["03-29 03:30"]),
+        ("30 2 * * *", "2026-10-25", ["10-25 02:30"]),
+        ("0 9 * * *", "2026-03-29", ["03-29 09:00"]),
+        ("0 9 29 2 *", "2026-02-28", []),
+        ("0 9 29 2 *", "2028-02-29", ["02-29 09:00"]),
+    ],
+)
+def test_days_on_which_the_clocks_change_and_leap_days(cron: str, day: str, expected: list[str]) -> None:
+    start = at(f"{day} 00:00")
+    end = at(f"{day} 23:59")
+    assert runs(cron, start, end, timedelta(minutes=5), start.isoformat()) == expected
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
+def test_an_hourly_job_runs_in_every_hour_of_such_a_day(day: str, hours: int) -> None:
+    start, end = at(f"{day} 00:00"), at(f"{day} 23:59") + timedelta(minutes=1)
+    assert len(runs("0 * * * *", start, end, timedelta(minutes=5), None)) == hours
+
+
+def test_a_clock_that_was_a_day_ahead_holds_nothing_up() -> None:
+    ahead = at("2026-03-03 09:00").isoformat()
+    minute = timedelta(minutes=1)
+    found = runs("0 9 * * *", at("2026-03-02 08:30"), at("2026-03-03 10:00"), minute, ahead)
+    # Once at once, for what is remembered cannot be true, and then at its times.
+    assert found == ["03-02 08:30", "03-02 09:00", "03-03 09:00"]
+
+
+def test_missed_slots_are_counted() -> None:
+    last = at("2026-03-02 09:00").isoformat()
+    found = [missed("0 * * * *", last, at(f"2026-03-02 {text}"), ZONE) for text in ("09:30", "10:00", "11:00", "14:30")]
+    assert found == [0, 0, 1, 4]
+    assert missed("* * * * *", last, at("2026-03-05 09:00"), ZONE) == 98
+    assert missed("* * * * *", None, at("2026-03-05 09:00"), ZONE) == 0

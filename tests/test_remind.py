@@ -1,0 +1,293 @@
+"""Reminders delivered by real processes to a real mail server: once, whole, and never lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.mailing import Office
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+NAME = "Анна «Чайная» Петрова"
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    office = Office(tmp_path)
+    office.server.start()
+    office.run("add-client", NAME, "--phone", "8 916 123-45-67", "--no-deal")
+    try:
+        yield office
+    finally:
+        office.server.stop()
+
+
+def remind_of(office: Office, text: str, due: str = "today 11:30", who: str = "olga") -> None:
+    office.run("add-reminder", "Анна", text, "--due", due, who=who)
+
+
+def test_a_reminder_is_mailed_once_with_its_names_intact(office: Office) -> None:
+    office.run("settings", "set", "send_personal", "on")
+    office.add_channel()
+    remind_of(office, "спросить про весну", "today 15:00")
+    assert office.run("remind") == ""
+    assert office.mailbox.mails == []
+    for at in (3 * HOUR, 3 * HOUR + MINUTE, 200 * HOUR):
+        assert office.run("remind", at=at) == ""
+    (mail,) = office.mailbox.mails
+    assert mail["Subject"] == f"crmcli: {NAME}: спросить про весну"
+    assert mail["To"] == "olga@example.com"
+    assert mail.get_content_charset() == "utf-8"
+    text = mail.get_content()
+    assert all(part in text for part in ("2026-03-02 15:00", NAME, "+79161234567", "спросить про весну"))
+    office.run("verify")
+
+
+def test_mail_names_nobody_unless_the_company_wants_it(office: Office) -> None:
+    office.add_channel()
+    remind_of(office, "спросить про весну")
+    office.run("remind")
+    (raw,) = office.mailbox.raw
+    (text,) = office.mailbox.texts
+    reminder = office.run("agenda", "--overdue", "--format", "ids").strip()
+    assert f"2026-03-02 11:30  overdue  {reminder[:6]}\n" in text
+    subject = office.mailbox.mails[0]["Subject"]
+    assert subject == "crmcli: 1 reminder is due"
+    for secret in ("Анна", "Петрова", "9161234567", "спросить", "Olga"):
+        assert secret.encode() not in raw
+        assert secret not in text
+
+
+def test_what_was_due_while_nobody_looked_is_one_message(office: Office) -> None:
+    office.add_channel()
+    for day in range(1, 5):
+        remind_of(office, f"step {day}", f"+{day}d")
+    office.run("remind", at=9 * 24 * HOUR)
+    (mail,) = office.mailbox.mails
+    assert mail["Subject"] == "crmcli: 4 reminders are due"
+    office.run("remind", at=9 * 24 * HOUR)
+    assert len(office.mailbox.mails) == 1
+
+
+def test_a_run_killed_before_it_recorded_sends_the_same_message_again(office: Office) -> None:
+    office.add_channel()
+    remind_of(office, "call")
+    process = None
+    office.kill_on_mail(lambda: process.pid)  # type: ignore[attr-defined]
+    process = office.start("remind")
+    process.communicate()
+    assert process.returncode == -9
+    office.run("remind", at=MINUTE)
+    assert len(office.mailbox.mails) == 1
+    office.run("remind", at=16 * MINUTE)
+    office.run("remind", at=32 * MINUTE)
+    first, second = office.mailbox.ids
+    assert first == second
+    office.run("verify")
+
+
+def test_runs_at_the_same_time_send_one_message(office: Office) -> None:
+    office.add_channel()
+    office.mailbox.on_mail = lambda: time.sleep(0.3)
+    for round_ in range(3):
+        remind_of(office, f"call {round_}")
+        processes = [office.start("remind") for _ in range(4)]
+        for process in processes:
+            _, err = process.communicate()
+            assert process.returncode == 0, err
+        assert len(office.mailbox.mails) == round_ + 1
+    office.run("verify")
+
+
+def test_what_failed_is_tried_again_later_and_later(office: Office) -> None:
+    office.add_channel()
+    remind_of(office, "call")
+    office.mailbox.on_mail = lambda: "451 try later"
+    tried = []
+    for minutes in range(0, 60, 4):
+        process = office.start("remind", at=minutes * MINUTE)
+        _, err = process.communicate()
+        assert process.returncode == 0
+        if "451" in err:
+            tried.append(minutes)
+    assert tried == [0, 8, 28]
+    assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", code=6)
+    office.mailbox.on_mail = lambda: None
+    office.run("remind", at=3 * HOUR)
+    office.run("remind", at=4 * HOUR)
+    assert len(office.mailbox.ids) == 1
+
+
+def test_what_failed_and_was_done_meanwhile_is_not_sent(office: Office) -> None:
+    office.add_channel()
+    remind_of(office, "call")
+    office.mailbox.on_mail = lambda: "451 try later"
+    office.run("remind")
+    office.run("done", office.run("agenda", "--format", "ids").strip())
+    office.mailbox.on_mail = lambda: None
+    office.run("remind", at=HOUR)
+    office.run("remind", at=2 * HOUR)
+    assert office.mailbox.mails == []
+
+
+def test_a_clock_that_is_put_back_sends_nothing_twice_and_holds_up_nothing(office: Office) -> None:
+    office.add_channel()
+    remind_of(office, "call")
+    office.run("remind", at=24 * HOUR)
+    remind_of(office, "write", "today 11:40")
+    office.run("remind")
+    office.run("remind", at=HOUR)
+    assert len(office.mailbox.mails) == 2
+    remind_of(office, "meet", "today 11:50")
+    office.mailbox.on_mail = lambda: "451 try later"
+    office.run("remind", at=48 * HOUR)
+    office.mailbox.on_mail = lambda: None
+    office.run("remind", at=2 * HOUR)
+    assert len(office.mailbox.mails) == 3
+
+
+def test_runs_killed_at_any_moment_lose_nothing(office: Office) -> None:
+    """Every reminder arrives, and more than once only under one Message-ID."""
+    office.run("settings", "set", "send_personal", "on")
+    office.add_channel()
+    chance = random.Random(5)
+    for step in range(12):
+        remind_of(office, f"step {step}.")
+        process = office.start("remind", at=step * 20 * MINUTE)
+        time.sleep(chance.uniform(0.1, 0.8))
+        process.kill()
+        process.communicate()
+    for late in range(3):
+        office.run("remind", at=(20 + late) * HOUR)
+    heard: dict[int, set[str]] = {}
+    for mail in office.mailbox.mails:
+        for step in range(12):
+            if f"step {step}." in mail.get_content():
+                heard.setdefault(step, set()).add(mail["Message-ID"])
+    assert {step: len(ids) for step, ids in heard.items()} == dict.fromkeys(range(12), 1)
+    office.run("verify")
+
+
+def test_a_service_sends_for_the_books_that_are_named_to_it(office: Office) -> None:
+    for name, role in (("boris", "manager"), ("clara", "manager"), ("robot", "service")):
+        office.hire(name, role)
+    office.run("member", "allow", "robot", "--personal", "boris")
+    for who in ("boris", "clara"):
+        office.run("add-client", f"Client of {who}", "--no-deal", who=who)
+        office.run("add-reminder", "Client", "call", "--due", "today 11:30", who=who)
+    office.add_channel("robot", "--for", "boris")
+    out = office.run("remind", who="robot")
+    assert out == ""
+    assert len(office.mailbox.mails) == 1
+    office.run("remind", who="robot")
+    assert len(office.mailbox.mails) == 1
+    assert "Client of clara" in office.run("remind", who="clara")
+    office.run("transfer", "--from", "boris", "--to", "clara")
+    office.run("verify")
+    office.run("verify", who="robot")
+
+
+def test_what_is_long_overdue_also_goes_to_who_leads(office: Office) -> None:
+    for name, role in (("boris", "manager"), ("lena", "lead")):
+        office.hire(name, role)
+    office.run("add-client", "Client of boris", "--no-deal", who="boris")
+    office.run("add-reminder", "Client", "call", "--due", "today 11:30", who="boris")
+    days = 24 * HOUR
+    assert office.run("remind", at=3 * days) == ""
+    assert "Client of boris" in office.run("remind", at=4 * days)
+    assert office.run("remind", at=5 * days) == ""
+    assert office.run("remind", at=4 * days, who="lena") == ""
+    office.run("member", "allow", "lena", "--read", "boris")
+    assert "Client of boris" in office.run("remind", at=4 * days, who="lena")
+    office.run("settings", "set", "escalate_days", "0")
+    office.run("add-reminder", "Client", "write", "--due", "today 11:30", who="boris")
+    assert office.run("remind", at=9 * days, who="lena") == ""
+    assert "write" in office.run("remind", at=9 * days, who="boris")
+
+
+def planned(office: Office, at: timedelta) -> list[str]:
+    office.run("remind", at=at)
+    rows = office.run("list", "reminders", "--cause", "cadence", "--format", "jsonl", at=at).splitlines()
+    return sorted(json.loads(row)["name"] for row in rows)
+
+
+def test_touches_are_planned_for_those_who_may_be_touched_and_one_for_each(office: Office) -> None:
+    for name, phone in (("Boris", "1"), ("Clara", "2"), ("Dan", "3")):
+        office.run("add-client", name, "--phone", f"891612345{phone}0", "--no-deal", "--segment", "business")
+    office.run("canary", "plant")
+    office.run("archive", "Clara")
+    office.run("set-cadence", "Dan", "none")
+    days = 24 * HOUR
+    assert planned(office, 20 * days) == []
+    assert planned(office, 25 * days) == ["Boris"]
+    assert planned(office, 40 * days) == ["Boris"]
+    office.run("log-call", "Boris", "out", "--result", "no-answer", at=40 * days)
+    assert planned(office, 41 * days) == ["Boris"]
+    office.run("log-call", "Boris", "out", at=41 * days)
+    assert planned(office, 42 * days) == []
+    # The others of the company are touched every 90 days.
+    assert planned(office, 89 * days) == sorted(["Boris", NAME])
+    reminders = office.run(
+        "list", "reminders", "--cause", "cadence", "--status", "done", "--format", "ids", at=89 * days
+    )
+    assert len(reminders.split()) == 1
+
+
+def test_a_touch_that_is_done_without_a_call_counts_too(office: Office) -> None:
+    days = 24 * HOUR
+    assert planned(office, 90 * days) == [NAME]
+    office.run("done", office.run("agenda", "--format", "ids", at=90 * days).strip(), at=90 * days)
+    assert planned(office, 91 * days) == []
+
+
+def test_what_is_printed_shows_no_more_contacts_than_a_list(office: Office) -> None:
+    office.run("settings", "set", "reveal_rows", "1")
+    for step in range(3):
+        remind_of(office, f"step {step}", f"today 11:3{step}")
+    out = office.run("remind", "--format", "csv")
+    assert out.count("9161234567") == out.count("Анна") == 1
+    assert out.count("step") == 1
+    assert out.count("•••") == 6
+    office.add_channel()
+    office.run("settings", "set", "send_personal", "on")
+    office.run("remind")
+    (text,) = office.mailbox.texts
+    assert text.count("Анна") == text.count("step") == 1
+
+
+def test_what_is_about_archived_clients_waits(office: Office) -> None:
+    remind_of(office, "call")
+    office.run("archive", "Анна")
+    assert office.run("remind") == ""
+    office.run("unarchive", "Анна")
+    assert "call" in office.run("remind")
+
+
+def test_two_runners_of_schedules_run_a_job_once(office: Office) -> None:
+    office.add_channel()
+    remind_of(office, "call")
+    office.mailbox.on_mail = lambda: time.sleep(1)
+    processes = [office.start("schedule", "run") for _ in range(3)]
+    ends = [(*process.communicate(), process.returncode) for process in processes]
+    assert [code for _, _, code in ends] == [0, 0, 0]
+    assert len(office.mailbox.mails) == 1
+
+
+def test_a_job_that_fails_is_run_again(office: Office) -> None:
+    channels = office.folder / "olga" / "config" / "crmcli" / "identity.channels.json"
+    channels.write_text("nonsense")
+    process = office.start("schedule", "run")
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert "remind (exit code 13)" in err
+    channels.unlink()
+    remind_of(office, "call")
+    assert "call" in office.run("schedule", "run")
+    assert office.run("schedule", "run") == ""
