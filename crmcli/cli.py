@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from crmcli import __version__
-from crmcli.commands import COMMANDS, GROUPS
+from crmcli.commands import COMMANDS, DEFAULTS, GROUPS
 from crmcli.errors import (
     CrmError,
     InputError,
@@ -59,6 +59,13 @@ class LazyGroup(TyperGroup):
         if name in GROUPS:
             return _group(name)
         return None
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put in the group's own command where none is named."""
+        own = DEFAULTS.get(self.prefix.strip())
+        if own is not None and (not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)):
+            args = [own, *args]
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the first argument names. Raises: InputError naming the near ones."""

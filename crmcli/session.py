@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.environment import (
     account_name,
+    backup_places,
     checked_op_id,
     clock,
     first_line,
@@ -122,14 +123,14 @@ class Session:
 
         return load_identity(self.identity_path, self.passphrase)
 
-    def store(self) -> Store:
-        """Return the store of this run, opened and checked when it is first needed."""
+    def store(self, accept: str | None = None) -> Store:
+        """Return the store of this run, opened and checked when it is first needed; `accept` is as in `Store.open`."""
         if self._store is None:
             from crmcli.storage import Store
             from crmcli.storage.store import read_genesis
 
             read_genesis(self.store_path)
-            self._store = Store.open(self.store_path, self.identity(), self.cache, self.pins)
+            self._store = Store.open(self.store_path, self.identity(), self.cache, self.pins, accept)
         return self._store
 
     @contextmanager
@@ -194,6 +195,13 @@ class Session:
 
             for line in upkeep.run(store, new_op_id, self.now):
                 self.say(line)
+            if self.output.stderr.isatty():
+                from crmcli.storage.backups.standing import reminder
+
+                places = backup_places(None, self.environ, self.store_path)
+                found = reminder(store, places, self.pins, self.now)
+                if found is not None:
+                    self.say(f"{found}: crmcli backup, then crmcli backup verify --deep")
         store.close()
 
     def found(
@@ -228,22 +236,24 @@ class Session:
         )
         return recovery_text(seed)
 
+    def recovery_text(self) -> str:
+        """Return the recovery key from the terminal, or from standard input where there is none."""
+        stdin = self.output.stdin
+        return self.output.secret("recovery key") if stdin.isatty() else stdin.readline().strip()
+
     def recover(self, text: str, name: str, *, with_passphrase: bool) -> None:
         """Save the identity behind a recovery key and give it a book in the store of this run.
 
         Raises: InputError for a misread key, NoKeyError for another store's, ConflictError if an identity is there.
         """
         from crmcli.storage.founding import take_over
-        from crmcli.storage.identity import Identity, recovery_seed, require_absent, save_identity
+        from crmcli.storage.identity import recovered, recovery_seed, require_absent, save_identity
         from crmcli.storage.store import read_genesis
 
-        identity = Identity.recover(recovery_seed(text))
-        genesis = read_genesis(self.store_path)
-        if genesis.recovery_keys != identity.keys.public:
-            raise NoKeyError("this recovery key belongs to another store")
+        identity = recovered(recovery_seed(text), read_genesis(self.store_path))
         require_absent(self.identity_path)
         passphrase = self.chosen_passphrase() if with_passphrase else None
-        save_identity(self.identity_path, identity.belonging_to(genesis.hash), passphrase)
+        save_identity(self.identity_path, identity, passphrase)
         take_over(self.store(), name, self.now)
 
     def upkeep(self, view: View, *, at_once: bool = False) -> int:

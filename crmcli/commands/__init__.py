@@ -79,6 +79,15 @@ COMMANDS = {
     "canary list": ("canary_list", "list the canaries, and in whose books they are"),
     "canary who": ("canary_who", "say whose canaries are in a file that leaked"),
     "verify": ("verify", "check every signature, hash and row of the store"),
+    "backup make": ("backup_make", "copy what is new to where backups lie; crmcli backup alone does it"),
+    "backup list": ("backup_list", "list the snapshots"),
+    "backup show": ("backup_show", "show what is in one snapshot"),
+    "backup verify": ("backup_verify", "check backups, and put back what another copy still has"),
+    "backup drill": ("backup_drill", "restore the newest snapshot for practice, and count what comes out"),
+    "backup status": ("backup_status", "say whether there is a verified backup that is young enough"),
+    "backup pin": ("backup_pin", "keep a snapshot whatever its age"),
+    "backup forget": ("backup_forget", "remove snapshots that are no longer called for"),
+    "restore": ("restore", "make a snapshot a store again, in a new folder"),
     "gc": ("gc", "compact small files and remove what nobody reads any more"),
     "doctor": ("doctor", "check that this machine and store are in order"),
 }
@@ -91,6 +100,9 @@ GROUPS = {
     "channel": "the ways by which reminders reach you",
     "schedule": "what runs by itself, and when",
     "canary": "clients who do not exist, so that a leaked list names its source",
+    "backup": "snapshots of the store in other places, made without a key",
     "identity": "the key pair that opens the store",
     "member": "who is in the team, and what they open",
 }
+# What a group does when none of its commands is named.
+DEFAULTS = {"backup": "make"}

@@ -22,7 +22,7 @@ class Settings:
 
     `reveal_rows`: rows of a listing that show contacts, the rest is masked; `record_reveals`: a `show` is in the log.
     `send_personal`: reminders that leave by mail or a notification URL name names; `escalate_days`: what is overdue by
-    more days also goes to whoever leads, 0 for never.
+    more days also goes to whoever leads, 0 for never; `backup_days`: how old the last verified backup may be.
     `period_days`: the purchase period where too few clients bought twice; `bands`: where the bands of lateness end, in
     periods; `cooldown_days`: how long nobody is reactivated again; `holdout_pct`: the share of those due who are left
     alone, to compare with; `lead_days`: how long before the next purchase you are reminded of it.
@@ -36,6 +36,7 @@ class Settings:
     record_reveals: bool = False
     send_personal: bool = False
     escalate_days: int = 3
+    backup_days: int = 8
     period_days: int = 90
     bands: str = "1, 1.5, 2, 3, 5"
     cooldown_days: int = 90
@@ -59,6 +60,8 @@ class Settings:
         parse_bands(self.bands)
         if not 0 <= self.escalate_days <= 365:  # noqa: PLR2004
             raise InputError("escalate_days is from 0, for never, to 365")
+        if not 1 <= self.backup_days <= 366:  # noqa: PLR2004
+            raise InputError("backup_days is from 1 to 366")
         _ = self.zone
 
     @property
