@@ -93,6 +93,7 @@ TRIES: dict[str, tuple[str, ...]] = {
     "reactivate plan": ("reactivate plan --dry-run --format {form}", "reactivate plan --assign --per-day 1"),
     "reactivate result": ("reactivate result --format {form}", "reactivate result --period 2026 --format json"),
     "expected": ("expected --format {form}", "expected --within 400d --as-of 2026-02-01 --format csv"),
+    "prep": ("prep {who} --format {form}", "prep {mine} --format {form}"),
     "suggest": (
         "suggest {who} --format {form}",
         "suggest {mine} --format {form}",
