@@ -60,7 +60,7 @@ class Twins:
         """Bring the log of the bare store to the same length by commits that change nothing."""
         seq = self.full.open().state.seq
         while self.bare.open().state.seq < seq:
-            self.bare.append(COLLEAGUE, "reveal", body={"reveal": {"client": new_member_id()}})
+            self.bare.append(COLLEAGUE, "reveal", body={"reveal": {"clients": [new_member_id()]}})
         assert self.bare.open().state.seq == seq
 
 
