@@ -149,6 +149,18 @@ OF_THE_LOG: dict[str, tuple[str, ...]] = {
     "verify": ("verify",),
     "doctor": ("doctor --format {form}", "doctor --quarantine {data_file}"),
 }
+# These take no key: they copy and count what is encrypted.
+KEYLESS: dict[str, tuple[str, ...]] = {
+    "backup make": ("backup make --format {form}",),
+    "backup list": ("backup list --format {form}",),
+    "backup show": ("backup show latest --format {form}",),
+    "backup verify": ("backup verify --deep --format {form}",),
+    "backup drill": ("backup drill --format {form}",),
+    "backup status": ("backup status --format {form}",),
+    "backup pin": ("backup pin latest",),
+    "backup forget": ("backup forget --keep-days 0 --format {form}",),
+    "restore": ("restore latest --to {restored} --exact",),
+}
 # These open no book.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "init": ("init --company Zqx --no-passphrase",),
