@@ -16,7 +16,7 @@ help:  ## show this list
 setup: $(STAMP)  ## install crmcli and its tools into .venv (PYTHON=... to choose another Python)
 
 # A fresh environment each time the pins change, so that nothing of an older one lingers.
-$(STAMP): constraints.txt pyproject.toml
+$(STAMP): constraints.txt pyproject.toml tests/object-store.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "crmcli needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>/dev/null || echo missing)." >&2; \
 	  echo "Name another one: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
@@ -24,6 +24,9 @@ $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m venv --without-pip $(VENV)/object-store
+	@$(BIN)/python -m pip --python $(VENV)/object-store/bin/python install --quiet --disable-pip-version-check \
+	  --require-hashes -r tests/object-store.txt
 	@touch $@
 
 demo: setup  ## fill a store with made-up clients in build/demo and show what crmcli makes of them
@@ -54,6 +57,8 @@ soak: setup  ## the tests that run for minutes: faults, attacks, fuzzers, many p
 lock:  ## write constraints.txt anew after a change of the dependencies (needs uv on PATH)
 	@uv pip compile pyproject.toml --group dev --quiet --no-config --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --allow-unsafe --custom-compile-command "make lock" -o constraints.txt
+	@uv pip compile tests/object-store.in --quiet --no-config --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --allow-unsafe --custom-compile-command "make lock" -o tests/object-store.txt
 
 clean:  ## remove .venv, build and caches; never a store
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

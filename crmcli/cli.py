@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from crmcli import __version__
-from crmcli.commands import COMMANDS, GROUPS
+from crmcli.commands import COMMANDS, DEFAULTS, GROUPS
 from crmcli.errors import (
     CrmError,
     InputError,
@@ -54,10 +54,18 @@ class LazyGroup(TyperGroup):
         if name in COMMANDS:
             module, help_line = COMMANDS[name]
             function = "list_" if module == "list" else module
-            return _command(cmd_name, getattr(import_module(f"crmcli.commands.{module}"), function), help_line)
+            command = _command(cmd_name, getattr(import_module(f"crmcli.commands.{module}"), function), help_line)
+            return _with_commands(name, command) if any(other.startswith(f"{name} ") for other in COMMANDS) else command
         if name in GROUPS:
             return _group(name)
         return None
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put in the group's own command where none is named."""
+        own = DEFAULTS.get(self.prefix.strip())
+        if own is not None and (not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)):
+            args = [own, *args]
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the first argument names. Raises: InputError naming the near ones."""
@@ -89,6 +97,28 @@ def _group(name: str) -> TyperGroup:
         prefix = f"{name} "
 
     return Group(name=name, help=GROUPS[name][0].upper() + GROUPS[name][1:] + ".", rich_markup_mode=None)
+
+
+def _with_commands(name: str, command: TyperCommand) -> TyperGroup:
+    """Return a group that, without the name of one of its commands, is a command itself."""
+
+    class Group(LazyGroup):
+        prefix = f"{name} "
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            # What was named runs in place of what the group does by itself.
+            self.callback = None
+            return super().resolve_command(ctx, args)
+
+    return Group(
+        name=command.name,
+        params=command.params,
+        callback=command.callback,
+        help=command.help,
+        invoke_without_command=True,
+        subcommand_metavar="[COMMAND]",
+        rich_markup_mode=None,
+    )
 
 
 app = typer.Typer(

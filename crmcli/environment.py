@@ -6,8 +6,12 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, NoKeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 APP = "crmcli"
 # Where each kind of file goes unless the environment says otherwise.
@@ -30,6 +34,12 @@ def store_folder(given: str | None) -> Path:
         return here
     there = platform_folder("data") / "store"
     return there if (there / "genesis.json").exists() else here
+
+
+def backup_places(given: list[str] | None, environ: Mapping[str, str], store: Path) -> list[str]:
+    """Return where backups lie: as given, as the environment says, else in `backups/` beside the store."""
+    named = given or environ.get("CRMCLI_BACKUPS", "").split(",")
+    return [text.strip() for text in named if text.strip()] or [str(store.parent / "backups")]
 
 
 def platform_folder(kind: str) -> Path:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmcli.environment import (
     account_name,
+    backup_places,
     checked_op_id,
     clock,
     first_line,
@@ -42,7 +43,7 @@ class Session:
     """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`.
 
     `saved` says that a change was committed, `unsettled` is the operation that is being committed; `agreed` has the
-    questions that were answered with yes.
+    questions that were answered with yes, `answers` what was typed in answer to others.
     """
 
     store_path: Path
@@ -58,6 +59,7 @@ class Session:
     saved: bool = False
     unsettled: str | None = None
     agreed: set[str] = field(default_factory=set)
+    answers: dict[str, str] = field(default_factory=dict)
     _store: Store | None = None
     _said: set[str] = field(default_factory=set)
 
@@ -121,14 +123,14 @@ class Session:
 
         return load_identity(self.identity_path, self.passphrase)
 
-    def store(self) -> Store:
-        """Return the store of this run, opened and checked when it is first needed."""
+    def store(self, accept: str | None = None) -> Store:
+        """Return the store of this run, opened and checked when it is first needed; `accept` is as in `Store.open`."""
         if self._store is None:
             from crmcli.storage import Store
             from crmcli.storage.store import read_genesis
 
             read_genesis(self.store_path)
-            self._store = Store.open(self.store_path, self.identity(), self.cache, self.pins)
+            self._store = Store.open(self.store_path, self.identity(), self.cache, self.pins, accept)
         return self._store
 
     @contextmanager
@@ -195,6 +197,13 @@ class Session:
 
             for line in upkeep.run(store, new_op_id, self.now):
                 self.say(line)
+            if self.output.stderr.isatty():
+                from crmcli.storage.backups.standing import reminder
+
+                places = backup_places(None, self.environ, self.store_path)
+                found = reminder(store, places, self.pins, self.now)
+                if found is not None:
+                    self.say(f"{found}: crmcli backup, then crmcli backup verify --deep")
         store.close()
 
     def found(
@@ -229,22 +238,24 @@ class Session:
         )
         return recovery_text(seed)
 
+    def recovery_text(self) -> str:
+        """Return the recovery key from the terminal, or from standard input where there is none."""
+        stdin = self.output.stdin
+        return self.output.secret("recovery key") if stdin.isatty() else stdin.readline().strip()
+
     def recover(self, text: str, name: str, *, with_passphrase: bool) -> None:
         """Save the identity behind a recovery key and give it a book in the store of this run.
 
         Raises: InputError for a misread key, NoKeyError for another store's, ConflictError if an identity is there.
         """
         from crmcli.storage.founding import take_over
-        from crmcli.storage.identity import Identity, recovery_seed, require_absent, save_identity
+        from crmcli.storage.identity import recovered, recovery_seed, require_absent, save_identity
         from crmcli.storage.store import read_genesis
 
-        identity = Identity.recover(recovery_seed(text))
-        genesis = read_genesis(self.store_path)
-        if genesis.recovery_keys != identity.keys.public:
-            raise NoKeyError("this recovery key belongs to another store")
+        identity = recovered(recovery_seed(text), read_genesis(self.store_path))
         require_absent(self.identity_path)
         passphrase = self.chosen_passphrase() if with_passphrase else None
-        save_identity(self.identity_path, identity.belonging_to(genesis.hash), passphrase)
+        save_identity(self.identity_path, identity, passphrase)
         take_over(self.store(), name, self.now)
 
     def upkeep(self, view: View, *, at_once: bool = False) -> int:
@@ -333,7 +344,7 @@ class Session:
         return span(start, end, now=self.now, zone=zone)
 
     def as_of(self, view: View, text: str | None) -> datetime:
-        """Return the instant whose state is asked for: now, that time, or the end of that day."""
+        """Return the instant whose state is asked for: now, that time, or the last one of that day."""
         if text is None:
             return self.now
         from crmcli.model.dates import day_end, echo_moment, local_day, parse_moment
@@ -341,7 +352,7 @@ class Session:
         zone = view.settings.zone
         moment = parse_moment(text, now=self.now, zone=zone, past=True)
         self.say(f"as of: {'' if moment.has_time else 'the end of '}{echo_moment(moment, zone)}")
-        return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone)
+        return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone) - timedelta.resolution
 
     def say(self, text: str) -> None:
         """Talk on stderr, once a run for the same text, for a command may have to be run again."""

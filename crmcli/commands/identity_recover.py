@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -18,7 +17,6 @@ def identity_recover(
     The key is asked for on the terminal, or read from standard input where there is none.
     """
     crm = ctx.obj
-    text = crm.output.secret("recovery key") if sys.stdin.isatty() else sys.stdin.readline().strip()
-    crm.recover(text, name, with_passphrase=not no_passphrase)
+    crm.recover(crm.recovery_text(), name, with_passphrase=not no_passphrase)
     crm.output.pairs([("store", str(crm.store_path)), ("identity", str(crm.identity_path))])
     crm.output.note("Next: crmcli verify, then crmcli doctor")

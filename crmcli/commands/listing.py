@@ -23,6 +23,7 @@ _ID_TABLES = {
     "sale_id": "sales",
     "refund_of": "sales",
     "reminder_id": "reminders",
+    "product_id": "products",
 }
 
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from typing import Annotated
+
 import typer
 
-from crmcli.errors import DamagedError
+from crmcli.errors import DamagedError, InputError
 
 
-def verify(ctx: typer.Context) -> None:
+def verify(
+    ctx: typer.Context,
+    accept_restore: Annotated[
+        str | None, typer.Option(metavar="HASH", help="take the store that an admin restored, by the restore's hash")
+    ] = None,
+) -> None:
     """Check the whole store from its first byte: signatures, chain, hashes, rights, and every row the keys open.
 
-    Damage ends with exit code 13, every damaged file named.
+    Damage ends with exit code 13, every damaged file named. With --accept-restore, a store that is older than what this
+    machine saw is taken once all of it was checked, if it goes on from the restore of that hash; get the hash from the
+    admin, not from the folder.
     """
     from crmcli.storage.verification import Findings
     from crmcli.storage.verification import verify as check
 
     crm = ctx.obj
+    if accept_restore is not None and not re.fullmatch("[0-9a-f]{64}", accept_restore):
+        raise InputError("the hash of a restore is 64 hex digits", "crmcli restore printed it")
+    crm.store(accept_restore)
     findings = Findings()
     with crm.reading() as store, crm.output.progress(None, "checking") as advance:
         for _ in check(store.store, findings):
@@ -35,3 +48,8 @@ def verify(ctx: typer.Context) -> None:
         for problem in others:
             crm.output.note(problem)
         raise DamagedError(f"the store is damaged: {first}", findings.hint or "restore what is named from a backup")
+    if accept_restore is not None:
+        was_taken = crm.store().confirm()
+        crm.say(
+            "the restored store is the store now" if was_taken else "nothing to accept: this machine saw nothing newer"
+        )

@@ -24,6 +24,8 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PIECE = 1 << 20
 # Seconds between two looks at a lock that is taken: it is held for a few hundredths, and free while all others sleep.
 LONGEST_PAUSE = 0.005
+_FEW = 4
+_SYNCS_AT_ONCE = 16
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -92,6 +94,28 @@ def write_new(path: Path, content: bytes | memoryview, mode: int, *, durable: bo
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_files(paths: list[Path]) -> None:
+    """Make the contents of many files durable together, which takes a fraction of one sync after the other.
+
+    Raises: OSError if one could not be written.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    if len(paths) > _FEW:
+        # It writes all out but tells of no failure; syncing each then has little left to do, and tells.
+        os.sync()
+    with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
+        list(pool.map(_sync_file, paths))
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, _READ)
     try:
         os.fsync(handle)
     finally:

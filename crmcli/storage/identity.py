@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from crmcli.storage.genesis import Genesis
+
 FORMAT = "crmcli-identity/1"
 LABEL = "crmcli/identity/v1"
 _LIMIT = 1 << 20
@@ -161,6 +163,14 @@ def recovery_text(seed: bytes) -> str:
     number = int.from_bytes(seed + _check(seed), "big")
     letters = "".join(ALPHABET[number >> shift & 31] for shift in range(275, -1, -5))
     return "-".join(letters[at : at + 4] for at in range(0, _LETTERS, 4))
+
+
+def recovered(seed: bytes, genesis: Genesis) -> Identity:
+    """Return the identity behind a recovery key, tied to the store it is of. Raises: NoKeyError for another store's."""
+    identity = Identity.recover(seed)
+    if genesis.recovery_keys != identity.keys.public:
+        raise NoKeyError("this recovery key belongs to another store")
+    return identity.belonging_to(genesis.hash)
 
 
 def recovery_seed(text: str) -> bytes:

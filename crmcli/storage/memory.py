@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from crmcli.model.numbering import Numbers
 
-_LIMITS = {"cache": 1 << 26, "pin": 1 << 12, "agenda": 1 << 22, "jobs": 1 << 14}
+_LIMITS = {"cache": 1 << 26, "pin": 1 << 16, "agenda": 1 << 22, "jobs": 1 << 14}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
 _LAYOUT = 4
 # Seconds to wait for another process that is writing its pin; nobody waits for one that hangs.
@@ -85,15 +85,27 @@ class Memory:
             )
         return document["seq"], document["hash"]
 
-    def set_pin(self, seq: int, head: str) -> None:
-        """Remember a head that is durable and passed every check, unless another process was further already."""
+    def pinned_restores(self) -> list[tuple[int, str]]:
+        """Return the restores that are part of the newest head seen: the commits that they went on from."""
+        document = self._read(self._pin, "pin") if os.path.lexists(self._pin) else None
+        return [(seq, head) for seq, head in (document or {}).get("restores", [])]
+
+    def set_pin(self, seq: int, head: str, restores: Iterable[tuple[int, str]] = (), *, accepted: bool = False) -> None:
+        """Remember a head that is durable and passed every check, unless another process was further already.
+
+        `accepted`: it comes from a restore that its reader accepted, and takes the place of whatever was seen before.
+        """
         files.ensure_private(self._pin.parent)
         # So that no other process puts back what this one puts forward.
         with files.alone_in(self._pin.parent, _PATIENCE):
             known = self.pin()
-            if known is not None and known[0] > seq:
+            if known is not None and known[0] > seq and not accepted:
                 return
-            self._write(self._pin, "pin", {"seq": seq, "hash": head})
+            seen = [list(restore) for restore in restores]
+            if accepted:
+                # So that no state from before it is ever accepted by the same word again.
+                seen += [list(restore) for restore in self.pinned_restores() if list(restore) not in seen]
+            self._write(self._pin, "pin", {"seq": seq, "hash": head, "restores": seen})
 
     def numbers(self) -> Numbers:
         """Return the numbers of the reminders that were shown last; none if that is not known any more."""

@@ -59,10 +59,16 @@ def _check_stages(draft: Draft, process: Process) -> None:
 
 
 def _put_products(draft: Draft, acting: Acting, process: Process) -> None:
-    """Put the products that a process lists: known ones, by name, are changed, new ones added."""
+    """Put the products that a process lists: known ones, by name, are changed, new ones added.
+
+    One that is listed as it was before keeps what was set for it since.
+    """
+    listed_before = set(draft.process.products)
     known = {product.name.casefold(): product for product in draft.products}
     for listed in process.products:
         before = known.get(listed.name.casefold())
+        if before is not None and listed in listed_before:
+            continue
         number = before.product_id if before else acting.new_id()
         product = Product(number, listed.name, listed.category, _price(listed.name, listed.price), listed.use_up_days)
         if product != before:

@@ -51,6 +51,7 @@ class Store:
         self.file_mode, self.folder_mode = files.modes(root)
         self._recent: list[Commit] = []
         self._held = False
+        self.is_accepting = False
         self._unsynced: OSError | None = None
 
     @classmethod
@@ -71,13 +72,15 @@ class Store:
         return Genesis.parse(raw)
 
     @classmethod
-    def open(cls, root: Path, identity: Identity, cache: Path, pins: Path) -> Store:
+    def open(cls, root: Path, identity: Identity, cache: Path, pins: Path, accept: str | None = None) -> Store:
         """Open a store and check every commit that this machine has not seen yet.
 
+        `accept` is the hash of a restore commit: a store that goes on from it is taken though it is older than what
+        this machine saw, for this run; `confirm` makes that last.
         Raises: NoStoreError, DamagedError, RolledBackError, NoKeyError, NotPermittedError.
         """
         genesis = read_genesis(root)
-        _check_folders(root)
+        check_folders(root)
         if genesis.hash not in identity.stores:
             raise RolledBackError(
                 "this identity does not belong to this store",
@@ -85,11 +88,11 @@ class Store:
             )
         memory = Memory(cache, pins, genesis.hash, identity.member, identity.keys.memory_key())
         store = cls(root, genesis, identity, memory)
-        remembered = memory.load()
+        remembered = memory.load() if accept is None else None
         if remembered is not None:
             store.state.load_json(remembered)
             store._check_remembered()
-        store.refresh()
+        store.refresh(accept)
         member = store.state.members.get(identity.member)
         if member is None:
             raise NotPermittedError("you are no member of this store yet", "give an admin your crmcli identity card")
@@ -112,7 +115,7 @@ class Store:
         if log.digest(raw) != head:
             raise _rolled_back(seq)
 
-    def refresh(self) -> None:
+    def refresh(self, accept: str | None = None) -> None:
         """Fold in the commits made since, check them against the pin, and pin the head once it is durable.
 
         Raises: DamagedError, RolledBackError.
@@ -126,15 +129,22 @@ class Store:
             damage = error
         start = self.state.seq
         heads = {start: self.state.hash}
+        restores: dict[str, tuple[int, str]] = {}
         with files.mapped("read the log"):
             for seq, raw in log.read_from(self.root / "log", start + 1):
                 self._recent.append(self.state.apply(raw))
                 heads[seq] = self.state.hash
+                if self._recent[-1].type == "restore":
+                    restores[self.state.hash] = self.state.restores[-1]
             self._check_identity()
             if damage is not None:
                 raise damage
             if pin is not None and pin[0] >= start and heads.get(pin[0]) != pin[1]:
-                raise _rolled_back(pin[0])
+                if accept is None:
+                    raise _rolled_back(pin[0])
+                require_new_restore(restores.get(accept), self.memory.pinned_restores())
+                self.is_accepting = True
+                return
         if self.state.seq > start:
             self.memory.changed = True
         if self.state.seq > (0 if pin is None else pin[0]):
@@ -151,6 +161,17 @@ class Store:
             self._unsynced = error
         else:
             self._remember()
+
+    def confirm(self) -> bool:
+        """Take a restored store for the newest that this machine saw, once all was verified; say if it was one."""
+        if not self.is_accepting:
+            return False
+        with files.mapped("remember the restored store"):
+            files.sync_folder(self.root / "log")
+            self.memory.set_pin(self.state.seq, self.state.hash, self.state.restores, accepted=True)
+        self.memory.changed = True
+        self.is_accepting = False
+        return True
 
     def require_durable(self) -> None:
         """Raise the OSError that kept the newest commits from being synced, if one did."""
@@ -172,7 +193,7 @@ class Store:
     def _remember(self) -> None:
         """Pin a durable head. A full or read-only disk only makes the next run less strict, so it may refuse."""
         with suppress(OSError):
-            self.memory.set_pin(self.state.seq, self.state.hash)
+            self.memory.set_pin(self.state.seq, self.state.hash, self.state.restores)
         self.memory.changed = True
 
     def seen_since(self, base: int) -> list[Commit]:
@@ -231,7 +252,7 @@ class Store:
         return list(self.state.live.values())
 
 
-def _check_folders(root: Path) -> None:
+def check_folders(root: Path) -> None:
     """Raise DamagedError unless the store's own folders are there and are no links; an empty one may be missing."""
     for name in FOLDERS:
         files.require_folder(root / name)
@@ -275,5 +296,19 @@ def require_genesis(root: Path, fingerprint: str) -> Genesis:
 def _rolled_back(seq: int) -> RolledBackError:
     return RolledBackError(
         f"the store is older than, or differs from, what this machine saw at commit {seq}",
-        "somebody put an old copy back or forked it; get the newest one",
+        "somebody put an old copy back or forked it; if it was an admin's restore, ask for its hash: "
+        "crmcli verify --accept-restore HASH",
     )
+
+
+def require_new_restore(restore: tuple[int, str] | None, known: list[tuple[int, str]]) -> None:
+    """Raise RolledBackError unless a restore of that hash is in the log and no part of what this machine saw.
+
+    A restore is accepted once: the store as it was right after it is an old copy like any other from then on.
+    """
+    if restore is None:
+        raise RolledBackError("the store has no restore of that hash", "ask the admin who restored it for the hash")
+    if restore in known:
+        raise RolledBackError(
+            "this machine saw that restore before, and more since", "somebody put an old copy back; get the newest one"
+        )

@@ -83,10 +83,15 @@ class View:
 
     def newest(self, table: str) -> Document:
         """Return the newest version of the process, the settings or the norms. Raises: NotFoundError."""
-        versions: list[Document] = self.records(table)
-        if not versions:
+        newest = self.newest_or_none(table)
+        if newest is None:
             raise NotFoundError(f"the company has no {table} yet")
-        return max(versions, key=lambda document: document.version)
+        return newest
+
+    def newest_or_none(self, table: str) -> Document | None:
+        """Return the newest version of the process, the settings or the norms, or None where there is none yet."""
+        versions: list[Document] = self.records(table)
+        return max(versions, key=lambda document: document.version, default=None)
 
     def records(self, table: str, column: str | None = None, ids: Iterable[int] = ()) -> list[Any]:
         """Return the records of a table, or those whose `column` is one of `ids`.
@@ -309,6 +314,12 @@ class Draft(View):
         if client_id not in self._books:
             self._books[client_id] = self._client_book(client_id) or self.store.own_book
         return self._books[client_id]
+
+    def place(self, client_ids: Sequence[int]) -> None:
+        """Find out at once which book each of many clients is in, who are all there."""
+        for book in self._member_books():
+            rows = self.reader.merged("clients", ["client_id"], ("client_id", client_ids), [book])
+            self._books.update(dict.fromkeys(rows.column("client_id").to_pylist(), book))
 
     def _member_books(self) -> list[str]:
         return list(self.reader.parts(TABLES["clients"]))

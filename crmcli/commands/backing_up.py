@@ -1,0 +1,194 @@
+"""What the backup commands share: where backups lie, how old they may be, and going on after a place has failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from crmcli.errors import AttentionError, CrmError, DamagedError, InputError, InterruptedByUserError
+from crmcli.model.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crmcli.commands.params import Format
+    from crmcli.session import Session
+    from crmcli.storage.backups.checking import Trouble
+    from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.source import Source
+    from crmcli.storage.identity import Identity
+
+_Done = TypeVar("_Done")
+
+To = Annotated[
+    list[str] | None,
+    typer.Option("--to", metavar="PLACE", help="where backups lie: a folder, or s3://bucket/folder (CRMCLI_BACKUPS)"),
+]
+Days = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="how old they may be (the setting backup_days, or 8)")
+]
+Snapshot = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="the beginning of its name, or latest")]
+
+
+def places(crm: Session, given: list[str] | None) -> list[Place]:
+    """Return where backups lie. Raises: InputError."""
+    from crmcli.environment import backup_places
+    from crmcli.storage.backups.places import open_place, refuse_inside
+
+    found = [open_place(text) for text in backup_places(given, crm.environ, crm.store_path)]
+    for place in found:
+        refuse_inside(place, crm.store_path)
+    return found
+
+
+def one_place(crm: Session, given: list[str] | None, snapshot: str) -> Place:
+    """Return the first place that has such a snapshot. Raises: NotFoundError, ConflictError, what the last one says."""
+    from crmcli.storage.backups.snapshots import shelf
+
+    found = places(crm, given)
+    for place in found[:-1]:
+        try:
+            shelf(place).find(snapshot)
+        except (CrmError, OSError):
+            continue
+        return place
+    return found[-1]
+
+
+def each(places: list[Place], job: Callable[[Place], _Done]) -> tuple[list[tuple[Place, _Done]], list[CrmError]]:
+    """Do a job at every place, whatever happens at one; return what came of it, and what went wrong."""
+    done, failures = [], []
+    for place in places:
+        try:
+            done.append((place, job(place)))
+        except InterruptedByUserError:
+            raise
+        except CrmError as error:
+            failures.append(error)
+    return done, failures
+
+
+def show(
+    crm: Session,
+    columns: tuple[str, ...],
+    rows: list[tuple[object, ...]],
+    form: Format,
+    limit: int = 0,
+) -> None:
+    """Show rows about places or snapshots; a table without a row is nothing."""
+    if rows or form != "table":
+        crm.output.rows(columns, rows, form=form, limit=limit, id_column="snapshot")
+
+
+def end(crm: Session, failures: list[CrmError]) -> None:
+    """Raise the first failure, after a line for each other one."""
+    for error in failures[1:]:
+        crm.output.note(error.message)
+    if failures:
+        raise failures[0]
+
+
+def schedule(crm: Session, days: int | None) -> int:
+    """Return how old the last verified backup may be: as given, else as the settings say where a key is at hand."""
+    if days is not None:
+        return days
+    if not crm.identity_path.exists() or _would_ask(crm):
+        return Settings("").backup_days
+    try:
+        with crm.reading() as view:
+            return view.settings.backup_days
+    except CrmError:
+        return Settings("").backup_days
+
+
+def _would_ask(crm: Session) -> bool:
+    from crmcli.storage.identity import has_passphrase
+
+    told = any(crm.environ.get(f"CRMCLI_PASSPHRASE_{kind}") for kind in ("COMMAND", "FILE"))
+    return has_passphrase(crm.identity_path) and not told
+
+
+def source_or_none(crm: Session) -> Source | None:
+    """Return the live store, if it is there and whole enough to be asked."""
+    from crmcli.storage.backups.source import Source
+
+    try:
+        return Source(crm.store_path, crm.cache)
+    except CrmError:
+        return None
+
+
+def part(text: str | None, *, deep: bool) -> tuple[int, int] | None:
+    """Return which part of the data is to be read: (n, t), all of it, or None. Raises: InputError."""
+    if text is None:
+        return (1, 1) if deep else None
+    first, slash, last = text.partition("/")
+    if deep or not slash or not (first + last).isdecimal() or not (first + last).isascii():
+        raise InputError("--subset is N/T, such as 1/7, and --deep is all of it")
+    if not 1 <= int(first) <= int(last) <= 1000:  # noqa: PLR2004
+        raise InputError("--subset is N/T with N from 1 to T, and T at most 1000")
+    return int(first), int(last)
+
+
+def told(trouble: Trouble, place: Place) -> str:
+    """Return the line about an object that is not as it should be."""
+    from crmcli.storage.backups.places import object_name
+
+    *others, newest = trouble.spoils
+    spoils = f"spoils snapshot {newest}" + (f" and {len(others)} before it" if others else "")
+    if trouble.repaired:
+        end = f"put back from {trouble.elsewhere}"
+    elif trouble.elsewhere:
+        end = f"{trouble.elsewhere} still has it: crmcli backup verify --repair --to {place.text}"
+    else:
+        end = "nobody here has it any more"
+    return f"{object_name(trouble.sha256)} is {trouble.how}: {spoils}; {end}"
+
+
+def raise_strange(strange: dict[str, str]) -> None:
+    """Raise AttentionError about snapshots that cannot be what they say."""
+    if strange:
+        name, why = next(iter(strange.items()))
+        raise AttentionError(
+            f"{len(strange)} snapshots cannot be what they say: {name}: {why}",
+            "find out who put them there; nothing genuine is removed for them",
+        )
+
+
+def raise_damage(crm: Session, troubles: list[tuple[Place, Trouble]]) -> None:
+    """Tell of every object that is spoilt. Raises: DamagedError for the first that was not put back."""
+    for place, trouble in troubles:
+        crm.output.note(told(trouble, place))
+    left = [trouble for _, trouble in troubles if not trouble.repaired]
+    if left:
+        raise DamagedError(
+            f"{len(left)} objects of the backup are damaged or missing", "the lines above say what helps"
+        )
+
+
+def identity_or_none(crm: Session) -> Identity | None:
+    """Return the identity of this run, if there is one that opens without a question."""
+    return crm.identity() if crm.identity_path.exists() and not _would_ask(crm) else None
+
+
+def restorer(crm: Session, place: Place, *, recovery_key: bool) -> Identity | None:
+    """Return who restores: the recovery key's admin, else the identity of this run, else nobody.
+
+    Raises: InputError for a misread key, NoKeyError for another store's.
+    """
+    from crmcli.storage.backups.snapshots import genesis_of
+    from crmcli.storage.identity import recovered, recovery_seed
+
+    if recovery_key:
+        return recovered(recovery_seed(crm.recovery_text()), genesis_of(place)[0])
+    return crm.identity() if crm.identity_path.exists() else None
+
+
+def remember(crm: Session, verified: list[tuple[Place, str]]) -> None:
+    """Note on this machine which snapshots were verified, for the reminder that admins get."""
+    from crmcli.storage.backups.snapshots import genesis_of
+    from crmcli.storage.backups.standing import remember
+
+    for place, name in verified:
+        remember(crm.pins, genesis_of(place)[0], place, name)

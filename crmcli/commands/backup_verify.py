@@ -1,0 +1,57 @@
+"""`crmcli backup verify`: check backups, and put back what another copy still has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crmcli.commands import backing_up
+from crmcli.commands.backing_up import To
+from crmcli.commands.params import Form
+
+if TYPE_CHECKING:
+    from crmcli.storage.backups.checking import Checked
+    from crmcli.storage.backups.places import Place
+
+COLUMNS = ("place", "snapshots", "objects", "read", "read_bytes", "erased", "problems", "verified")
+
+
+def backup_verify(
+    ctx: typer.Context,
+    snapshot: Annotated[str | None, typer.Argument(metavar="[SNAPSHOT]", help="one alone, or latest; else all")] = None,
+    to: To = None,
+    deep: Annotated[bool, typer.Option("--deep", help="read every byte; only that counts as verified")] = False,
+    subset: Annotated[str | None, typer.Option(metavar="N/T", help="read the N-th of T parts of the data")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="put back what the store or another place has")] = False,
+    form: Form = "table",
+) -> None:
+    """Check that snapshots can be restored: signatures, chain, and that each file is there with the right length.
+
+    With --deep, every byte. What is wrong is named, with the snapshots that it spoils and who still has it. Exit code
+    13 if something is spoilt, 6 if a snapshot cannot be what it says.
+    """
+    from crmcli.storage.backups.checking import verify
+
+    crm = ctx.obj
+    part = backing_up.part(subset, deep=deep)
+    places = backing_up.places(crm, to)
+    source = backing_up.source_or_none(crm)
+
+    def check(place: Place) -> Checked:
+        others = [other for other in places if other is not place]
+        with crm.output.progress(None, f"checking {place.text}") as advance:
+            return verify(place, (source, others), snapshot, part, crm.now, advance, repair=repair)
+
+    done, failures = backing_up.each(places, check)
+    backing_up.show(crm, COLUMNS, [_row(place, found) for place, found in done], form)
+    backing_up.remember(crm, [(place, found.verified) for place, found in done if found.verified])
+    backing_up.end(crm, failures)
+    backing_up.raise_damage(crm, [(place, trouble) for place, found in done for trouble in found.troubles])
+    backing_up.raise_strange({name: why for _, found in done for name, why in found.strange.items()})
+
+
+def _row(place: Place, found: Checked) -> tuple[object, ...]:
+    problems = len(found.troubles) + len(found.strange)
+    counts = (len(found.snapshots), found.objects, found.read, found.read_bytes, found.erased, problems)
+    return (place.text, *counts, found.verified)

@@ -1,0 +1,54 @@
+"""`crmcli restore`: make a snapshot a store again, in a new folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crmcli.commands import backing_up
+from crmcli.commands.backing_up import Snapshot
+
+
+def restore(
+    ctx: typer.Context,
+    snapshot: Snapshot,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="a folder that is new or empty")],
+    source: Annotated[
+        list[str] | None, typer.Option("--from", metavar="PLACE", help="where the backups lie (CRMCLI_BACKUPS)")
+    ] = None,
+    book: Annotated[str | None, typer.Option(metavar="ID", help="only the files of that book")] = None,
+    table: Annotated[str | None, typer.Option(metavar="TABLE", help="only the files of that table")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="as it was, to the byte, without a commit; takes no key")
+    ] = False,
+    recovery_key: Annotated[bool, typer.Option("--recovery-key", help="as who has the recovery key on paper")] = False,
+) -> None:
+    """Restore a snapshot, every byte checked; the folder is there whole, or not at all.
+
+    With an admin's identity at hand, or the recovery key, who was erased since is erased again, and a commit says where
+    the log goes on: whoever saw a newer state accepts that by crmcli verify --accept-restore HASH. Without one, the
+    store is what it was, to the byte.
+    """
+    from crmcli.storage.backups.reviving import Wanted, restore_to
+
+    crm = ctx.obj
+    place = backing_up.one_place(crm, source, snapshot)
+    part = bool(book or table)
+    identity = None if exact or part else backing_up.restorer(crm, place, recovery_key=recovery_key)
+    with crm.output.progress(None, f"restoring from {place.text}") as advance:
+        done = restore_to(place, Wanted(snapshot, book, table), to, crm.store_path, identity, crm.now, advance)
+    crm.output.pairs(
+        [
+            ("store", str(to)),
+            ("snapshot", done.snapshot),
+            ("commit", done.seq),
+            ("files", done.files),
+            ("bytes", done.bytes),
+            ("erased again", done.erased),
+            ("restore commit", done.commit),
+        ]
+    )
+    for line in done.notes:
+        crm.say(line)

@@ -1,0 +1,225 @@
+"""Checking backups: what is missing or spoilt, which snapshots that spoils, who still has it, and putting it back."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crmcli.errors import CrmError, DamagedError
+from crmcli.model.backups import Result
+from crmcli.storage import files
+from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups.places import checked, object_name
+from crmcli.storage.keys import sha256
+from crmcli.storage.tables import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from crmcli.storage.backups.lineage import Lineage
+    from crmcli.storage.backups.places import Item, Place
+    from crmcli.storage.backups.snapshots import Piece, Shelf, Snapshot
+    from crmcli.storage.backups.source import Source
+    from crmcli.storage.log import FileEntry
+
+_AT_ONCE = 3
+
+
+@dataclass
+class Need:
+    """An object that snapshots need: its length, their names, and what it is: a data file, or commits or a drop."""
+
+    bytes: int
+    by: list[str]
+    what: FileEntry | Piece
+
+
+@dataclass
+class Trouble:
+    """An object that is not as it should be: how, whose it is, who still has it, whether it was put back."""
+
+    sha256: str
+    how: str
+    spoils: list[str]
+    elsewhere: str | None
+    repaired: bool = False
+
+
+@dataclass
+class Checked:
+    """What a check found. `verified` is the snapshot that was read back whole, if one was.
+
+    `strange` are snapshots that are none of this store, or cannot be of the date they bear.
+    """
+
+    snapshots: list[str] = field(default_factory=list)
+    objects: int = 0
+    read: int = 0
+    read_bytes: int = 0
+    erased: int = 0
+    verified: str | None = None
+    troubles: list[Trouble] = field(default_factory=list)
+    strange: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def spoilt(self) -> set[str]:
+        """The snapshots that cannot be restored as they are."""
+        return {name for trouble in self.troubles if not trouble.repaired for name in trouble.spoils}
+
+
+def needs(found: Lineage, chosen: Sequence[Snapshot]) -> dict[str, Need]:
+    """Return all objects that snapshots need, by hash; of one whose log is not known, only those that it names."""
+    needed: dict[str, Need] = {}
+    for snapshot in chosen:
+        is_known = snapshot.name in found.chains
+        pieces = [*snapshot.log, *(found.drops(snapshot) if is_known else snapshot.inbox)]
+        parts = [(piece.sha256, piece.bytes, piece) for piece in pieces]
+        if is_known:
+            parts += [(digest, entry.bytes, entry) for digest, entry in found.files(snapshot).items()]
+        for digest, size, what in parts:
+            needed.setdefault(digest, Need(size, [], what)).by.append(snapshot.name)
+    return needed
+
+
+def examine(shelf: Shelf, found: Lineage, now: datetime) -> dict[str, str]:
+    """Return which snapshots of a place cannot be what they say, and why, whether or not their objects are there."""
+    return shelf.strange | found.wrong | lineage.out_of_order(found, shelf.snapshots, now)
+
+
+class Check:
+    """A check of some snapshots of a place; `others` and the `source` are asked for what it lacks.
+
+    `part` is (n, t): of the data, read the n-th of t parts; None reads only what says which data there must be.
+    """
+
+    def __init__(
+        self, place: Place, source: Source | None, others: Sequence[Place], part: tuple[int, int] | None
+    ) -> None:
+        self.place = place
+        self.source = source
+        self.others = others
+        self.part = part
+
+    def run(self, name: str | None, now: datetime, advance: Callable[[int], None], *, repair: bool) -> Checked:
+        """Check one snapshot or all; with `repair`, put back what somebody else still has."""
+        genesis, _ = snapshots.genesis_of(self.place)
+        shelf = snapshots.shelf(self.place, genesis.hash)
+        with files.mapped(f"read the backup in {self.place.text}"):
+            found = lineage.lineage(self.place, genesis, shelf.snapshots)
+            chosen = list(shelf.snapshots) if name is None else [shelf.find(name)]
+            done = Checked([snapshot.name for snapshot in chosen], strange=examine(shelf, found, now))
+            needed = needs(found, chosen)
+            present = self.place.items("objects")
+            erased = found.erased()
+            done.objects = len(needed)
+            for digest, how in self._wrong(needed, present, advance, done):
+                if how == "missing" and digest in erased:
+                    done.erased += 1
+                else:
+                    done.troubles.append(self._trouble(digest, how, needed[digest], repair=repair))
+            if repair:
+                self.place.settle()
+        self._explain(done, found, chosen)
+        return done
+
+    def _explain(self, done: Checked, found: Lineage, chosen: list[Snapshot]) -> None:
+        """Say of a snapshot whose log cannot be read that it is spoilt by a piece of it, and not strange."""
+        damaged = {name for trouble in done.troubles for name in trouble.spoils}
+        for snapshot in chosen:
+            if snapshot.name in found.wrong and snapshot.name in damaged:
+                del done.strange[snapshot.name]
+
+    def _wrong(
+        self, needed: dict[str, Need], present: dict[str, Item], advance: Callable[[int], None], done: Checked
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the hashes of objects that are missing or damaged, and which of the two."""
+        to_read = []
+        for digest, need in needed.items():
+            if digest not in present:
+                yield digest, "missing"
+            elif present[digest].size != need.bytes:
+                yield digest, "damaged"
+            elif isinstance(need.what, snapshots.Piece) or self._is_in_part(digest):
+                to_read.append(digest)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for digest, how in pool.map(lambda digest: (digest, self._read(digest, needed[digest])), to_read):
+                done.read += 1
+                done.read_bytes += needed[digest].bytes
+                advance(needed[digest].bytes)
+                if how is not None:
+                    yield digest, how
+
+    def _is_in_part(self, digest: str) -> bool:
+        return self.part is not None and int(digest[:8], 16) % self.part[1] == self.part[0] - 1
+
+    def _read(self, digest: str, need: Need) -> str | None:
+        try:
+            checked(self.place, digest, need.bytes)
+        except FileNotFoundError:
+            return "missing"
+        except DamagedError:
+            return "damaged"
+        except OSError as error:
+            return f"unreadable ({(error.strerror or 'it fails').lower()})"
+        return None
+
+    def _trouble(self, digest: str, how: str, need: Need, *, repair: bool) -> Trouble:
+        content, elsewhere = self._elsewhere(digest, need)
+        trouble = Trouble(digest, how, need.by, elsewhere)
+        if repair and content is not None:
+            self.place.put(object_name(digest), content)
+            trouble.repaired = True
+        return trouble
+
+    def _elsewhere(self, digest: str, need: Need) -> tuple[bytes | None, str | None]:
+        """Return the right bytes of an object, and who has them: the store, or another place."""
+        if self.source is not None:
+            content = _of_store(self.source, need.what)
+            if content is not None and sha256(content) == digest:
+                return content, "the store"
+        for other in self.others:
+            try:
+                return checked(other, digest, need.bytes), other.text
+            except (OSError, CrmError):
+                continue
+        return None, None
+
+
+def _of_store(source: Source, what: FileEntry | Piece) -> bytes | None:
+    """Return what the live store has of an object, if it has it: a file, commits or a drop."""
+    if not isinstance(what, snapshots.Piece):
+        content = source.read(what)
+        return None if isinstance(content, CrmError) else content
+    if not what.first:
+        return dict(source.drops()).get(what.sha256)
+    return b"".join(raw for seq, raw in source.commits() if what.first <= seq <= what.last)
+
+
+def verify(
+    place: Place,
+    helpers: tuple[Source | None, Sequence[Place]],
+    name: str | None,
+    part: tuple[int, int] | None,
+    now: datetime,
+    advance: Callable[[int], None],
+    *,
+    repair: bool,
+) -> Checked:
+    """Check a snapshot of a place, or all, as `Check` does, and keep what came of the newest of them beside them."""
+    start = time.monotonic()
+    done = Check(place, *helpers, part).run(name, now, advance, repair=repair)
+    genuine = [known for known in done.snapshots if known not in done.strange]
+    if genuine:
+        kind = "verify" if part is None else "deep" if part == (1, 1) else f"{part[0]}/{part[1]}"
+        seconds = round(time.monotonic() - start, 3)
+        ok = genuine[-1] not in done.spoilt
+        result = Result(kind, stamp(now), genuine[-1], ok, seconds, done.read, done.read_bytes)
+        done.verified = result.snapshot if result.reads_all else None
+        # A place that can only be read can be checked all the same.
+        with suppress(OSError):
+            snapshots.note(place, result)
+    return done

@@ -1,0 +1,69 @@
+"""The drill: a restore for practice, whose result and time are kept beside the backup."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crmcli.errors import CrmError, DamagedError
+from crmcli.model.backups import Result
+from crmcli.storage import files
+from crmcli.storage.backups import restoring, snapshots
+from crmcli.storage.tables import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from crmcli.storage.backups.places import Place
+    from crmcli.storage.identity import Identity
+
+
+def drill(
+    place: Place, scratch: Path | None, identity: Identity | None, now: datetime, advance: Callable[[int], None]
+) -> Result:
+    """Restore the newest snapshot into a scratch folder, check it, and keep what came of it beside the backup.
+
+    Raises: DamagedError, after that was kept, if it cannot be restored or read.
+    """
+    with files.mapped(f"practise a restore from {place.text}"):
+        genesis, _ = snapshots.genesis_of(place)
+        newest = snapshots.shelf(place, genesis.hash).find(snapshots.LATEST)
+        start = time.monotonic()
+        rows, failure = None, None
+        try:
+            with tempfile.TemporaryDirectory(prefix="crmcli-drill-", dir=scratch) as folder:
+                plan = restoring.plan(place, newest.name, None)
+                root = Path(folder) / "store"
+                root.mkdir(mode=restoring.MODES[1])
+                restoring.write(plan, root, with_erased=False, advance=advance)
+                rows = _rows(root, identity, Path(folder)) if identity is not None else None
+        except DamagedError as error:
+            failure = error
+        took = round(time.monotonic() - start, 3)
+        result = Result("drill", stamp(now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
+        snapshots.note(place, result)
+    if failure is not None:
+        raise failure
+    return result
+
+
+def _rows(root: Path, identity: Identity, scratch: Path) -> int | None:
+    """Return how many rows a member's keys open, each of them read; None for who is no member."""
+    from crmcli.storage.store import Store
+    from crmcli.storage.verification import Findings, verify
+
+    try:
+        store = Store.open(root, identity, scratch / "cache", scratch / "pins")
+    except DamagedError:
+        raise
+    except CrmError:
+        return None
+    findings = Findings()
+    for _ in verify(store, findings):
+        pass
+    if findings.problems:
+        raise DamagedError(f"what was restored is damaged: {findings.problems[0]}")
+    return findings.rows

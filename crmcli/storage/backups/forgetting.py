@@ -1,0 +1,198 @@
+"""Forgetting: which snapshots go and why, then the objects that nothing needs, and those of erased clients."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from crmcli.errors import NotFoundError, RuleError
+from crmcli.model.backups import ERASED_STAY, Policy, age_of, reasons_to_keep
+from crmcli.storage import files, log
+from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups.checking import examine, needs
+from crmcli.storage.backups.places import object_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmcli.storage.backups.lineage import Lineage
+    from crmcli.storage.backups.places import Item, Place
+    from crmcli.storage.backups.snapshots import Shelf, Snapshot
+    from crmcli.storage.genesis import Genesis
+
+# Seconds for which nothing that was written to a place is removed: a backup at work relies on it.
+FRESH = 2 * 86_400
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What is to become of a snapshot, and why."""
+
+    name: str
+    made_at: datetime | None
+    stays: bool
+    reason: str
+
+
+@dataclass
+class Forgotten:
+    """What was removed, or would be: objects, their bytes, and those among them that erased clients are in."""
+
+    fates: list[Fate]
+    objects: int = 0
+    bytes: int = 0
+    erased: int = 0
+    kept_for: str | None = None
+
+
+def forget(place: Place, policy: Policy, named: Sequence[str], now: datetime, *, carry_out: bool) -> Forgotten:
+    """Decide which snapshots go, by a policy or by name, and remove them if asked to.
+
+    Raises: NotFoundError, RuleError if a named one has to stay or none would be left.
+    """
+    with files.mapped(f"tidy up the backups in {place.text}"):
+        genesis, _ = snapshots.genesis_of(place)
+        shelf = snapshots.shelf(place, genesis.hash)
+        found = lineage.lineage(place, genesis, shelf.snapshots)
+        present = place.items("objects")
+        fates = _fates(place, shelf, found, present, policy, named, now)
+        going = {fate.name for fate in fates if not fate.stays}
+        if going and not [fate for fate in fates if fate.stays]:
+            raise RuleError("that would remove every snapshot")
+        if carry_out and going:
+            place.remove([f"{folder}/{name}" for name in sorted(going) for folder, name in _files_of(name)])
+        staying = [snapshot for snapshot in shelf.snapshots if snapshot.name not in going]
+        if carry_out:
+            # A backup may have ended meanwhile.
+            staying, found = _again(place, genesis)
+        return _sweep(place, Forgotten(fates), found, staying, present, now, carry_out=carry_out)
+
+
+def _files_of(name: str) -> list[tuple[str, str]]:
+    return [("snapshots", f"{name}.json"), ("pins", name)]
+
+
+def _again(place: Place, genesis: Genesis) -> tuple[list[Snapshot], Lineage]:
+    shelf = snapshots.shelf(place, genesis.hash)
+    return list(shelf.snapshots), lineage.lineage(place, genesis, shelf.snapshots)
+
+
+def _fates(
+    place: Place,
+    shelf: Shelf,
+    found: Lineage,
+    present: dict[str, Item],
+    policy: Policy,
+    named: Sequence[str],
+    now: datetime,
+) -> list[Fate]:
+    """Return what becomes of each snapshot: those that cannot be what they say, or lack something, count for nothing.
+
+    So nobody gets rid of genuine ones by planting others.
+    """
+    strange = examine(shelf, found, now)
+    erased = found.erased()
+    counting = []
+    for snapshot in shelf.snapshots:
+        if snapshot.name not in strange:
+            if all(
+                digest in erased or _is_there(present, digest, need.bytes)
+                for digest, need in needs(found, [snapshot]).items()
+            ):
+                counting.append(snapshot)
+            else:
+                strange[snapshot.name] = "it lacks something: crmcli backup verify"
+    policy_says = reasons_to_keep([snapshot.at for snapshot in counting], policy)
+    reasons = {snapshot.name: reason for snapshot, reason in zip(counting, policy_says, strict=True) if reason}
+    held = _held(place, shelf, counting)
+    if named:
+        return _named_fates(shelf, strange, held, named)
+    fates = []
+    for snapshot in shelf.snapshots:
+        why = held.get(snapshot.name) or reasons.get(snapshot.name)
+        if snapshot.name in strange:
+            why = f"left alone: {strange[snapshot.name]}"
+        fates.append(Fate(snapshot.name, snapshot.at, why is not None, why or "no longer called for"))
+    known = {snapshot.name for snapshot in shelf.snapshots}
+    fates += [
+        Fate(name, None, stays=True, reason=f"left alone: {why}") for name, why in strange.items() if name not in known
+    ]
+    return fates
+
+
+def _is_there(present: dict[str, Item], digest: str, size: int) -> bool:
+    return digest in present and present[digest].size == size
+
+
+def _held(place: Place, shelf: Shelf, counting: list[Snapshot]) -> dict[str, str]:
+    """Return the snapshots that nothing removes, and why."""
+    written = place.items("snapshots")
+    held = {
+        snapshot.name: "made in the last 2 days"
+        for snapshot in counting
+        if abs(time.time() - written[f"{snapshot.name}.json"].at) < FRESH
+    }
+    # A backup that is at work may rely on what was the newest one when it began.
+    for snapshot in [*[old for old in counting if old.name not in held][-1:], *counting[-1:]]:
+        held[snapshot.name] = "the newest"
+    names = {snapshot.name for snapshot in counting}
+    verified = [result.snapshot for result in snapshots.results(place) if result.reads_all and result.snapshot in names]
+    if verified:
+        held[max(verified)] = "the newest verified"
+    return held | dict.fromkeys(shelf.pinned, "pinned")
+
+
+def _named_fates(shelf: Shelf, strange: dict[str, str], held: dict[str, str], named: Sequence[str]) -> list[Fate]:
+    """Return the fates of snapshots when some were named to go. Raises: NotFoundError, RuleError."""
+    going = {name if name in strange else shelf.find(name).name for name in named}
+    for name in sorted(going):
+        if name in held:
+            raise RuleError(f"snapshot {name} has to stay: {held[name]}")
+        if not any(item == name for item in strange) and name not in {known.name for known in shelf.snapshots}:
+            raise NotFoundError("there is no such snapshot", "crmcli backup list shows them")
+    rows: list[tuple[str, datetime | None]] = [(snapshot.name, snapshot.at) for snapshot in shelf.snapshots]
+    rows += [(name, None) for name in shelf.strange]
+    return [Fate(name, at, name not in going, "named" if name in going else "not named") for name, at in rows]
+
+
+def _sweep(
+    place: Place,
+    done: Forgotten,
+    found: Lineage,
+    staying: list[Snapshot],
+    present: dict[str, Item],
+    now: datetime,
+    *,
+    carry_out: bool,
+) -> Forgotten:
+    """Remove the objects that no snapshot needs any more, and those of clients who were erased long enough ago."""
+    needed = needs(found, staying)
+    times = [snapshot.at for snapshot in staying if snapshot.name in found.chains]
+    stale = {
+        digest
+        for digest, at in found.erased().items()
+        if digest in present and age_of(datetime.fromisoformat(at), times, now) >= ERASED_STAY
+    }
+    spare = set()
+    if found.wrong:
+        done.kept_for = "a snapshot that cannot be read may need what no other one does: only erased files go"
+    else:
+        old = time.time() - FRESH
+        spare = {digest for digest, item in present.items() if digest not in needed and item.at < old}
+    going = sorted(stale | spare)
+    done.objects, done.erased = len(going), len(stale)
+    done.bytes = sum(present[digest].size for digest in going)
+    if carry_out:
+        place.remove([object_name(digest) if log.HEX64.fullmatch(digest) else digest for digest in going])
+        _sweep_rest(place, {snapshot.name for snapshot in staying})
+    return done
+
+
+def _sweep_rest(place: Place, staying: set[str]) -> None:
+    """Remove what runs that were cut short have left, and results about snapshots that are gone."""
+    old = time.time() - FRESH
+    place.remove([f"tmp/{name}" for name, item in place.items("tmp").items() if item.at < old])
+    gone = [name for name, result in snapshots.named_results(place) if result.snapshot not in staying]
+    place.remove([f"results/{name}" for name in gone])

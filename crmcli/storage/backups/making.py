@@ -1,0 +1,217 @@
+"""Making a backup: what a place does not have yet is copied, each byte checked, and the snapshot is written last."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crmcli.errors import CrmError, InterruptedByUserError, RolledBackError
+from crmcli.storage import files
+from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups.places import Item, object_name
+from crmcli.storage.backups.snapshots import Piece, Snapshot
+from crmcli.storage.genesis import MAX_GENESIS
+from crmcli.storage.keys import sha256
+from crmcli.storage.tables import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.source import Source
+    from crmcli.storage.log import FileEntry
+
+# Bytes of commits that are put together, and pieces of them after which the log is copied anew.
+_PIECE = 1 << 24
+_MANY_PIECES = 64
+# Bytes after which what was copied is made durable, so that a run that is cut short has not been for nothing.
+_BATCH = 1 << 28
+_AT_ONCE = 3
+# Seconds for which an object may be relied upon that no snapshot names yet; `forget` leaves it alone for longer.
+_FRESH = 86_400
+# How often files may be replaced by upkeep while they are being copied.
+_TRIES = 20
+
+
+@dataclass
+class Made:
+    """A backup that was made: its snapshot, what was copied for it, and what the store could not give."""
+
+    snapshot: Snapshot
+    copied: int = 0
+    copied_bytes: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def make(source: Source, place: Place, now: datetime, advance: Callable[[int], None]) -> Made:
+    """Back a store up to a place; `advance` is given the bytes that were copied.
+
+    Raises: RolledBackError if the place has a later or another state of the store, NoSpaceError, CrmError.
+    """
+    try:
+        with files.mapped(f"write the backup in {place.text}"):
+            try:
+                return _Making(source, place, now, advance).run()
+            except BaseException:
+                # What was copied so far is whole, and the next run need not copy it again.
+                with suppress(OSError, CrmError):
+                    place.settle()
+                raise
+    except KeyboardInterrupt as error:
+        raise InterruptedByUserError("interrupted; what was copied stays: run it again to go on") from error
+
+
+class _Making:
+    def __init__(self, source: Source, place: Place, now: datetime, advance: Callable[[int], None]) -> None:
+        self.source = source
+        self.place = place
+        self.now = now
+        self.advance = advance
+        self.copied: list[int] = []
+        self.present: dict[str, Item] = {}
+        self.base: Snapshot | None = None
+
+    def run(self) -> Made:
+        raw, _ = files.read_regular(self.source.root / "genesis.json", MAX_GENESIS)
+        self.place.prepare()
+        snapshots.claim(self.place, raw)
+        self.base = self._base()
+        self.present = self.place.items("objects")
+        # Before the log, so that a drop which is committed meanwhile is in one or the other.
+        inbox = tuple(self._keep(content) for _, content in self.source.drops())
+        self.source.refresh()
+        problems = self._copy_files()
+        state = self.source.state
+        live = state.live.values()
+        lost = sorted(entry.sha256 for entry in live if entry.file_id in problems)
+        pieces = self._pieces()
+        here = [entry for entry in live if entry.file_id not in problems]
+        snapshot, document = snapshots.written(
+            Snapshot(
+                "",
+                self.source.genesis.hash,
+                stamp(self.now),
+                state.seq,
+                state.hash,
+                state.at,
+                pieces,
+                inbox,
+                tuple(lost),
+                len(here),
+                sum(entry.bytes for entry in here),
+            )
+        )
+        self.place.settle()
+        self.place.put(f"snapshots/{snapshot.name}.json", document)
+        self.place.settle()
+        self.source.close()
+        told = [error.message for error in problems.values()]
+        return Made(snapshot, len(self.copied), sum(self.copied), told)
+
+    def _base(self) -> Snapshot | None:
+        """Return the newest snapshot that the store goes on from.
+
+        Raises: RolledBackError if there is one by this store's members that it does not go on from.
+        """
+        known = snapshots.shelf(self.place, self.source.genesis.hash).snapshots
+        base, others = None, []
+        for snapshot in sorted(known, key=lambda known: (known.seq, known.made_at), reverse=True):
+            if snapshot.seq <= self.source.state.seq and self.source.hash_at(snapshot.seq) == snapshot.head:
+                base = snapshot
+                break
+            others.append(snapshot)
+        if others:
+            found = lineage.lineage(self.place, self.source.genesis, others)
+            ours = lineage.Chain(self.source.state)
+            for name, chain in found.chains.items():
+                if not ours.goes_on_from(chain):
+                    raise RolledBackError(
+                        f"the store is older than, or differs from, snapshot {name}",
+                        "somebody put an old copy back; crmcli restore brings a snapshot back as the store",
+                    )
+        return base
+
+    def _copy_files(self) -> dict[str, CrmError]:
+        """Copy what the place lacks; return file id -> what is wrong with files that are still part of the store."""
+        for _ in range(_TRIES):
+            failed = dict(self._copied([entry for entry in self.source.state.live.values() if not self._has(entry)]))
+            self.place.settle()
+            before = self.source.state.seq
+            if failed:
+                # Upkeep may have replaced them meanwhile, and an erasure has removed them.
+                self.source.refresh()
+            if not failed or self.source.state.seq == before:
+                break
+        return {name: error for name, error in failed.items() if name in self.source.state.live}
+
+    def _copied(self, entries: list[FileEntry]) -> Iterator[tuple[str, CrmError]]:
+        """Copy files, some side by side; yield those that cannot be had."""
+        pending = 0
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                for entry, error in zip(entries, pool.map(self._copy, entries), strict=True):
+                    if error is not None:
+                        yield entry.file_id, error
+                        continue
+                    self.advance(entry.bytes)
+                    pending += entry.bytes
+                    if pending >= _BATCH:
+                        self.place.settle()
+                        pending = 0
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _copy(self, entry: FileEntry) -> CrmError | None:
+        content = self.source.read(entry)
+        if isinstance(content, CrmError):
+            # A good copy, though nothing but this snapshot relies on it, is better than none.
+            there = self.present.get(entry.sha256)
+            return None if there is not None and there.size == entry.bytes else content
+        self.place.put(object_name(entry.sha256), content)
+        self.copied.append(entry.bytes)
+        self.present[entry.sha256] = Item(entry.bytes, time.time())
+        return None
+
+    def _has(self, entry: FileEntry) -> bool:
+        """Say whether the place has a file for good; what is live now and as old as the base was live in it too."""
+        base = self.base
+        is_needed = base is not None and entry.seq <= base.seq and entry.sha256 not in base.lost
+        return self._is_there(entry.sha256, entry.bytes, is_needed=is_needed)
+
+    def _is_there(self, digest: str, size: int, *, is_needed: bool) -> bool:
+        """Say whether an object may be relied on: the base needs it, or it was put there just now."""
+        item = self.present.get(digest)
+        if item is None or item.size != size:
+            return False
+        return is_needed or abs(time.time() - item.at) < _FRESH
+
+    def _pieces(self) -> tuple[Piece, ...]:
+        """Return the pieces of the log, cut where those of the base are cut, with those that the place lacks copied."""
+        cuts = {piece.last for piece in self.base.log} if self.base is not None else set()
+        if len(cuts) >= _MANY_PIECES:
+            cuts = set()
+        made: list[Piece] = []
+        raws: list[bytes] = []
+        size = 0
+        for seq, raw in self.source.commits():
+            raws.append(raw)
+            size += len(raw)
+            if seq in cuts or size >= _PIECE or seq == self.source.state.seq:
+                kept = self._keep(b"".join(raws))
+                made.append(Piece(seq - len(raws) + 1, seq, kept.sha256, kept.bytes))
+                raws, size = [], 0
+        return tuple(made)
+
+    def _keep(self, content: bytes) -> Piece:
+        """Put an object, unless the place has it, and return its hash and length."""
+        digest = sha256(content)
+        is_needed = self.base is not None and any(piece.sha256 == digest for piece in self.base.pieces())
+        if not self._is_there(digest, len(content), is_needed=is_needed):
+            self.place.put(object_name(digest), content)
+            self.copied.append(len(content))
+        return Piece(0, 0, digest, len(content))

@@ -1,0 +1,165 @@
+"""Places: where backups lie, a folder here or an object store; a file in one is whole and right, or not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from crmcli.errors import CrmError, DamagedError, InputError
+from crmcli.storage import files
+from crmcli.storage.keys import random_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MARK = "://"
+
+
+class Item(NamedTuple):
+    """A file in a place: its length, and when it was written by the clock of the place, in seconds."""
+
+    size: int
+    at: float
+
+
+class Place(Protocol):
+    """What a backup needs of the place where it lies. Names are relative, with `/`; every failure is an OSError.
+
+    `put` may be called by several threads; what was put counts once `settle` has returned.
+    """
+
+    text: str
+
+    def prepare(self) -> None:
+        """Make the place ready to be written to."""
+
+    def items(self, folder: str) -> dict[str, Item]:
+        """Return every regular file below a folder by its last name; none if there is no such folder."""
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a file. Raises: FileNotFoundError, DamagedError if it is longer than `limit` or no file."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file, or another one in its place."""
+
+    def settle(self) -> None:
+        """Make what was put durable, and only then give it its name."""
+
+    def remove(self, names: list[str]) -> None:
+        """Remove files for good; what is not there is no failure."""
+
+
+def open_place(text: str) -> Place:
+    """Return the place that was named: a folder, or an address such as s3://bucket/folder. Raises: InputError."""
+    if not text.strip():
+        raise InputError("a place for backups has no name")
+    if _MARK in text:
+        from crmcli.storage.backups.remote import RemotePlace
+
+        return RemotePlace(text)
+    return Folder(Path(text))
+
+
+class Folder:
+    """A folder, on a disk of this machine or mounted."""
+
+    def __init__(self, root: Path) -> None:
+        self.text = str(root)
+        self.root = root
+        self._fresh: list[tuple[Path, Path]] = []
+        self._lock = Lock()
+        self._modes = (0o600, 0o700)
+
+    def prepare(self) -> None:
+        """Make the folder, not those above it: a disk that is not there is to be missed, not replaced."""
+        if not self.root.is_dir():
+            self.root.mkdir(0o700)
+            files.sync_folder(self.root.parent)
+        self._modes = files.modes(self.root)
+        for name in ("tmp", "objects", "snapshots", "pins", "results"):
+            files.ensure_folder(self.root / name, self._modes[1])
+
+    def items(self, folder: str) -> dict[str, Item]:
+        """Return every regular file below a folder by its last name. Raises: DamagedError if the folder is a link."""
+        files.require_folder(self.root / folder)
+        try:
+            return dict(_walk(self.root / folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a regular file."""
+        return files.read_regular(self.root / name, limit)[0]
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file under another name for now."""
+        fresh = self.root / "tmp" / random_bytes(12).hex()
+        files.write_new(fresh, content, self._modes[0], durable=False)
+        with self._lock:
+            self._fresh.append((fresh, self.root / name))
+
+    def settle(self) -> None:
+        """Sync all contents together, then the names."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, []
+        try:
+            files.sync_files([path for path, _ in fresh])
+            folders = {final.parent for _, final in fresh}
+            for folder in folders:
+                files.ensure_folder(folder, self._modes[1])
+            for path, final in fresh:
+                path.replace(final)
+            files.sync_files(list(folders))
+        except BaseException:
+            for path, _ in fresh:
+                files.discard(path)
+            raise
+
+    def remove(self, names: list[str]) -> None:
+        """Remove files and sync the folders that they were in."""
+        paths = [self.root / name for name in names]
+        for path in paths:
+            files.require_folder(path.parent)
+            path.unlink(missing_ok=True)
+        for folder in sorted({path.parent for path in paths}):
+            if folder.exists():
+                files.sync_folder(folder)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, Item]]:
+    """Yield the regular files below a folder, following no link."""
+    with os.scandir(folder) as found:
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                yield entry.name, Item(status.st_size, status.st_mtime)
+
+
+def refuse_inside(place: Place, root: Path) -> None:
+    """Raise InputError for a folder that lies in the store, or the store in it, or is a link."""
+    if not isinstance(place, Folder):
+        return
+    here, there = root.resolve(), place.root.resolve()
+    if here == there or here in there.parents:
+        raise InputError("backups lie outside the store", "--to names another folder")
+    if place.root.exists() and not place.root.is_dir():
+        raise CrmError(f"{place.text} is no folder")
+
+
+def object_name(sha256: str) -> str:
+    """Return the name of what has that hash."""
+    return f"objects/{sha256[:2]}/{sha256}"
+
+
+def checked(place: Place, sha256: str, size: int) -> bytes:
+    """Return the object of that hash. Raises: DamagedError if its bytes are others, FileNotFoundError, OSError."""
+    from crmcli.storage.keys import sha256 as hash_of
+
+    content = place.read(object_name(sha256), size)
+    if len(content) != size or hash_of(content) != sha256:
+        raise DamagedError(f"{object_name(sha256)} is damaged")
+    return content

@@ -1,0 +1,231 @@
+"""Restoring: a snapshot becomes a store again in a new folder, staged beside it, checked byte by byte, renamed last."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crmcli.errors import ConflictError, CrmError, DamagedError, InputError, LockedError, NotPermittedError
+from crmcli.storage import files, log
+from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups.places import checked, object_name
+from crmcli.storage.reading import file_path
+from crmcli.storage.store import FOLDERS, read_genesis
+from crmcli.storage.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.snapshots import Piece, Snapshot
+    from crmcli.storage.genesis import Genesis
+    from crmcli.storage.log import FileEntry
+    from crmcli.storage.state import State
+
+_AT_ONCE = 3
+_WHERE = "crmcli backup verify says where it still is"
+_BATCH = 1 << 28
+MODES = (0o600, 0o700)
+
+
+@dataclass
+class Plan:
+    """What a restore will write, all of it known to be there: nothing is written before there is one.
+
+    `entries` are the files to be written; those of `erased` among them hold clients who were erased since, `gone` are
+    such files that the place has no more. `clients` are who was erased since, wherever that is recorded. `left_out`
+    counts files that were not asked for. `drops` are those that nobody can be in who was erased since.
+    """
+
+    place: Place
+    snapshot: Snapshot
+    genesis: Genesis
+    genesis_raw: bytes
+    entries: list[FileEntry]
+    erased: list[FileEntry] = field(default_factory=list)
+    gone: list[FileEntry] = field(default_factory=list)
+    clients: set[str] = field(default_factory=set)
+    left_out: int = 0
+    drops: list[Piece] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes of data files it writes."""
+        return sum(entry.bytes for entry in self.entries)
+
+
+def plan(
+    place: Place, name: str, live_store: Path | None, *, book: str | None = None, table: str | None = None
+) -> Plan:
+    """Return how to restore a snapshot, checked but for the bytes of its data files.
+
+    `live_store`, if it is of the same company, is asked for erasures too; `book` and `table` choose files.
+    Raises: NotFoundError, DamagedError if anything is missing or not what was signed, InputError.
+    """
+    genesis, raw = snapshots.genesis_of(place)
+    shelf = snapshots.shelf(place, genesis.hash)
+    snapshot = shelf.find(name)
+    if table is not None and table not in TABLES:
+        raise InputError("there is no such table", f"there is {', '.join(TABLES)}")
+    found = lineage.lineage(place, genesis, shelf.snapshots)
+    if snapshot.name in found.wrong:
+        raise DamagedError(
+            f"snapshot {snapshot.name} is no backup of this store: {found.wrong[snapshot.name]}",
+            "crmcli backup verify shows which snapshots are",
+        )
+    chain = found.chains[snapshot.name]
+    wanted = found.files(snapshot)
+    erased, clients = set(found.erased()), found.erased_clients()
+    theirs = _ledger(live_store, genesis)
+    erased |= set(theirs.erased)
+    clients |= theirs.state.erased
+    if book is not None:
+        book = _book(chain.state, book)
+    entries = [entry for entry in wanted.values() if book in (None, entry.book) and table in (None, entry.table)]
+    present = place.items("objects")
+    drops = found.drops(snapshot)
+    since = clients - found.moment(snapshot).erased
+    if since and live_store is not None and theirs.state.seq:
+        drops = [piece for piece in drops if (live_store / "inbox" / f"{piece.sha256}.drop").exists()]
+    for piece in (*snapshot.log, *drops):
+        if piece.sha256 not in present or present[piece.sha256].size != piece.bytes:
+            raise DamagedError(f"snapshot {snapshot.name} lacks a piece of its log or a drop", _WHERE)
+    gone = [entry for entry in entries if entry.sha256 not in present or present[entry.sha256].size != entry.bytes]
+    bad = [entry.sha256 for entry in gone if entry.sha256 not in erased]
+    if bad:
+        raise DamagedError(
+            f"snapshot {snapshot.name} lacks {len(bad)} of its {len(wanted)} files, {object_name(bad[0])} among them",
+            _WHERE,
+        )
+    there = [entry for entry in entries if entry not in gone]
+    return Plan(
+        place,
+        snapshot,
+        genesis,
+        raw,
+        there,
+        [entry for entry in there if entry.sha256 in erased],
+        gone,
+        since,
+        len(wanted) - len(entries),
+        drops,
+    )
+
+
+def _book(state: State, text: str) -> str:
+    """Return the book of that id, or owned by the member of that id. Raises: InputError."""
+    for book in state.books.values():
+        if text.upper() in (book.book, book.owner):
+            return book.book
+    raise InputError("there is no such book", "--book takes the id of a book or of the member who owns it")
+
+
+def _ledger(root: Path | None, genesis: Genesis) -> lineage.Chain:
+    """Return what the store that is still there says of erasures, if it is of the same company and can be read."""
+    raws: Iterator[bytes] = iter(())
+    with suppress(CrmError):
+        if root is not None and read_genesis(root).hash == genesis.hash:
+            raws = (raw for _, raw in log.read_from(root / "log", 1))
+    return lineage.fold(genesis, raws, ())
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """Give a new folder beside `target`, to be moved to its place at the end of the block; a failure leaves nothing.
+
+    Raises: ConflictError if `target` holds something or is a link, LockedError if another restore is at work on it.
+    """
+    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+        raise ConflictError(f"{target} is not empty", "restore into a new folder: --to DIR")
+    stage = target.with_name(f".{target.name}.restoring")
+    files.ensure_private(target.parent)
+    if stage.is_symlink():
+        raise ConflictError(f"{stage} is a link", "remove it")
+    stage.mkdir(mode=MODES[1], exist_ok=True)
+    handle = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LockedError(f"another restore into {target} is at work") from error
+        try:
+            # What one left that was cut short.
+            for path in stage.iterdir():
+                _remove(path)
+            yield stage
+            stage.rename(target)
+            files.sync_folder(target.parent)
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def write(plan: Plan, root: Path, *, with_erased: bool, advance: Callable[[int], None]) -> None:
+    """Write the store of a plan into an empty folder, every byte checked; on return it is durable.
+
+    Raises: NotPermittedError if clients were erased since and files with them are not to be written.
+    """
+    if plan.erased + plan.gone and not with_erased:
+        raise NotPermittedError(
+            f"{len(plan.clients)} clients were erased after snapshot {plan.snapshot.name} was made",
+            "an admin restores it, and they are erased from it: CRMCLI_IDENTITY, or --recovery-key",
+        )
+    fresh = _lay_out(plan, root)
+    pending = 0
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            for path, size in pool.map(lambda entry: _write_file(plan.place, entry, root), plan.entries):
+                fresh.append(path)
+                advance(size)
+                pending += size
+                if pending >= _BATCH:
+                    files.sync_files(fresh)
+                    fresh, pending = [], 0
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    files.sync_files([*fresh, *(root / "files").iterdir(), *root.iterdir(), root])
+
+
+def _lay_out(plan: Plan, root: Path) -> list[Path]:
+    """Write all but the data files; return what has to be synced."""
+    for name in FOLDERS:
+        files.make_folder(root / name, MODES[1])
+    for shard in range(256):
+        files.make_folder(root / "files" / f"{shard:02x}", MODES[1])
+    contents = {root / "genesis.json": plan.genesis_raw, root / "lock": b""}
+    for piece in plan.drops:
+        contents[root / "inbox" / f"{piece.sha256}.drop"] = checked(plan.place, piece.sha256, piece.bytes)
+    segment: list[bytes] = []
+    packed = max(plan.snapshot.seq - log.LOOSE, 0) // log.SEGMENT * log.SEGMENT
+    for seq, raw in enumerate(lineage.raws_of(plan.place, plan.snapshot), 1):
+        segment.append(raw)
+        if seq > packed:
+            contents[root / "log" / log.loose_name(seq)] = raw
+        elif len(segment) == log.SEGMENT:
+            contents[root / "log" / log.segment_name(seq - log.SEGMENT + 1, seq)] = b"".join(segment)
+            segment = []
+    for path, content in contents.items():
+        files.write_new(path, content, MODES[0], durable=False)
+    return list(contents)
+
+
+def _write_file(place: Place, entry: FileEntry, root: Path) -> tuple[Path, int]:
+    path = root / file_path(entry.file_id)
+    files.write_new(path, checked(place, entry.sha256, entry.bytes), MODES[0], durable=False)
+    return path, entry.bytes

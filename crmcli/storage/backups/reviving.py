@@ -1,0 +1,139 @@
+"""Reviving: an admin makes a restored store the store again, without the clients who were erased since."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crmcli.errors import NotPermittedError
+from crmcli.model.ids import decode_id
+from crmcli.storage import erasure, files
+from crmcli.storage.backups.restoring import plan as planned
+from crmcli.storage.backups.restoring import staged, write
+from crmcli.storage.keys import random_bytes
+from crmcli.storage.members import ADMIN
+from crmcli.storage.store import Store
+from crmcli.storage.view import Draft
+from crmcli.storage.writing import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.restoring import Plan
+    from crmcli.storage.identity import Identity
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which snapshot, and which files of it: those of a book, of a table, or all."""
+
+    snapshot: str
+    book: str | None = None
+    table: str | None = None
+
+
+@dataclass
+class Restored:
+    """What was restored; `commit` is the hash of the restore commit, where an admin made one."""
+
+    snapshot: str
+    seq: int
+    files: int
+    bytes: int
+    erased: int
+    commit: str | None
+    notes: list[str] = field(default_factory=list)
+
+
+def restore_to(
+    place: Place,
+    wanted: Wanted,
+    target: Path,
+    live_store: Path | None,
+    identity: Identity | None,
+    at: datetime,
+    advance: Callable[[int], None],
+) -> Restored:
+    """Restore a snapshot into a new folder, which is there at the end, whole, or not at all.
+
+    With an identity, an admin's, it becomes the store again. Raises: NotFoundError, DamagedError, ConflictError,
+    NotPermittedError if clients were erased since and the identity is no admin's.
+    """
+    with files.mapped(f"restore into {target}"):
+        plan = planned(place, wanted.snapshot, live_store, book=wanted.book, table=wanted.table)
+        is_known = identity is not None and plan.genesis.hash in identity.stores
+        with staged(target) as stage:
+            write(plan, stage, with_erased=is_known, advance=advance)
+            commit = revive(plan, stage, identity, at) if identity is not None and is_known else None
+        snapshot = plan.snapshot
+        done = Restored(snapshot.name, snapshot.seq, len(plan.entries), plan.bytes, 0, commit)
+    if commit is not None:
+        done.erased = len(plan.clients)
+        done.notes.append(f"who saw a newer state than this one: crmcli verify --accept-restore {commit}")
+    elif not plan.left_out:
+        done.notes.append("it is what it was, to the byte: no commit says that the log goes on from here")
+    if len(plan.drops) < len(snapshot.inbox):
+        left = len(snapshot.inbox) - len(plan.drops)
+        done.notes.append(f"{left} drops were left out: clients who were erased since may be in them")
+    if plan.left_out:
+        done.notes.append(f"{plan.left_out} other files were left out: this is no whole store")
+    if plan.gone:
+        done.notes.append(f"{len(plan.gone)} files of clients who were erased are gone from the backup: facts remain")
+    if snapshot.lost:
+        done.notes.append(
+            f"{len(snapshot.lost)} files were lost before that snapshot was made: crmcli verify names them"
+        )
+    return done
+
+
+def revive(plan: Plan, root: Path, identity: Identity, at: datetime) -> str | None:
+    """Erase again who was erased after the snapshot, then commit the restore; return the hash of that commit.
+
+    None if the identity is no admin's and there is nobody to erase: then the store is what it was, to the byte.
+    Raises: NotPermittedError if there is somebody.
+    """
+    with tempfile.TemporaryDirectory(prefix="crmcli-restore-") as scratch:
+        store = _opened(plan, root, identity, Path(scratch))
+        if store is None:
+            return None
+        if plan.gone:
+            dropped = [entry.file_id for entry in plan.gone]
+            pending = Pending("erase", drop=dropped, body={"erase": {"clients": [], "files": dropped}})
+            store.commit(pending, store.state.seq, _op_id(), at)
+        for client in sorted(plan.clients):
+            _erase(store, client, _op_id(), at)
+        pending = Pending("restore", body={"restore": {"seq": store.state.seq, "hash": store.state.hash}})
+        store.commit(pending, store.state.seq, _op_id(), at)
+        if store.state.last_erasure:
+            erasure.remove(store, sweep=True)
+        return store.state.hash
+
+
+def _opened(plan: Plan, root: Path, identity: Identity, scratch: Path) -> Store | None:
+    """Return the restored store if the identity is an admin's there. Raises: NotPermittedError if it has to be."""
+    needed = plan.erased or plan.gone
+    try:
+        store = Store.open(root, identity, scratch / "cache", scratch / "pins")
+        if store.state.members[identity.member].role == ADMIN:
+            return store
+    except NotPermittedError:
+        if needed:
+            raise
+    if needed:
+        raise NotPermittedError("clients were erased after that snapshot: only an admin restores it")
+    return None
+
+
+def _erase(store: Store, client: str, op_id: str, at: datetime) -> None:
+    draft = Draft(store)
+    for known in draft.records("clients", "client_id", [decode_id(client) or 0]):
+        erasure.erase(draft, known)
+        store.commit(draft.finish(), draft.base, op_id, at)
+
+
+def _op_id() -> str:
+    return random_bytes(16).hex()

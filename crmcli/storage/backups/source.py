@@ -1,0 +1,108 @@
+"""The store as a backup sees it: the signed log and the bytes of the files, without a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmcli.errors import CrmError, DamagedError
+from crmcli.storage import files, log
+from crmcli.storage.keys import sha256
+from crmcli.storage.memory import Memory
+from crmcli.storage.reading import file_path
+from crmcli.storage.state import State
+from crmcli.storage.store import check_folders, read_genesis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crmcli.storage.log import FileEntry
+
+# No key is at hand, so what is remembered is guarded by the folder it lies in and by a check of each backup.
+_OPEN_KEY = b"crmcli/backup"
+MAX_DROP = 1 << 25
+# Data files have at most half a million rows.
+MAX_FILE = 1 << 30
+
+
+class Source:
+    """A store's log, checked from the genesis as far as `state` says, and its files."""
+
+    def __init__(self, root: Path, cache: Path) -> None:
+        self.root = root
+        self.genesis = read_genesis(root)
+        check_folders(root)
+        self.memory = Memory(cache, cache, self.genesis.hash, "backup", _OPEN_KEY)
+        self.state = State(self.genesis, None)
+        remembered = self.memory.load()
+        if remembered is not None:
+            self.state.load_json(remembered)
+            if self.hash_at(self.state.seq) != self.state.hash:
+                self.state = State(self.genesis, None)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Check and take in the commits made since, once they are sure to stay."""
+        before = self.state.seq
+        with files.mapped("read the log"):
+            for _, raw in log.read_from(self.root / "log", self.state.seq + 1):
+                self.state.apply(raw)
+            if self.state.seq > before:
+                files.sync_folder(self.root / "log")
+                self.memory.changed = True
+
+    def close(self) -> None:
+        """Remember what was checked, for the next backup; a full or read-only disk only makes that one slower."""
+        if self.memory.changed:
+            try:
+                self.memory.save(self.state.to_json())
+            except OSError:
+                return
+
+    def hash_at(self, seq: int) -> str | None:
+        """Return the hash of the commit of that number, or None if there is none."""
+        if seq == 0:
+            return self.genesis.hash
+        with files.mapped("read the log"):
+            number, raw = next(log.read_from(self.root / "log", seq), (0, b""))
+        return log.digest(raw) if number == seq else None
+
+    def commits(self) -> Iterator[tuple[int, bytes]]:
+        """Yield all commits, which are those that were checked. Raises: DamagedError."""
+        prev = self.genesis.hash
+        for seq, raw in log.read_from(self.root / "log", 1):
+            if seq > self.state.seq:
+                break
+            if f'"prev":"{prev}"'.encode() not in raw[:256]:
+                raise DamagedError(f"commit {seq} changed while it was being copied")
+            prev = log.digest(raw)
+            yield seq, raw
+        if prev != self.state.hash:
+            raise DamagedError(f"commit {self.state.seq} changed while it was being copied")
+
+    def drops(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the sealed drops that wait in the inbox: hash and bytes; one that is no such thing is left out."""
+        for path in sorted((self.root / "inbox").glob("*.drop")):
+            if not log.HEX64.fullmatch(path.stem):
+                continue
+            try:
+                content, _ = files.read_regular(path, MAX_DROP)
+            except (OSError, DamagedError):
+                continue
+            if sha256(content) == path.stem:
+                yield path.stem, content
+
+    def read(self, entry: FileEntry) -> bytes | CrmError:
+        """Return the bytes of a file, which are those that were signed, or why they cannot be had."""
+        name = file_path(entry.file_id)
+        try:
+            content, _ = files.read_regular(self.root / name, min(entry.bytes, MAX_FILE))
+        except FileNotFoundError:
+            return DamagedError(f"{name} is missing")
+        except DamagedError:
+            return DamagedError(f"{name} is damaged")
+        except OSError as error:
+            return CrmError(f"{name} cannot be read: {(error.strerror or '').lower()}")
+        if len(content) != entry.bytes or sha256(content) != entry.sha256:
+            return DamagedError(f"{name} is damaged")
+        return content

@@ -1,0 +1,101 @@
+"""How backups stand: the newest and the last verified snapshot of a place, and what a person should look at."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crmcli.errors import DamagedError
+from crmcli.model.backups import Result, overdue
+from crmcli.model.frozen import dataclass
+from crmcli.storage import files
+from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups.checking import examine
+from crmcli.storage.backups.places import Folder
+from crmcli.storage.members import ADMIN
+from crmcli.storage.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from crmcli.storage.backups.places import Place
+    from crmcli.storage.genesis import Genesis
+    from crmcli.storage.store import Store
+
+_MAX_MEMORY = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many snapshots there are, when the newest and the newest verified were made, and what is not in order."""
+
+    snapshots: int
+    newest: datetime | None
+    verified: datetime | None
+    found: str | None
+
+
+def standing(place: Place, now: datetime, days: int) -> Standing:
+    """Return how the backups in a place stand; `days` is how old the last verified one may be."""
+    with files.mapped(f"read the backup in {place.text}"):
+        genesis, _ = snapshots.genesis_of(place)
+        shelf = snapshots.shelf(place, genesis.hash)
+        strange = examine(shelf, lineage.lineage(place, genesis, shelf.snapshots), now)
+        genuine = {snapshot.name: snapshot for snapshot in shelf.snapshots if snapshot.name not in strange}
+        verified = [genuine[result.snapshot] for result in snapshots.results(place) if _counts(result, genuine)]
+    last = max(verified, key=lambda snapshot: snapshot.made_at, default=None)
+    found = overdue(last.at if last else None, datetime.fromisoformat(genesis.created_at), now, days)
+    if strange:
+        found = f"{len(strange)} snapshots cannot be what they say: crmcli backup verify"
+    newest = max((snapshot.at for snapshot in genuine.values()), default=None)
+    return Standing(len(shelf.snapshots), newest, last.at if last else None, found)
+
+
+def _counts(result: Result, genuine: dict[str, snapshots.Snapshot]) -> bool:
+    return result.reads_all and result.snapshot in genuine
+
+
+# What an admin is told of in passing: without the network, and from little more than a list of names.
+
+
+def remember(pins: Path, genesis: Genesis, place: Place, snapshot: str) -> None:
+    """Note on this machine that a snapshot was verified; a disk that refuses only makes a reminder come too early."""
+    path = _memory(pins, genesis.hash)
+    with suppress(OSError):
+        files.ensure_private(pins)
+        known = _known(path)
+        name = str(place.root.resolve()) if isinstance(place, Folder) else place.text
+        known[name] = max(snapshot, known.get(name, ""))
+        files.replace_atomically(path, json.dumps(known).encode(), durable=False)
+
+
+def _memory(pins: Path, genesis: str) -> Path:
+    return pins / f"{genesis[:32]}-backups.json"
+
+
+def _known(path: Path) -> dict[str, str]:
+    try:
+        document = json.loads(files.read_regular(path, _MAX_MEMORY)[0])
+    except (OSError, ValueError, DamagedError):
+        return {}
+    return {str(place): str(name) for place, name in document.items()} if isinstance(document, dict) else {}
+
+
+def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> str | None:
+    """Return what to tell an admin of backups, or None when all is well and for who is no admin."""
+    if store.state.members[store.identity.member].role != ADMIN:
+        return None
+    names = list(_known(_memory(pins, store.genesis.hash)).values())
+    for place in (Folder(Path(text)) for text in places if "://" not in text):
+        with suppress(OSError):
+            found = (result.snapshot for _, result in snapshots.named_results(place) if result.reads_all)
+            names += [name for name in [next(found, None)] if name]
+    times = []
+    for name in names:
+        with suppress(ValueError):
+            times.append(snapshots.time_in(name))
+    founded = datetime.fromisoformat(store.genesis.created_at)
+    return overdue(max(times, default=None), founded, now, View(store).settings.backup_days)

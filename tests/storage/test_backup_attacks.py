@@ -1,0 +1,250 @@
+"""Whoever can write to the place of backups: what they plant is found out, restores nothing, and removes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crmcli.storage.backups import lineage
+from tests.storage.company import Company
+from tests.storage.test_backups import DAY, age, backed_up, grow, ok, rows, tree
+
+Document = dict[str, Any]
+
+
+def plant(place: Path, document: Document, stamp: str | None = None) -> str:
+    """Put a snapshot into a place, named as it has to be."""
+    raw = json.dumps(document, separators=(",", ":")).encode() + b"\n"
+    at = datetime.fromisoformat(stamp or document["made_at"])
+    name = f"{at:%Y%m%dT%H%M%SZ}-{hashlib.sha256(raw).hexdigest()[:12]}"
+    (place / "snapshots" / f"{name}.json").write_bytes(raw)
+    return name
+
+
+def newest(place: Path) -> Document:
+    path = max((place / "snapshots").iterdir())
+    found: Document = json.loads(path.read_bytes())
+    return found
+
+
+def stamped(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+@pytest.fixture(scope="module")
+def month(founded: Company, tmp_path_factory: pytest.TempPathFactory) -> Company:
+    """A company with four weeks of backups, one a day."""
+    company = Company(Path(shutil.copytree(founded.folder, tmp_path_factory.mktemp("month") / "company")))
+    for days in range(28):
+        now = replace(company, now=company.now + days * DAY)
+        if days % 3 == 0:
+            grow(now)
+        backed_up(now)
+    age(company.folder / "backups")
+    return company
+
+
+def fake_head(place: Path, at: datetime) -> Document:
+    return newest(place) | {"made_at": stamped(at), "head": "0" * 64}
+
+
+def fake_number(place: Path, at: datetime) -> Document:
+    document = newest(place)
+    log = [[1, document["seq"] + 9, *document["log"][0][2:]]]
+    return document | {"made_at": stamped(at), "seq": document["seq"] + 9, "log": log}
+
+
+def an_old_state(place: Path, at: datetime) -> Document:
+    first: Document = json.loads(min((place / "snapshots").iterdir()).read_bytes())
+    return first | {"made_at": stamped(at)}
+
+
+def the_newest_state(place: Path, at: datetime) -> Document:
+    return newest(place) | {"made_at": stamped(at)}
+
+
+@pytest.mark.parametrize("fake", [fake_head, fake_number, an_old_state, the_newest_state])
+@pytest.mark.parametrize("step", [timedelta(minutes=20), 7 * DAY, -7 * DAY], ids=["today", "future", "past"])
+def test_52_planted_snapshots_cost_nothing_genuine(
+    month: Company, tmp_path: Path, fake: Callable[[Path, datetime], Document], step: timedelta
+) -> None:
+    company = Company(Path(shutil.copytree(month.folder, tmp_path / "company")))
+    place = company.folder / "backups"
+    now = replace(company, now=company.now + 27 * DAY + timedelta(hours=20))
+    genuine = {row["snapshot"] for row in rows(now, "backup", "list")}
+    start = company.now + 27 * DAY
+    template = [fake(place, start + n * step) for n in range(1, 53)]
+    planted = {plant(place, document) for document in template}
+    age(place)
+    before = tree(place / "objects")
+    later = replace(now, now=now.now + DAY)
+    # The newest state, planted at a time when it was the newest, is a genuine backup of it.
+    harmless = fake is the_newest_state and step == timedelta(minutes=20)
+    assert company.crmcli("backup", "verify", who="nobody").code == 6 or harmless
+    assert later.crmcli("backup", "status", who="nobody").code == 6 or harmless
+    rows(later, "backup")
+    result = later.crmcli("backup", "forget", "--yes", who="nobody")
+    assert result.code == 0, result
+    left = {row["snapshot"] for row in rows(later, "backup", "list")}
+    assert genuine <= left
+    assert planted <= left
+    assert tree(place / "objects").items() >= before.items()
+    for name in sorted(genuine)[::10]:
+        ok(later, "restore", name, "--to", str(company.folder / name), "--exact")
+    # What was planted can be removed by name.
+    if not harmless:
+        name = min(planted)
+        ok(later, "backup", "forget", name, "--yes")
+        assert name not in {row["snapshot"] for row in rows(later, "backup", "list")}
+
+
+def with_path(document: Document, text: str) -> Document:
+    return document | {"log": [[1, document["seq"], text, document["log"][0][3]]]}
+
+
+HOSTILE: dict[str, Callable[[Document], Document]] = {
+    "a path upwards": lambda d: with_path(d, "../../../../etc/passwd"),
+    "an absolute path": lambda d: with_path(d, "/etc/passwd"),
+    "a path in the inbox": lambda d: d | {"inbox": [[0, 0, "../" * 21 + "a", 1]]},
+    "a lost file that is a path": lambda d: d | {"lost": ["../" * 21 + "a"]},
+    "a piece of a gigabyte": lambda d: d | {"log": [[1, d["seq"], "0" * 64, 1 << 30]]},
+    "ten thousand million commits": lambda d: d | {"seq": 10**10, "log": [[1, 10**10, d["log"][0][2], d["log"][0][3]]]},
+    "a million drops": lambda d: d | {"inbox": [[0, 0, "0" * 64, 1]] * 50_000},
+    "a log with a gap": lambda d: d | {"log": [[2, d["seq"], *d["log"][0][2:]]]},
+    "a log backwards": lambda d: d | {"log": [[1, 0, *d["log"][0][2:]], [1, d["seq"], *d["log"][0][2:]]]},
+    "a float": lambda d: d | {"files": 1.5},
+    "one more field": lambda d: d | {"more": 1},
+    "another format": lambda d: d | {"format": "crmcli-backup/2"},
+    "another store": lambda d: d | {"genesis": "0" * 64},
+    "no time": lambda d: d | {"head_at": "yesterday"},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_snapshot_restores_nothing(company: Company, name: str) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    backed_up(company)
+    document = HOSTILE[name](newest(place))
+    shutil.rmtree(place / "snapshots")
+    (place / "snapshots").mkdir()
+    planted = plant(place, document)
+    target = company.folder / "target"
+    for arguments in (("restore", planted, "--to", str(target), "--exact"), ("restore", "latest", "--to", str(target))):
+        result = company.crmcli(*arguments)
+        assert result.code in (3, 13), result
+        assert result.err.count("\n") <= 2
+    for command in ("verify", "drill", "status", "forget", "list", "show"):
+        result = company.crmcli("backup", command, who="nobody")
+        assert result.code in (0, 3, 6, 13), result
+    assert not target.exists()
+    assert not list(company.folder.glob(".target*"))
+
+
+@pytest.mark.parametrize("kind", ["snapshots", "objects", "an object", "genesis.json"])
+def test_links_in_a_backup_lead_nowhere(company: Company, kind: str) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    backed_up(company)
+    elsewhere = company.folder / "elsewhere"
+    path = next((place / "objects").glob("??/*")) if kind == "an object" else place / kind
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    target = company.folder / "target"
+    result = company.crmcli("restore", "latest", "--to", str(target))
+    assert result.code in (3, 13), result
+    assert not target.exists()
+
+
+def test_a_restore_writes_into_a_new_or_empty_folder_only(company: Company) -> None:
+    grow(company)
+    backed_up(company)
+    target = company.folder / "target"
+    target.mkdir()
+    (target / "mine").write_text("mine")
+    assert company.crmcli("restore", "latest", "--to", str(target)).code == 4
+    assert tree(target) == {"mine": b"mine"}
+    (target / "mine").unlink()
+    link = company.folder / "link"
+    link.symlink_to(target)
+    assert company.crmcli("restore", "latest", "--to", str(link)).code == 4
+    assert list(target.iterdir()) == []
+    ok(company, "restore", "latest", "--to", str(target))
+    assert company.crmcli("restore", "latest", "--to", str(target)).code == 4
+    # What one left that was cut short is no obstacle.
+    (company.folder / ".again.restoring" / "files").mkdir(parents=True)
+    (company.folder / ".again.restoring" / "files" / "x").write_text("x")
+    ok(company, "restore", "latest", "--to", str(company.folder / "again"), "--exact")
+    assert "files/x" not in tree(company.folder / "again")
+
+
+def test_a_log_with_millions_of_files_is_refused(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    grow(company)
+    backed_up(company)
+    monkeypatch.setattr(lineage, "MOST_FILES", 3)
+    target = company.folder / "target"
+    result = company.crmcli("restore", "latest", "--to", str(target))
+    assert result.code == 13
+    assert "more files than a store can have" in result.err
+    assert not target.exists()
+
+
+def test_backups_of_another_store_are_left_alone(company: Company, tmp_path: Path) -> None:
+    grow(company)
+    backed_up(company)
+    other = Company(tmp_path / "other")
+    other.home("admin").mkdir(parents=True)
+    ok(other, "init", "--company", "Other", "--admin", "Eve", "--no-passphrase")
+    before = tree(company.folder / "backups")
+    result = other.crmcli("backup", "--to", str(company.folder / "backups"))
+    assert result.code == 14
+    assert tree(company.folder / "backups") == before
+    # Nor is a snapshot of another store believed that is put among one's own.
+    backed_up(other)
+    for folder in ("objects", "snapshots"):
+        shutil.copytree(other.folder / "backups" / folder, company.folder / "backups" / folder, dirs_exist_ok=True)
+    assert company.crmcli("backup", "verify", who="nobody").code == 6
+    assert company.crmcli("backup", who="nobody").code == 0
+
+
+def test_a_planted_list_of_pieces_does_not_spoil_the_next_backup(company: Company) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    backed_up(company)
+    document = newest(place)
+    wrong = next(path for path in (place / "objects").glob("??/*") if path.name != document["log"][0][2])
+    at = stamped(company.now + timedelta(hours=1))
+    piece = [1, document["seq"], wrong.name, wrong.stat().st_size]
+    plant(place, document | {"made_at": at, "log": [piece]})
+    later = replace(company, now=company.now + timedelta(hours=2))
+    [made] = backed_up(later)
+    ok(later, "restore", made["snapshot"], "--to", str(company.folder / "copy"), "--exact")
+
+
+def test_clocks_that_are_years_off_cost_nothing(company: Company) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    names = [backed_up(replace(company, now=company.now + n * DAY))[0]["snapshot"] for n in range(12)]
+    age(place)
+    back, ahead = (replace(company, now=company.now + days * DAY) for days in (-365, 3650))
+    for wrong in (back, ahead):
+        names.append(backed_up(wrong)[0]["snapshot"])
+        age(place)
+        ok(wrong, "backup", "forget", "--yes", who="nobody")
+        assert {row["snapshot"] for row in rows(company, "backup", "list")} == set(names)
+    right = replace(company, now=company.now + 12 * DAY)
+    assert right.crmcli("backup", "status", who="nobody").code == 6
+    grow(right)
+    backed_up(right)
+    ok(right, "backup", "forget", "--yes", who="nobody")
+    assert set(names) < {row["snapshot"] for row in rows(company, "backup", "list")}
+    verified = rows(right, "backup", "verify", "--deep", code=6)
+    assert verified[0]["problems"] == 2

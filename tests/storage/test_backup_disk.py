@@ -1,0 +1,108 @@
+"""Backups on disks that are full, can only be read, or are gone: nothing listed is bad, and the next run goes on."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.storage.company import Company
+from tests.storage.test_backups import age, backed_up, grow, ok, rows, tree
+from tests.storage.test_full_disk import Mount, command, fill_blocks, fill_names, make_room
+from tests.storage.test_full_disk import mount as mount  # noqa: PLC0414 - a fixture
+
+FILL = {"blocks": fill_blocks, "names": fill_names}
+
+
+@pytest.mark.parametrize("what", FILL)
+def test_disk_that_fills_in_the_midst_of_a_backup(mount: Mount, company: Company, what: str) -> None:
+    grow(company, 3)
+    disk = mount()
+    backed_up(company, disk / "backups")
+    grow(company, 2)
+    before = tree(disk / "backups")
+    codes = []
+    for left in range(0, 48, 3):
+        FILL[what](disk, left)
+        result = company.crmcli("backup", "--to", str(disk / "backups"), who="lead")
+        codes.append(result.code)
+        assert result.code in (0, 17), result
+        assert result.err.count("\n") <= 2
+        make_room(disk)
+        found = company.crmcli("backup", "verify", "--deep", "--to", str(disk / "backups"), who="lead")
+        assert found.code == 0, found
+        assert tree(disk / "backups").items() >= before.items()
+        if result.code == 0:
+            break
+    assert {0, 17} <= set(codes)
+    assert not list((disk / "backups" / "tmp").iterdir())
+
+
+def test_disk_that_is_full_can_be_tidied_up(mount: Mount, company: Company) -> None:
+    grow(company, 3)
+    disk = mount()
+    place = disk / "backups"
+    first = backed_up(company, place)[0]["snapshot"]
+    grow(company)
+    backed_up(company, place)
+    age(place)
+    fill_blocks(disk)
+    listed = company.crmcli("backup", "list", "--to", str(place), who="lead")
+    assert listed.code == 0
+    result = company.crmcli("backup", "forget", first, "--yes", "--to", str(place), who="lead")
+    assert result.code in (0, 5), result
+    make_room(disk)
+    assert rows(company, "backup", "verify", "--deep", "--to", str(place))[0]["problems"] == 0
+
+
+@pytest.mark.parametrize("what", FILL)
+def test_disk_that_fills_in_the_midst_of_a_restore(mount: Mount, company: Company, what: str) -> None:
+    grow(company, 2)
+    backed_up(company)
+    disk = mount("ext4")
+    for left in (0, 3, 10, 40, 100, 250, 270, 300):
+        FILL[what](disk, left)
+        target = disk / "target"
+        result = company.crmcli("restore", "latest", "--exact", "--to", str(target))
+        assert result.code in (0, 17), result
+        assert target.exists() == (result.code == 0)
+        assert not (disk / ".target.restoring").exists()
+        shutil.rmtree(target, ignore_errors=True)
+        make_room(disk)
+    ok(company, "restore", "latest", "--exact", "--to", str(disk / "target"))
+
+
+def test_disk_that_can_only_be_read_is_checked_and_restored_from(mount: Mount, company: Company) -> None:
+    grow(company)
+    disk = mount()
+    place = str(disk / "backups")
+    backed_up(company, disk / "backups")
+    command("mount", "-o", "remount,ro", disk)
+    try:
+        for arguments in (("verify", "--deep"), ("list",), ("show",), ("status",), ("forget",)):
+            result = company.crmcli("backup", *arguments, "--to", place, who="lead")
+            assert result.code == 0, result
+        result = company.crmcli("backup", "--to", place, who="lead")
+        assert result.code == 1
+        assert "read-only file system" in result.err
+        ok(company, "restore", "latest", "--exact", "--from", place, "--to", str(company.folder / "target"))
+    finally:
+        command("mount", "-o", "remount,rw", disk)
+
+
+def test_disk_that_goes_away_in_the_midst_of_a_backup(mount: Mount, company: Company) -> None:
+    grow(company, 30)
+    disk = mount("ext4")
+    process = company.start("backup", "--to", str(disk / "backups"), stdout=subprocess.PIPE)
+    subprocess.run(["sleep", "0.25"], check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    _, err = process.communicate(timeout=60)
+    # It may have been through, or at work on a disk that nobody else sees any more.
+    assert process.returncode in (0, 1), err
+    assert err.count("\n") <= 2
+    assert Path(disk).exists()
+    result = company.crmcli("backup", "list", "--to", str(disk / "backups"))
+    assert result.code in (0, 3), result
+    command("mount", "-t", "tmpfs", "none", disk)
