@@ -454,7 +454,7 @@ def test_show_is_recorded_before_anything_is_shown(sold: Company) -> None:
     ],
 )
 def test_every_way_to_look_at_one_client_is_recorded(sold: Company, look: str) -> None:
-    assert sold.crmcli("add-reminder", "Anna", "today", "ask Anna", who="manager").code == 0
+    assert sold.crmcli("add-reminder", "Anna", "ask Anna", "--due", "today", who="manager").code == 0
     sold.crmcli("settings", "set", "record_reveals", "on")
     anna = sold.crmcli("find", "Anna", "--format", "ids", who="manager").out.strip()
     before = commits(sold)
