@@ -268,6 +268,8 @@ def test_what_is_about_archived_clients_waits(office: Office) -> None:
 
 
 def test_two_runners_of_schedules_run_a_job_once(office: Office) -> None:
+    for others in ("backup", "drill", "gc", "norms", "reactivate"):
+        office.run("schedule", "set", others, "none")
     office.add_channel()
     remind_of(office, "call")
     office.mailbox.on_mail = lambda: time.sleep(1)
