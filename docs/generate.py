@@ -65,6 +65,7 @@ CODES: dict[str, dict[int, str]] = {
     "reactivate": {2: "no such segment, or options that do not go together"},
     "reactivate plan": {15: "the role may not write"},
     "reactivate result": {2: "no such period or number of days"},
+    "prep": {3: "no such client", 4: "several clients fit"},
     "suggest": {2: "neither a client nor a product, or both", 3: "no such client or product", 4: "several fit"},
     "products set": {
         2: "no price, or no number of days",

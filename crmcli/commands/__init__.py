@@ -43,6 +43,7 @@ COMMANDS = {
     "reactivate plan": ("reactivate_plan", "make those who are due reminders, spread over working days"),
     "reactivate result": ("reactivate_result", "compare those who were planned with those left alone"),
     "expected": ("expected", "list who is expected to buy soon, and who is overdue"),
+    "prep": ("prep", "show what to know about a client before a call"),
     "suggest": ("suggest", "suggest what to offer a client, or whom to offer a product"),
     "products": ("products", "list what the company sells"),
     "products set": ("products_set", "change a product, or add one"),

@@ -105,3 +105,15 @@ def test_missed_slots_are_counted() -> None:
     assert found == [0, 0, 1, 4]
     assert missed("* * * * *", last, at("2026-03-05 09:00"), ZONE) == 98
     assert missed("* * * * *", None, at("2026-03-05 09:00"), ZONE) == 0
+
+
+def test_a_job_runs_for_those_who_may_run_it() -> None:
+    jobs = ["remind", "norms", "reactivate plan"]
+    stored = {"reactivate": "0 7 * * *"}
+    found = {role: set(schedules(stored, jobs, role)) for role in ("admin", "manager", "analyst", "service")}
+    assert found == {
+        "admin": {"remind", "norms", "reactivate"},
+        "manager": {"remind", "reactivate"},
+        "analyst": {"remind"},
+        "service": {"remind", "norms"},
+    }

@@ -318,6 +318,10 @@ def test_degenerate_bases_give_no_invented_figure(company: Company, sales: list[
         ("report", "periods"),
         ("client", "period", who),
         ("norms",),
+        ("expected", "--within", "9999d"),
+        ("report", "repeat"),
+        ("suggest", who),
+        ("prep", who),
     )
     for command in commands:
         for form in ("table", "json"):

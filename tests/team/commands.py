@@ -93,6 +93,7 @@ TRIES: dict[str, tuple[str, ...]] = {
     "reactivate plan": ("reactivate plan --dry-run --format {form}", "reactivate plan --assign --per-day 1"),
     "reactivate result": ("reactivate result --format {form}", "reactivate result --period 2026 --format json"),
     "expected": ("expected --format {form}", "expected --within 400d --as-of 2026-02-01 --format csv"),
+    "prep": ("prep {who} --format {form}", "prep {mine} --format {form}"),
     "suggest": (
         "suggest {who} --format {form}",
         "suggest {mine} --format {form}",
@@ -147,6 +148,18 @@ OF_THE_LOG: dict[str, tuple[str, ...]] = {
     ),
     "verify": ("verify",),
     "doctor": ("doctor --format {form}", "doctor --quarantine {data_file}"),
+}
+# These take no key: they copy and count what is encrypted.
+KEYLESS: dict[str, tuple[str, ...]] = {
+    "backup make": ("backup make --format {form}",),
+    "backup list": ("backup list --format {form}",),
+    "backup show": ("backup show latest --format {form}",),
+    "backup verify": ("backup verify --deep --format {form}",),
+    "backup drill": ("backup drill --format {form}",),
+    "backup status": ("backup status --format {form}",),
+    "backup pin": ("backup pin latest",),
+    "backup forget": ("backup forget --keep-days 0 --format {form}",),
+    "restore": ("restore latest --to {restored} --exact",),
 }
 # These open no book.
 ELSEWHERE: dict[str, tuple[str, ...]] = {

@@ -89,10 +89,11 @@ READING = {
     # Of these, what is private lies beside the identity.
     *("channel add", "channel list", "channel test", "channel remove"),
     *("schedule install", "schedule show"),
+    *(name for name in COMMANDS if name.startswith("backup ")),
     *("member list", "member show", "audit", "history", "trash", "agenda", "canary list", "canary who", "verify"),
 }
-# Writes what `member add` does, and what the jobs that are due do.
-ELSEWHERE = {"identity recover", "schedule run"}
+# Write what `member add` does, what the jobs that are due do, and a commit into another folder.
+ELSEWHERE = {"identity recover", "schedule run", "restore"}
 
 
 @dataclass

@@ -31,7 +31,11 @@ class Desk(Company):
     """A company whose ids follow from a seed, so that the same commands make the same ids."""
 
     def environment(self, who: str) -> dict[str, str]:
-        return super().environment(who) | {"CRMCLI_SEED": "7", "COLUMNS": "100"}
+        return super().environment(who) | {
+            "CRMCLI_SEED": "7",
+            "COLUMNS": "100",
+            "CRMCLI_BACKUPS": str(self.folder / "backups"),
+        }
 
     def done(self, *arguments: str, who: str = ME) -> str:
         """Run a command that has to succeed."""
@@ -60,7 +64,7 @@ class Twins:
         """Bring the log of the bare store to the same length by commits that change nothing."""
         seq = self.full.open().state.seq
         while self.bare.open().state.seq < seq:
-            self.bare.append(COLLEAGUE, "reveal", body={"reveal": {"client": new_member_id()}})
+            self.bare.append(COLLEAGUE, "reveal", body={"reveal": {"clients": [new_member_id()]}})
         assert self.bare.open().state.seq == seq
 
 
@@ -187,6 +191,7 @@ def _guesses(full: Desk, gone: int, erased: int) -> dict[str, list[str]]:
         "rows": ["clients", "deals", "calls", "sales", "stages"],
         "file": ["FOLDER/theirs.csv", "FOLDER/by_phone.csv"],
         "out": ["FOLDER/out/out"],
+        "restored": ["FOLDER/restored"],
         "card": ["FOLDER/homes/admin/card.json"],
         "process": ["FOLDER/process.toml"],
     }
