@@ -93,6 +93,8 @@ def test_52_planted_snapshots_cost_nothing_genuine(
     harmless = fake is the_newest_state and step == timedelta(minutes=20)
     assert now.crmcli("backup", "verify", who="nobody").code == (0 if harmless else 6)
     assert now.crmcli("backup", "status", who="nobody").code == 6 or harmless
+    fates = rows(now, "backup", "forget", *keep)
+    assert {row["snapshot"] for row in fates if row["reason"].startswith("left alone")} <= planted
     result = now.crmcli("backup", "forget", *keep, "--yes", who="nobody")
     assert result.code == 0, result
     left = {row["snapshot"] for row in rows(now, "backup", "list")}
