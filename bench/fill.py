@@ -2,14 +2,15 @@
 
 Usage: python -m bench.fill csv KIND FILE ROWS OTHERS
        python -m bench.fill tables FOLDER CHANGES DOCUMENTS BOOKS
+       python -m bench.fill purchases FOLDER CLIENTS
        python -m bench.fill bulk FILES BYTES
 """
 
 from __future__ import annotations
 
 import sys
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -107,6 +108,60 @@ SMALL = {
         SELECT * FROM (VALUES ('value', TIMESTAMP '2022-01-01', TIMESTAMP '2023-01-01'),
             ('previous', TIMESTAMP '2021-01-01', TIMESTAMP '2022-01-01')) t(period, from_at, to_at)""",
 }
+# $clients clients with ten sales each, the rarer the client the longer ago; some are being worked on.
+PURCHASES = {
+    "clients": """
+        SELECT number(i, 'client') AS client_id, TIMESTAMP '2020-12-01' AS created_at, 1::BIGINT AS created_by,
+            1 + i % 20 AS owner_id, ['web', 'phone', 'shop'][1 + i % 3] AS source,
+            ['private', 'business', 'public'][1 + i % 3] AS segment, NULL::DATE AS buy_by, i % 100 = 3 AS archived,
+            i % 100 = 4 AS do_not_contact, NULL::BIGINT AS cadence_days,
+            CASE WHEN i % 50 = 5 THEN 45 END::BIGINT AS period_days, i * $parts // $clients AS part
+        FROM range($clients) t(i)""",
+    "contacts": """
+        SELECT number(i, 'client') AS client_id, 'Client ' || i AS name, NULL::VARCHAR AS company,
+            ['+79' || lpad(CAST(i * 700001 % 1000000000 AS VARCHAR), 9, '0')] AS phones, []::VARCHAR[] AS raw_phones,
+            []::VARCHAR[] AS emails, NULL::VARCHAR AS tax_id, NULL::VARCHAR AS address,
+            []::VARCHAR[] AS external_ids, i * $parts // $clients AS part
+        FROM range($clients) t(i)""",
+    "sales": """
+        SELECT number(i, 'sale') AS sale_id, number(i // 10, 'client') AS client_id,
+            TIMESTAMP '2024-01-01' - to_seconds(CAST(hash(i, 'sold') % 94608000
+                * (0.2 + 0.8 * (hash(i // 10, 'rhythm') % 1000) / 1000) AS BIGINT)) AS sold_at,
+            CAST(CASE WHEN i % 50 = 49 THEN -1 ELSE 1 END * (100 + hash(i, 'amount') % 90000) / 100 AS DECIMAL(18, 2))
+            AS amount, 1 + i % 20 AS by_id, NULL::BIGINT AS deal_id,
+            CASE WHEN i % 50 = 49 THEN number(i - 1, 'sale') END AS refund_of, i % 200 = 7 AS voided,
+            i * $parts // (10 * $clients) AS part
+        FROM range(10 * $clients) t(i)""",
+    "deals": """
+        SELECT number(i, 'deal') AS deal_id, number(i * 10, 'client') AS client_id, 1 + i % 20 AS owner_id,
+            'new' AS pipeline, 'call' AS stage, CASE WHEN i % 2 = 0 THEN 'open' ELSE 'lost' END AS status,
+            TIMESTAMP '2023-06-01' AS opened_at, opened_at AS entered_at,
+            CASE WHEN i % 2 = 1 THEN TIMESTAMP '2023-07-01' END AS closed_at, NULL::DECIMAL(18, 2) AS amount,
+            NULL::BIGINT AS product_id, NULL::VARCHAR AS lost_reason, NULL::DATE AS return_on,
+            i * 10 * $parts // $clients AS part
+        FROM range($clients // 10) t(i)""",
+    "activities": """
+        SELECT number(i, 'activity') AS activity_id, number(i, 'client') AS client_id, 'call' AS kind,
+            TIMESTAMP '2023-01-01' + to_seconds(hash(i, 'happened') % 31536000) AS happened_at, 1 + i % 20 AS by_id,
+            NULL::BIGINT AS deal_id, 'out' AS direction, 'answered' AS result, NULL::BIGINT AS seconds,
+            NULL::VARCHAR AS source, i % 200 = 7 AS voided, i * $parts // $clients AS part
+        FROM range($clients) t(i)""",
+    "reminders": """
+        SELECT number(i, 'reminder') AS reminder_id, number(i * 10, 'client') AS client_id,
+            ['promise', 'process', 'reactivation'][1 + i % 3] AS cause, TIMESTAMP '2024-01-05' AS due_at,
+            false AS has_time, 1 + i % 20 AS assignee_id, TIMESTAMP '2023-12-01' AS created_at, 1::BIGINT AS created_by,
+            NULL::BIGINT AS deal_id, i % 3 = 0 AS is_promise, CASE WHEN i % 2 = 0 THEN 'open' ELSE 'done' END AS status,
+            CASE WHEN i % 2 = 1 THEN TIMESTAMP '2023-12-15' END AS done_at, NULL::VARCHAR AS repeat,
+            NULL::VARCHAR AS repeat_from, i * 10 * $parts // $clients AS part
+        FROM range($clients // 10) t(i)""",
+}
+# What the statement reads besides: nothing is published, and where the bands of lateness end.
+BESIDES = {
+    "published": "SELECT NULL::VARCHAR AS segment, 0::DOUBLE AS period_days, NULL::VARCHAR AS basis LIMIT 0",
+    "bands": """
+        SELECT * FROM (VALUES ('on time', '-inf'::DOUBLE, 1::DOUBLE), ('due', 1, 1.5), ('late', 1.5, 2),
+            ('at risk', 2, 3), ('leaving', 3, 5), ('lost', 5, 'inf')) t(band, above, upto)""",
+}
 MACROS = """
     CREATE MACRO number(i, what) AS CAST(hash(i, what) >> 4 AS BIGINT);
     CREATE MACRO moved_at(i, opened_at, place) AS opened_at
@@ -123,23 +178,37 @@ def tables(folder: Path, changes: int, documents: int, books: int) -> None:
     """Put made-up tables into the store of this environment, spread over books, and as Parquet into a folder."""
     parts = max(books, -(-changes // BATCH))
     every = {"deals": round(changes / ENTRIES), "documents": documents, "parts": parts, "stages": STAGES}
+    _fill(folder, TABLE, SMALL, every, parts, books)
+
+
+def purchases(folder: Path, clients: int) -> None:
+    """Put made-up clients and what they bought into the store of this environment, and as Parquet into a folder."""
+    parts = -(-10 * clients // BATCH)
+    _fill(folder, PURCHASES, BESIDES, {"clients": clients, "parts": parts}, parts, 1)
+
+
+def _fill(
+    folder: Path, made: dict[str, str], besides: dict[str, str], every: dict[str, Any], parts: int, books: int
+) -> None:
+    """Make tables, put those of the store into it, and write them and those `besides` into a folder."""
     connection = duckdb.connect()
     connection.execute(MACROS)
-    for name, query in (TABLE | SMALL).items():
+    for name, query in (made | besides).items():
         used = {key: value for key, value in every.items() if f"${key}" in query}
         connection.execute(f"CREATE TABLE {name} AS {query}", used)
-    _put(connection, parts, books)
+    stored = [name for name in made if name in TABLES]
+    _put(connection, stored, parts, books)
     folder.mkdir()
-    for name in (*list(TABLE)[1:], *SMALL):
-        order = f"ORDER BY {', '.join(TABLES[name].order)}" if name in TABLE else ""
-        columns = "* EXCLUDE (part)" if name in TABLE else "*"
+    for name in (*stored, *besides):
+        order = f"ORDER BY {', '.join(TABLES[name].order)}" if name in stored else ""
+        columns = "* EXCLUDE (part)" if name in stored else "*"
         target = folder / f"{name}.parquet"
         connection.execute(
             f"COPY (SELECT {columns} FROM {name} {order}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608 - our own names
         )
 
 
-def _put(connection: duckdb.DuckDBPyConnection, parts: int, books: int) -> None:
+def _put(connection: duckdb.DuckDBPyConnection, names: list[str], parts: int, books: int) -> None:
     """Put each part of the tables into a book of the store, in a commit of its own."""
     session = Session.of_process()
     store = session.store()
@@ -149,7 +218,7 @@ def _put(connection: duckdb.DuckDBPyConnection, parts: int, books: int) -> None:
     targets = list(dict.fromkeys(owned))
     for part in range(parts):
         with session.writing() as draft:
-            for name in islice(TABLE, 1, None):
+            for name in names:
                 query = f"SELECT * EXCLUDE (part) FROM {name} WHERE part = $part"  # noqa: S608 - our own names
                 rows: pa.Table = connection.sql(query, params={"part": part}).to_arrow_table()
                 if rows.num_rows:
@@ -180,6 +249,9 @@ def main() -> None:
     if what == "csv":
         kind, path, rows, others = rest
         csv(kind, path, int(rows), int(others))
+    elif what == "purchases":
+        folder, clients = rest
+        purchases(Path(folder), int(clients))
     elif what == "bulk":
         bulk(*map(int, rest))
     else:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from bench import backups, growth, moving, reminding, rows
+from bench import backups, growth, moving, reminding, repeating, rows
 from bench.stores import FULL, QUICK, ROOT, Bench
 from bench.table import Growth, Line, machine, page, printed
 
@@ -27,6 +27,7 @@ GROUPS: dict[str, Group] = {
     "reminding": reminding.reminding,
     "funnels": rows.funnels,
     "summaries": rows.summaries,
+    "repeating": repeating.repeating,
     "importing": rows.importing,
     "committing": rows.committing,
     "writing": rows.writing,

@@ -30,6 +30,8 @@ class Sizes:
     """Stage changes of a funnel, and how much time and memory it may take of those of plain DuckDB."""
     documents: int
     """Sales, activities and stage changes, each, of a summary."""
+    buyers: int
+    """Clients with ten sales each, for repeat sales."""
     rows: int
     """Rows of a file of sales, calls or stages."""
     commits: int
@@ -49,6 +51,7 @@ FULL = Sizes(
     people=100_000,
     changes=((1_000_000, 1.3, 2.0), (10_000_000, 1.2, 1.5)),
     documents=1_000_000,
+    buyers=1_000_000,
     rows=1_000_000,
     commits=500,
     writes=200,
@@ -65,6 +68,7 @@ QUICK = Sizes(
     people=20_000,
     changes=((200_000, 1.3, 2.0),),
     documents=200_000,
+    buyers=50_000,
     rows=100_000,
     commits=100,
     writes=48,

@@ -54,7 +54,8 @@ class LazyGroup(TyperGroup):
         if name in COMMANDS:
             module, help_line = COMMANDS[name]
             function = "list_" if module == "list" else module
-            return _command(cmd_name, getattr(import_module(f"crmcli.commands.{module}"), function), help_line)
+            command = _command(cmd_name, getattr(import_module(f"crmcli.commands.{module}"), function), help_line)
+            return _with_commands(name, command) if any(other.startswith(f"{name} ") for other in COMMANDS) else command
         if name in GROUPS:
             return _group(name)
         return None
@@ -96,6 +97,28 @@ def _group(name: str) -> TyperGroup:
         prefix = f"{name} "
 
     return Group(name=name, help=GROUPS[name][0].upper() + GROUPS[name][1:] + ".", rich_markup_mode=None)
+
+
+def _with_commands(name: str, command: TyperCommand) -> TyperGroup:
+    """Return a group that, without the name of one of its commands, is a command itself."""
+
+    class Group(LazyGroup):
+        prefix = f"{name} "
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            # What was named runs in place of what the group does by itself.
+            self.callback = None
+            return super().resolve_command(ctx, args)
+
+    return Group(
+        name=command.name,
+        params=command.params,
+        callback=command.callback,
+        help=command.help,
+        invoke_without_command=True,
+        subcommand_metavar="[COMMAND]",
+        rich_markup_mode=None,
+    )
 
 
 app = typer.Typer(
@@ -226,7 +249,7 @@ def _attempts(arguments: list[str], state: Run) -> int:
         except typer.Exit as ended:
             return int(ended.exit_code)
         except typer.TyperException as error:
-            raise _usage(error) from error
+            raise _usage(error, arguments) from error
         except OvertakenError:
             if attempt + 1 == MOST_ATTEMPTS or state.session is None or state.saved or held.has_written:
                 raise
@@ -300,18 +323,24 @@ def _hoisted(arguments: list[str]) -> list[str]:
     return front + rest
 
 
-def _usage(error: typer.TyperException) -> CrmError:
+def _usage(error: typer.TyperException, arguments: Sequence[str]) -> CrmError:
     """Return what the command line's parser says, in our words; an incomplete command line shows the help instead."""
     text = getattr(error, "format_message", lambda: str(error))()
     if type(error).__name__ == "NoArgsIsHelpError":
         return InputError("which command?", "crmcli --help lists them")
     context = getattr(error, "ctx", None)
     line = " ".join(text.split()).rstrip(".")
-    path = getattr(context, "command_path", "crmcli")
+    path = getattr(context, "command_path", None) or _command_of(arguments)
     hint = f"{path} --help shows how"
     if re.match(r"No such option: -[0-9]", line):
         hint = "write -- before a negative number"
     return InputError(line[:1].lower() + line[1:], hint)
+
+
+def _command_of(arguments: Sequence[str]) -> str:
+    """Return the command that a command line names, as far as it can be told."""
+    names = (" ".join(arguments[at : at + words]) for at in range(len(arguments)) for words in (2, 1))
+    return " ".join(["crmcli", *islice((name for name in names if name in COMMANDS), 1)])
 
 
 def _tell(error: CrmError, output: Output) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from crmcli.environment import (
     spoken,
     store_folder,
 )
-from crmcli.errors import InputError, NoKeyError, RepeatedError
+from crmcli.errors import InputError, NoKeyError
 from crmcli.model.acting import Acting
 from crmcli.output import Output
 
@@ -43,7 +43,7 @@ class Session:
     """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`.
 
     `saved` says that a change was committed, `unsettled` is the operation that is being committed; `agreed` has the
-    questions that were answered with yes.
+    questions that were answered with yes, `answers` what was typed in answer to others.
     """
 
     store_path: Path
@@ -59,6 +59,7 @@ class Session:
     saved: bool = False
     unsettled: str | None = None
     agreed: set[str] = field(default_factory=set)
+    answers: dict[str, str] = field(default_factory=dict)
     _store: Store | None = None
     _said: set[str] = field(default_factory=set)
 
@@ -180,9 +181,11 @@ class Session:
     def _refuse_repetition(self, store: Store) -> None:
         if self.op_id is None:
             return
-        seq = store.find_operation(self.op_id)
-        if seq is not None:
-            raise RepeatedError(f"nothing to do: it was saved before, in commit {seq}")
+        from crmcli.storage.writing import repeated
+
+        known = store.find_operation(self.op_id)
+        if known is not None:
+            raise repeated(known, store.identity.member)
 
     def close(self, *, succeeded: bool) -> None:
         """Keep what was verified; after a success also do what is due of compaction and packing."""
@@ -303,14 +306,22 @@ class Session:
         self.say(f"{label}: {echo_moment(moment, zone)}")
         return moment
 
-    def day(self, view: View, text: str | None, label: str) -> tuple[date | None, datetime | None]:
-        """Return the local day that was typed and the instant at which to be reminded of it, or None twice."""
+    def day(
+        self, view: View, text: str | None, label: str, *, ahead: bool = False
+    ) -> tuple[date | None, datetime | None]:
+        """Return the local day that was typed and the instant at which to be reminded of it, or None twice.
+
+        Raises: InputError for a day before today, if it has to lie `ahead`.
+        """
         from crmcli.model.dates import local_day
 
         if text is None:
             return None, None
         moment = self.moment(view, text, label)
-        return local_day(moment.at, view.settings.zone), moment.at
+        day = local_day(moment.at, view.settings.zone)
+        if ahead and day < local_day(self.now, view.settings.zone):
+            raise InputError(f"{label} is a day to come, and {day} is past", "a sale that was made: crmcli log-sale")
+        return day, moment.at
 
     def due(self, view: View, text: str | None) -> tuple[datetime, bool] | None:
         """Return the instant that was typed and whether it has a time of day, or None for nothing."""
@@ -333,7 +344,7 @@ class Session:
         return span(start, end, now=self.now, zone=zone)
 
     def as_of(self, view: View, text: str | None) -> datetime:
-        """Return the instant whose state is asked for: now, that time, or the end of that day."""
+        """Return the instant whose state is asked for: now, that time, or the last one of that day."""
         if text is None:
             return self.now
         from crmcli.model.dates import day_end, echo_moment, local_day, parse_moment
@@ -341,7 +352,7 @@ class Session:
         zone = view.settings.zone
         moment = parse_moment(text, now=self.now, zone=zone, past=True)
         self.say(f"as of: {'' if moment.has_time else 'the end of '}{echo_moment(moment, zone)}")
-        return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone)
+        return moment.at if moment.has_time else day_end(local_day(moment.at, zone), zone) - timedelta.resolution
 
     def say(self, text: str) -> None:
         """Talk on stderr, once a run for the same text, for a command may have to be run again."""

@@ -25,6 +25,7 @@ TINY = replace(
     people=100,
     changes=((2_000, 1.3, 2.0),),
     documents=2_000,
+    buyers=500,
     rows=500,
     commits=3,
     writes=8,
@@ -34,7 +35,7 @@ TINY = replace(
     spread=2_000,
     copied=(20, 1_000),
 )
-FAST = {"starting", "funnels", "copying"}
+FAST = {"starting", "funnels", "copying", "repeating"}
 SAMPLE = Compared(ours=0.2, theirs=0.1, ratio=2.0, low=1.5, high=2.5)
 
 
@@ -62,10 +63,7 @@ def test_one_group_runs_from_the_command_line() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in {"starting", "funnels", "copying"} else pytest.param(name, marks=pytest.mark.soak)
-        for name in GROUPS
-    ],
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.soak) for name in GROUPS],
 )
 def test_every_group_runs(name: str, tmp_path: Path) -> None:
     assert list(GROUPS[name](Bench(tmp_path, TINY)))

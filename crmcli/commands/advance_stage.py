@@ -11,6 +11,7 @@ from crmcli.commands.params import DealId, Form, Note, When, Who, amount
 from crmcli.commands.showing import show_records
 from crmcli.errors import InputError
 from crmcli.model.closing import lose_until, move, win_with_sale
+from crmcli.model.expecting import follow_up
 from crmcli.storage.finding import deal_to_move, reminders_known, require_known
 
 
@@ -43,7 +44,9 @@ def advance_stage(
         current = deal_to_move(store, known, deal, reopening=to is not None)
         if won is not None:
             total = amount(won)
-            records = win_with_sale(acting, current, total, known=reminders_known(store, known.client_id))
+            reminders = reminders_known(store, known.client_id)
+            records = win_with_sale(acting, current, total, known=reminders)
+            records += follow_up(acting, known, None, reminders, store.settings.lead_days, store.settings.zone)
             require_known(store, known, replace(current, amount=total), is_won=True)
         elif lost is not None:
             records = lose_until(

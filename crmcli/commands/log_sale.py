@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from crmcli.commands.expecting import planned
 from crmcli.commands.params import Form, When, Who, amount, item
 from crmcli.commands.showing import show_records
 from crmcli.model.closing import win_with_sale
 from crmcli.model.records import Record
-from crmcli.model.reminding import remind
 from crmcli.model.selling import refund, sell, total_of
 from crmcli.storage.finding import deal_named, open_deals, reminders_known, sale_named
 
@@ -23,14 +23,19 @@ def log_sale(
         list[str] | None, typer.Option("--item", metavar="NAME:QTY:PRICE", help="a line of it; repeatable")
     ] = None,
     next_on: Annotated[
-        str | None, typer.Option("--next", metavar="DATE", help="when they buy next; reminds you")
+        str | None, typer.Option("--next", metavar="DATE", help="when they buy next; auto, or none; reminds you before")
     ] = None,
     refund_of: Annotated[str | None, typer.Option(metavar="ID", help="the sale that AMOUNT is given back of")] = None,
     deal: Annotated[str | None, typer.Option(metavar="ID", help="the deal that this sale wins")] = None,
     when: When = None,
     form: Form = "table",
 ) -> None:
-    """Record a sale. With --deal it wins that deal, so that nothing is counted twice."""
+    """Record a sale. With --deal it wins that deal, so that nothing is counted twice.
+
+    On a terminal it asks when the client buys next; --next auto takes the day that their goods, their rhythm or their
+    segment suggest. You are reminded lead_days before, a setting, to prepare the offer. The sale ends what was planned
+    to bring it about: reminders of reactivation, of the planned purchase and of the one expected last.
+    """
     crm = ctx.obj
     with crm.writing() as store:
         acting = crm.acting(store, when)
@@ -44,10 +49,8 @@ def log_sale(
             records = win_with_sale(acting, won, sold, lines, store.products, reminders_known(store, known.client_id))
         else:
             records = sell(acting, known.client_id, sold, lines, store.products)
-        _, next_at = crm.day(store, next_on, "next purchase")
-        if next_at is not None:
-            reminders = reminders_known(store, known.client_id)
-            records += remind(acting, known.client_id, "next_purchase", next_at, known=reminders)
+        if refund_of is None:
+            records += planned(crm, store, acting, known, records, reminders_known(store, known.client_id), next_on)
         left_open = [] if deal or refund_of else open_deals(store, known)
         store.put(*records)
     show_records(crm, records, form)

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError, RuleError
+from crmcli.model.bands import parse_bands
 from crmcli.model.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -19,10 +20,13 @@ _SWITCH = {"on": True, "yes": True, "true": True, "off": False, "no": False, "fa
 class Settings:
     """What `init` asks for; `currency` is an ISO 4217 code, `timezone` an IANA name, `region` an ISO 3166 code.
 
-    `reveal_rows`: rows of a listing that show contacts, the rest is masked; `record_reveals`: a `show` is in the log.
+    `reveal_rows`: rows of a listing that show contacts, the rest is masked; `record_reveals`: the log has who looked at
+    whom.
     `send_personal`: reminders that leave by mail or a notification URL name names; `escalate_days`: what is overdue by
-    more days also goes to whoever leads, 0 for never.
-    `backup_days`: how old the last verified backup may be.
+    more days also goes to whoever leads, 0 for never; `backup_days`: how old the last verified backup may be.
+    `period_days`: the purchase period where too few clients bought twice; `bands`: where the bands of lateness end, in
+    periods; `cooldown_days`: how long nobody is reactivated again; `holdout_pct`: the share of those due who are left
+    alone, to compare with; `lead_days`: how long before the next purchase you are reminded of it.
     """
 
     company: str
@@ -34,6 +38,11 @@ class Settings:
     send_personal: bool = False
     escalate_days: int = 3
     backup_days: int = 8
+    period_days: int = 90
+    bands: str = "1, 1.5, 2, 3, 5"
+    cooldown_days: int = 90
+    holdout_pct: int = 10
+    lead_days: int = 7
 
     def check(self) -> None:
         """Raise InputError for what is no currency, time zone or region."""
@@ -45,6 +54,11 @@ class Settings:
             raise InputError("a region is two letters, such as RU")
         if not 0 <= self.reveal_rows <= 1000:  # noqa: PLR2004
             raise InputError("reveal_rows is from 0 to 1000")
+        if not self.period_days:
+            raise InputError("period_days is from 1 to 9999")
+        if self.holdout_pct > 50:  # noqa: PLR2004
+            raise InputError("holdout_pct is from 0 to 50")
+        parse_bands(self.bands)
         if not 0 <= self.escalate_days <= 365:  # noqa: PLR2004
             raise InputError("escalate_days is from 0, for never, to 365")
         if not 1 <= self.backup_days <= 366:  # noqa: PLR2004

@@ -23,8 +23,10 @@ _MOST = Decimal(10) ** 16
 def apply_process(draft: Draft, acting: Acting, process: Process) -> int:
     """Put a process as the newest version, with its products, unless it is the present one; return its version.
 
-    Raises: RuleError if open deals stand at a stage that it has not, InputError for a price that is none.
+    Raises: NotPermittedError for who is no admin; RuleError if open deals stand at a stage that it has not, InputError
+    for a price that is none.
     """
+    draft.require_right(draft.store.state.book_of_kind("company"), "process")
     draft.depends_on("process", "products", "deals")
     _check_stages(draft, process)
     _put_products(draft, acting, process)
@@ -57,10 +59,16 @@ def _check_stages(draft: Draft, process: Process) -> None:
 
 
 def _put_products(draft: Draft, acting: Acting, process: Process) -> None:
-    """Put the products that a process lists: known ones, by name, are changed, new ones added."""
+    """Put the products that a process lists: known ones, by name, are changed, new ones added.
+
+    One that is listed as it was before keeps what was set for it since.
+    """
+    listed_before = set(draft.process.products)
     known = {product.name.casefold(): product for product in draft.products}
     for listed in process.products:
         before = known.get(listed.name.casefold())
+        if before is not None and listed in listed_before:
+            continue
         number = before.product_id if before else acting.new_id()
         product = Product(number, listed.name, listed.category, _price(listed.name, listed.price), listed.use_up_days)
         if product != before:

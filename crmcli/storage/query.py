@@ -115,10 +115,12 @@ def run(
     parameters: Mapping[str, object],
     extra: Mapping[str, pa.Table] | None = None,
     unread: Mapping[str, Sequence[str]] | None = None,
+    shared: Sequence[str] = (),
 ) -> pa.Table:
     """Return the result of `sql/<name>.sql` over the columns of tables that it reads and over `extra` tables.
 
-    `unread` are columns that the statement names, though with these parameters nothing depends on what is in them.
+    `unread` are columns that the statement names, though with these parameters nothing depends on what is in them;
+    `shared` are the files with what it has in common with other statements.
     """
     streams = {table: Stream(reader, table, tables[table]) for table in tables if table in READ_ONCE}
 
@@ -139,15 +141,19 @@ def run(
                 connection.register(table, rows)
             for table, stream in streams.items():
                 stream.register(connection, table)
-            return _answer(connection, name, parameters)
+            return _answer(connection, name, parameters, shared)
     finally:
         for stream in streams.values():
             stream.check()
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, object]) -> pa.Table:
+def _answer(
+    connection: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, object], shared: Sequence[str]
+) -> pa.Table:
     statement = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
     try:
+        for file in shared:
+            connection.execute((FOLDER / f"{file}.sql").read_text(encoding="utf-8"))
         return connection.sql(statement, params=dict(parameters)).to_arrow_table()
     except MemoryError:
         raise

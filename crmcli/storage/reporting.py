@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 Bounds = tuple[datetime, datetime]
 _DEALS = ("deal_id", "pipeline", "opened_at")
 _CHANGES = ("deal_id", "to_stage", "move", "changed_at")
-_SALES = ("sale_id", "client_id", "sold_at", "amount", "refund_of", "voided")
+SALES = ("sale_id", "client_id", "sold_at", "amount", "refund_of", "voided")
 _CLIENTS = ("client_id", "source", "segment")
 # What a funnel by something reads besides: columns of deals, and tables.
 _BY_NEEDS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     "owner": ("owner_id", {}),
     "source": ("client_id", {"clients": _CLIENTS}),
     "segment": ("client_id", {"clients": _CLIENTS}),
-    "repeat": ("client_id", {"sales": _SALES}),
+    "repeat": ("client_id", {"sales": SALES}),
 }
 
 
@@ -42,7 +42,7 @@ def funnel_counts(
     tables: dict[str, tuple[str, ...]] = {"deals": deals, "stage_changes": _CHANGES} | needs
     empty = {
         name: TABLES[name].schema.empty_table().select(columns)
-        for name, columns in (("clients", _CLIENTS), ("sales", _SALES))
+        for name, columns in (("clients", _CLIENTS), ("sales", SALES))
         if name not in needs
     }
     rows = query.run(
@@ -74,20 +74,20 @@ def summary_figures(view: View, periods: Mapping[str, Bounds | None], as_of: dat
     listed = pa.table(
         {
             "period": pa.array(list(periods), pa.string()),
-            "from_at": pa.array([_naive(start) for start, _ in bounds], pa.timestamp("us")),
-            "to_at": pa.array([_naive(end) for _, end in bounds], pa.timestamp("us")),
+            "from_at": pa.array([naive(start) for start, _ in bounds], pa.timestamp("us")),
+            "to_at": pa.array([naive(end) for _, end in bounds], pa.timestamp("us")),
         }
     )
     rows = query.run(
         view.reader,
         "summary",
         {
-            "sales": _SALES,
+            "sales": SALES,
             "activities": ("kind", "direction", "happened_at", "voided"),
             "deals": ("deal_id", "opened_at"),
             "stage_changes": _CHANGES,
         },
-        {"as_of": _naive(as_of), "zone": view.settings.timezone},
+        {"as_of": naive(as_of), "zone": view.settings.timezone},
         {"periods": listed},
     )
     return {row["period"]: row for row in rows.to_pylist()}
@@ -97,9 +97,9 @@ def _cohort(pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> dict[
     from_at, to_at = period or (None, None)
     return {
         "pipeline": pipeline.id,
-        "from_at": _naive(from_at),
-        "to_at": _naive(to_at),
-        "as_of": _naive(as_of),
+        "from_at": naive(from_at),
+        "to_at": naive(to_at),
+        "as_of": naive(as_of),
     }
 
 
@@ -112,7 +112,8 @@ def _stages(view: View, pipeline: Pipeline) -> pa.Table:
     )
 
 
-def _naive(at: datetime | None) -> datetime | None:
+def naive(at: datetime | None) -> datetime | None:
+    """Return an instant as tables hold it: UTC, without saying so."""
     return None if at is None else at.astimezone(UTC).replace(tzinfo=None)
 
 

@@ -40,9 +40,11 @@ def test_a_schedule_is_of_a_command_that_there_is() -> None:
 
 
 def test_what_is_stored_goes_before_what_is_usual() -> None:
-    assert schedules({}, ["remind"]) == {"remind": "*/5 * * * *"}
-    assert schedules({"remind": "none", "digest": "0 9 * * *"}, ["remind"]) == {"digest": "0 9 * * *"}
-    assert schedules({"backup": "0 9 * * *"}, ["remind"]) == {"remind": "*/5 * * * *"}
+    assert schedules({}, ["remind"], "manager") == {"remind": "*/5 * * * *"}
+    assert schedules({"remind": "none", "digest": "0 9 * * *"}, ["remind"], "manager") == {"digest": "0 9 * * *"}
+    assert schedules({"backup": "0 9 * * *"}, ["remind"], "manager") == {"remind": "*/5 * * * *"}
+    assert schedules({}, ["remind", "norms"], "manager").keys() == {"remind"}
+    assert schedules({}, ["remind", "norms"], "service").keys() == {"remind", "norms"}
 
 
 def test_each_slot_runs_once_and_missed_ones_are_made_up_for_once() -> None:
@@ -92,3 +94,15 @@ def test_missed_slots_are_counted() -> None:
     assert found == [0, 0, 1, 4]
     assert missed("* * * * *", last, at("2026-03-05 09:00"), ZONE) == 98
     assert missed("* * * * *", None, at("2026-03-05 09:00"), ZONE) == 0
+
+
+def test_a_job_runs_for_those_who_may_run_it() -> None:
+    jobs = ["remind", "norms", "reactivate plan"]
+    stored = {"reactivate": "0 7 * * *"}
+    found = {role: set(schedules(stored, jobs, role)) for role in ("admin", "manager", "analyst", "service")}
+    assert found == {
+        "admin": {"remind", "norms", "reactivate"},
+        "manager": {"remind", "reactivate"},
+        "analyst": {"remind"},
+        "service": {"remind", "norms"},
+    }
