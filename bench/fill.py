@@ -3,6 +3,7 @@
 Usage: python -m bench.fill csv KIND FILE ROWS OTHERS
        python -m bench.fill tables FOLDER CHANGES DOCUMENTS BOOKS
        python -m bench.fill purchases FOLDER CLIENTS
+       python -m bench.fill bulk FILES BYTES
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import pyarrow as pa
 
 from crmcli.model.process import DEFAULT
 from crmcli.session import Session
-from crmcli.storage import kernels
+from crmcli.storage import kernels, log
+from crmcli.storage.keys import random_bytes, sha256
+from crmcli.storage.log import FileEntry
+from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES
-from tests.storage.company import Company, enrol
+from tests.storage.company import Company, by_hand, enrol
 
 STAGES = [stage.id for stage in DEFAULT.pipelines[0].stages]
 # A deal of the generated tables has this many entries on average.
@@ -223,6 +227,22 @@ def _put(connection: duckdb.DuckDBPyConnection, names: list[str], parts: int, bo
     session.close(succeeded=True)
 
 
+def bulk(files: int, size: int) -> None:
+    """Put files of random bytes into the store, signed like any: to whoever has no key, encrypted ones are no other."""
+    store = Session.of_process().store()
+    member = store.identity.member
+    entries = []
+    for _ in range(files):
+        file_id, content = random_bytes(16).hex(), random_bytes(size)
+        (store.root / file_path(file_id)).write_bytes(content)
+        entry = FileEntry(
+            file_id, store.own_book, "activities", "facts", 1, "insert", 1, size, sha256(content), None, None
+        )
+        entries.append(entry)
+    commit = by_hand(store.state, member, add=tuple(entries))
+    (store.root / "log" / log.loose_name(commit.seq)).write_bytes(commit.sealed(store.identity.keys))
+
+
 def main() -> None:
     """Fill what the command line names."""
     what, *rest = sys.argv[1:]
@@ -232,6 +252,8 @@ def main() -> None:
     elif what == "purchases":
         folder, clients = rest
         purchases(Path(folder), int(clients))
+    elif what == "bulk":
+        bulk(*map(int, rest))
     else:
         folder, changes, documents, books = rest
         tables(Path(folder), int(changes), int(documents), int(books))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from bench import growth, moving, reminding, repeating, rows
+from bench import backups, growth, moving, reminding, repeating, rows
 from bench.stores import FULL, QUICK, ROOT, Bench
 from bench.table import Growth, Line, machine, page, printed
 
@@ -33,6 +33,7 @@ GROUPS: dict[str, Group] = {
     "writing": rows.writing,
     "unlocking": rows.unlocking,
     "moving": moving.moving,
+    "copying": backups.copying,
     "logs": growth.logs,
     "dropped": growth.dropped,
     "books": growth.books,

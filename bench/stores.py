@@ -40,6 +40,8 @@ class Sizes:
     dropped: tuple[int, int, int]
     books: tuple[int, int, int]
     spread: int
+    copied: tuple[int, int]
+    """Files of a store to back up, and bytes of each."""
 
 
 FULL = Sizes(
@@ -57,6 +59,7 @@ FULL = Sizes(
     dropped=(10, 1_000, 50_000),
     books=(1, 10, 100),
     spread=1_000_000,
+    copied=(2_000, 500_000),
 )
 QUICK = Sizes(
     runs=5,
@@ -73,6 +76,7 @@ QUICK = Sizes(
     dropped=(10, 200, 2_000),
     books=(1, 4, 16),
     spread=100_000,
+    copied=(400, 250_000),
 )
 
 

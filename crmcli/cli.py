@@ -249,7 +249,7 @@ def _attempts(arguments: list[str], state: Run) -> int:
         except typer.Exit as ended:
             return int(ended.exit_code)
         except typer.TyperException as error:
-            raise _usage(error) from error
+            raise _usage(error, arguments) from error
         except OvertakenError:
             if attempt + 1 == MOST_ATTEMPTS or state.session is None or state.saved or held.has_written:
                 raise
@@ -323,18 +323,24 @@ def _hoisted(arguments: list[str]) -> list[str]:
     return front + rest
 
 
-def _usage(error: typer.TyperException) -> CrmError:
+def _usage(error: typer.TyperException, arguments: Sequence[str]) -> CrmError:
     """Return what the command line's parser says, in our words; an incomplete command line shows the help instead."""
     text = getattr(error, "format_message", lambda: str(error))()
     if type(error).__name__ == "NoArgsIsHelpError":
         return InputError("which command?", "crmcli --help lists them")
     context = getattr(error, "ctx", None)
     line = " ".join(text.split()).rstrip(".")
-    path = getattr(context, "command_path", "crmcli")
+    path = getattr(context, "command_path", None) or _command_of(arguments)
     hint = f"{path} --help shows how"
     if re.match(r"No such option: -[0-9]", line):
         hint = "write -- before a negative number"
     return InputError(line[:1].lower() + line[1:], hint)
+
+
+def _command_of(arguments: Sequence[str]) -> str:
+    """Return the command that a command line names, as far as it can be told."""
+    names = (" ".join(arguments[at : at + words]) for at in range(len(arguments)) for words in (2, 1))
+    return " ".join(["crmcli", *islice((name for name in names if name in COMMANDS), 1)])
 
 
 def _tell(error: CrmError, output: Output) -> int:

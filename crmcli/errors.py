@@ -119,3 +119,8 @@ class RepeatedError(CrmError):
     """The operation was committed before, by an earlier attempt with the same op_id: nothing is left to do."""
 
     exit_code = 0
+
+
+def no_such_file(path: object) -> InputError:
+    """Return the error for a file that was named and is not there."""
+    return InputError(f"no such file: {path}", "look at its name, and at the folder that you are in")

@@ -20,7 +20,7 @@ from crmcli.environment import (
     spoken,
     store_folder,
 )
-from crmcli.errors import InputError, NoKeyError, RepeatedError
+from crmcli.errors import InputError, NoKeyError
 from crmcli.model.acting import Acting
 from crmcli.output import Output
 
@@ -181,9 +181,11 @@ class Session:
     def _refuse_repetition(self, store: Store) -> None:
         if self.op_id is None:
             return
-        seq = store.find_operation(self.op_id)
-        if seq is not None:
-            raise RepeatedError(f"nothing to do: it was saved before, in commit {seq}")
+        from crmcli.storage.writing import repeated
+
+        known = store.find_operation(self.op_id)
+        if known is not None:
+            raise repeated(known, store.identity.member)
 
     def close(self, *, succeeded: bool) -> None:
         """Keep what was verified; after a success also do what is due of compaction and packing."""
@@ -304,14 +306,22 @@ class Session:
         self.say(f"{label}: {echo_moment(moment, zone)}")
         return moment
 
-    def day(self, view: View, text: str | None, label: str) -> tuple[date | None, datetime | None]:
-        """Return the local day that was typed and the instant at which to be reminded of it, or None twice."""
+    def day(
+        self, view: View, text: str | None, label: str, *, ahead: bool = False
+    ) -> tuple[date | None, datetime | None]:
+        """Return the local day that was typed and the instant at which to be reminded of it, or None twice.
+
+        Raises: InputError for a day before today, if it has to lie `ahead`.
+        """
         from crmcli.model.dates import local_day
 
         if text is None:
             return None, None
         moment = self.moment(view, text, label)
-        return local_day(moment.at, view.settings.zone), moment.at
+        day = local_day(moment.at, view.settings.zone)
+        if ahead and day < local_day(self.now, view.settings.zone):
+            raise InputError(f"{label} is a day to come, and {day} is past", "a sale that was made: crmcli log-sale")
+        return day, moment.at
 
     def due(self, view: View, text: str | None) -> tuple[datetime, bool] | None:
         """Return the instant that was typed and whether it has a time of day, or None for nothing."""

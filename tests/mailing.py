@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -61,12 +62,23 @@ class Office:
         self.has_real_clock = has_real_clock
         self.mailbox = Mailbox()
         self.port = free_port()
-        self.server = Controller(self.mailbox, hostname="127.0.0.1", port=self.port, decode_data=False)
         self.now = NOW
+        # What the environment has besides.
+        self.more: dict[str, str] = {}
         self.run("init", "--company", "Tea House", "--admin", "olga", "--no-passphrase")
         self.fingerprint = next(
             line.split()[-1] for line in self.run("identity", "show").splitlines() if "finger" in line
         )
+
+    @contextmanager
+    def receiving(self) -> Iterator[Office]:
+        """Run the mail server that channels lead to."""
+        server = Controller(self.mailbox, hostname="127.0.0.1", port=self.port, decode_data=False)
+        server.start()
+        try:
+            yield self
+        finally:
+            server.stop()
 
     def environ(self, who: str = "olga", at: timedelta = timedelta()) -> dict[str, str]:
         home = self.folder / who
@@ -76,6 +88,7 @@ class Office:
             "CRMCLI_STORE": str(self.folder / "store"),
             **({} if self.has_real_clock else {"CRMCLI_NOW": (self.now + at).isoformat()}),
             **{f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "STATE")},
+            **self.more,
         }
 
     def start(self, *arguments: str, who: str = "olga", at: timedelta = timedelta()) -> subprocess.Popen[str]:

@@ -55,7 +55,7 @@ wrapped: member=id wrap=1168-bytes
 drop: mlkem=1184-bytes x25519=hash sealed=124-bytes
 grant: action='give' grant=id to=id right=right books=id*? columns=word*? max_rows=count? expires=instant once=flag
 grant: action='revoke' grant=id
-reveal: client=id
+reveal: clients=id*
 use: grant=id? right=right books=id* rows=count sha256=hash
 transfer: from=id to=id clients=id*
 erase: clients=id* files=hex16*
@@ -277,6 +277,7 @@ class Fold:
             need(role == "admin" or self.books[places.pop()[0]].owner == author, "its rights")
         else:
             need(role == "admin" or kind in {"grant-use", "reveal"}, "its rights")
+        need(kind != "reveal" or commit["reveal"]["clients"], "nobody was looked at")
         if kind == "transfer":
             ends = {commit["transfer"]["from"], commit["transfer"]["to"]}
             need(ends <= set(self.books) and {book for book, _ in places} <= ends, "its books")

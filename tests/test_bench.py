@@ -33,8 +33,9 @@ TINY = replace(
     dropped=(1, 2, 3),
     books=(1, 2, 3),
     spread=2_000,
+    copied=(20, 1_000),
 )
-QUICK_ONES = {"starting", "funnels", "repeating"}
+FAST = {"starting", "funnels", "copying", "repeating"}
 SAMPLE = Compared(ours=0.2, theirs=0.1, ratio=2.0, low=1.5, high=2.5)
 
 
@@ -62,10 +63,7 @@ def test_one_group_runs_from_the_command_line() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in {"starting", "funnels", "repeating"} else pytest.param(name, marks=pytest.mark.soak)
-        for name in GROUPS
-    ],
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.soak) for name in GROUPS],
 )
 def test_every_group_runs(name: str, tmp_path: Path) -> None:
     assert list(GROUPS[name](Bench(tmp_path, TINY)))

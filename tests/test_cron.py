@@ -41,12 +41,8 @@ pytestmark = [
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    office = Office(tmp_path, has_real_clock=True)
-    office.server.start()
-    try:
+    with Office(tmp_path, has_real_clock=True).receiving() as office:
         yield office
-    finally:
-        office.server.stop()
 
 
 def wait(seconds: float, is_so: Callable[[], bool]) -> None:

@@ -20,13 +20,9 @@ NAME = "Анна «Чайная» Петрова"
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    office = Office(tmp_path)
-    office.server.start()
-    office.run("add-client", NAME, "--phone", "8 916 123-45-67", "--no-deal")
-    try:
+    with Office(tmp_path).receiving() as office:
+        office.run("add-client", NAME, "--phone", "8 916 123-45-67", "--no-deal")
         yield office
-    finally:
-        office.server.stop()
 
 
 def remind_of(office: Office, text: str, due: str = "today 11:30", who: str = "olga") -> None:

@@ -36,7 +36,7 @@ def add_client(
     person = Introduction(name, phone or (), email or (), company, tax_id, None, source, segment)
     with crm.writing() as store:
         acting = crm.acting(store, when)
-        buy_on, remind_at = crm.day(store, buy_by, "buy by")
+        buy_on, remind_at = crm.day(store, buy_by, "buy by", ahead=True)
         client, contact = introduce(acting, store.process, person, store.settings.region, buy_on)
         refuse_known(store, contact)
         records = interest(

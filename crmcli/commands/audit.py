@@ -43,9 +43,9 @@ def audit(
 
     Rows are counted by table: + new, ~ changed, - gone. A table shows 50 rows; the other formats are whole.
 
-    Flagged are: more than 30 clients looked at within an hour, more than 3 exports within 7 days, a member's first
-    export, an export of 500 rows or more, and a person's changes between 22:00 and 6:00 of the company's time zone. A
-    flag is a reason to ask.
+    Flagged are: more than 30 clients or lists looked at within an hour, more than 3 exports within 7 days, a member's
+    first export, an export of 500 rows or more, and a person's changes between 22:00 and 6:00 of the company's time
+    zone. A flag is a reason to ask.
     """
     from crmcli.storage.auditing import Audit, Wanted
 

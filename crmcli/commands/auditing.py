@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crmcli.model.ids import encode_id
+from crmcli.model.zones import in_zone
 from crmcli.output import cell
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def show_history(crm: Session, store: View, client_id: int, form: Format, limit:
         author, at = made[change.seq]
         cells = (shown_value(store, change.field, value) for value in (change.before, change.after))
         rows.append(
-            (at.astimezone(store.settings.zone), staff_name(store, author), change.table, encode_id(change.number),
+            (in_zone(at, store.settings.zone), staff_name(store, author), change.table, encode_id(change.number),
              change.field, *cells, change.seq)
         )  # fmt: skip
     crm.output.rows(HISTORY, rows, form=form, limit=limit, total=len(changes), id_column="id")

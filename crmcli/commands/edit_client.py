@@ -52,7 +52,7 @@ def edit_client(
         contact = store.contact(known.client_id)
         edited, fresh = edit_contact(contact, edit, store.settings.region)
         refuse_known(store, fresh)
-        buys = None if buy_by is None else crm.day(store, buy_by or None, "buy by")
+        buys = None if buy_by is None else crm.day(store, buy_by or None, "buy by", ahead=True)
         reminders = reminders_known(store, known.client_id)
         changed, records = edit_client_rule(crm.acting(store), store.process, known, edit, buys, reminders)
         rows = differences(sheet_of(known, contact), sheet_of(changed, edited))

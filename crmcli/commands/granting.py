@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,7 +37,9 @@ def expiry(crm: Session, store: View, text: str) -> datetime:
     if span:
         from crmcli.storage.giving import counted_from
 
-        return counted_from(store, crm.now) + timedelta(hours=int(span[1]) * _HOURS[span[2]])
+        start = counted_from(store, crm.now)
+        lasts = timedelta(hours=int(span[1]) * _HOURS[span[2]])
+        return start + min(lasts, datetime.max.replace(tzinfo=UTC) - start)
     from crmcli.model.dates import day_end, local_day
 
     zone = store.settings.zone

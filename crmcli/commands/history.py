@@ -12,8 +12,12 @@ def history(ctx: typer.Context, client: Who, limit: Limit = 50, form: Form = "ta
     """Show who changed what of a client and when, field by field, newest first, as far as your keys open it.
 
     A table shows 50 rows; the other formats are whole. What was erased, or removed with the files that held it, is
-    absent.
+    absent. Where the company's settings say so, it is recorded first that you looked.
     """
+    from crmcli.storage.giving import record_reveal
+
     crm = ctx.obj
-    with crm.reading() as store:
-        show_history(crm, store, store.client(client).client_id, form, limit)
+    with crm.writing() as store:
+        known = store.client(client)
+        record_reveal(store, [known.client_id])
+    show_history(crm, store, known.client_id, form, limit)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from crmcli.commands.revealing import Revealing, revealed, within_bounds
+from crmcli.commands.revealing import record_seen, revealed, within_bounds
 from crmcli.model.ids import encode_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from crmcli.commands.params import Format
+    from crmcli.commands.revealing import Revealing
     from crmcli.session import Session
     from crmcli.storage.view import View
 
-UNASKED = Revealing()
 _ID_TABLES = {
     "client_id": "clients",
     "deal_id": "deals",
@@ -35,21 +35,23 @@ def show_rows(
     form: Format,
     limit: int,
     total: int | None = None,
-    asked: Revealing = UNASKED,
+    asked: Revealing | None = None,
     mark: Mapping[int, str] | None = None,
     id_column: str | None = None,
 ) -> None:
     """Show rows whose ids are numbers and whose times are UTC; `id_column`, else the first, is what `ids` prints.
 
-    Contacts are masked after the first rows, unless `asked` for and granted. `mark` is a word after the row of that
-    index, in a table.
+    Contacts are masked after the first rows, unless that is `asked` for and granted; None where nobody asks, as in what
+    a schedule shows. `mark` is a word after the row of that index, in a table.
     """
     whole = readable(store, columns, rows, short=form == "table")
-    if form != "ids" and asked.wanted:
+    if form != "ids" and asked is not None and asked.wanted:
         client_ids = [row[columns.index("client_id")] for row in rows]
         whole = revealed(crm, store, columns, whole, client_ids, asked)
     elif form != "ids":
         whole = within_bounds(crm, store, columns, whole)
+        if asked is not None:
+            record_seen(crm, store, columns, rows)
     crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=id_column or columns[0], mark=mark)
 
 

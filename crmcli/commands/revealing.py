@@ -37,6 +37,18 @@ def within_bounds(crm: Session, store: View, columns: Sequence[str], rows: _Rows
     return shown
 
 
+def record_seen(crm: Session, store: View, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Record whom the rows that are not masked show, where the company wants that recorded; before they are shown."""
+    from crmcli.storage.giving import record_reveal
+
+    place = columns.index("client_id")
+    told = [at for at, name in enumerate(columns) if name in CONTACT_COLUMNS]
+    seen = [row[place] for row in rows[: store.settings.reveal_rows] if any(row[at] is not None for at in told)]
+    if seen and store.settings.record_reveals:
+        with crm.writing() as draft:
+            record_reveal(draft, seen)
+
+
 def revealed(
     crm: Session, store: View, columns: Sequence[str], rows: _Rows, client_ids: Sequence[int], asked: Revealing
 ) -> _Rows:

@@ -11,7 +11,7 @@ from crmcli.commands.saving import saved_as
 
 def schedule_set(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="remind, digest, intake, backup, drill, reactivate or norms")],
+    name: Annotated[str, typer.Argument(help="remind, digest, intake, backup, drill, gc, reactivate or norms")],
     cron: Annotated[str, typer.Argument(help="minute hour day month weekday, or none")],
 ) -> None:
     """Say when a job runs, for everybody, in the company's time zone. Only an admin may do it.

@@ -20,7 +20,7 @@ def show(ctx: typer.Context, client: Who, limit: Limit = 50, form: Form = "table
     crm = ctx.obj
     with crm.writing() as store:
         known = anybody(store, client)
-        record_reveal(store, known.client_id)
+        record_reveal(store, [known.client_id])
     if form == "table":
         show_to_do(crm, store, known)
         show_sheet(crm, store, known)

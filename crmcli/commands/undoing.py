@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crmcli.commands.auditing import shown_value
 from crmcli.commands.showing import ids_shown, what
 from crmcli.model.masking import masked
+from crmcli.model.zones import in_zone
 from crmcli.output import cell
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def show_trash(
     for undone, who, at, may in found:
         how = f"crmcli undo {undone.seq}" if may else f"ask {who} to undo {undone.seq}"
         if missed := _missed(store, undone, form):
-            rows.append((at.astimezone(store.settings.zone), who, *missed, undone.seq, how))
+            rows.append((in_zone(at, store.settings.zone), who, *missed, undone.seq, how))
         if form == "table" and limit and len(rows) >= limit:
             break
     _show(crm, store, TRASH, rows, form, limit, "commit")

@@ -47,7 +47,7 @@ def verify(
         first, *others = findings.problems
         for problem in others:
             crm.output.note(problem)
-        raise DamagedError(f"the store is damaged: {first}", "restore what is named from a backup")
+        raise DamagedError(f"the store is damaged: {first}", findings.hint or "restore what is named from a backup")
     if accept_restore is not None:
         was_taken = crm.store().confirm()
         crm.say(

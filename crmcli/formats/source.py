@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from crmcli.errors import InputError
+from crmcli.errors import InputError, no_such_file
 
 _CHUNK = 1 << 20
 # A line is read whole, so its length is a matter of memory.
@@ -35,8 +35,9 @@ def open_source(path: Path, most: int) -> BinaryIO:
         # A pipe without a writer would block for ever; opened this way it is seen for what it is.
         handle = os.open(path, os.O_RDONLY | _BLOCKING)
     except OSError as err:
-        reason = "no such file" if isinstance(err, FileNotFoundError) else (err.strerror or "it fails").lower()
-        raise InputError(f"{reason}: {path}") from err
+        if isinstance(err, FileNotFoundError):
+            raise no_such_file(path) from err
+        raise InputError(f"{(err.strerror or 'it fails').lower()}: {path}") from err
     except ValueError as err:
         raise InputError("a file name holds a NUL") from err
     found = os.fstat(handle)

@@ -43,7 +43,7 @@ def contact(client_id: int, person: Introduction, region: str) -> Contact:
     """
     name = clean_name(person.name, "the name")
     if name is None:
-        raise InputError("a client needs a name")
+        raise InputError("a client needs a name", "of a person, or of a company")
     tax_id = clean_name(person.tax_id, "the tax id")
     return Contact(
         client_id,

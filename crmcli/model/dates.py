@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from crmcli.errors import InputError
 from crmcli.model.frozen import dataclass
+from crmcli.model.zones import in_zone
 
 LONGEST = 60
 FIRST_YEAR, LAST_YEAR = 1900, 2200
@@ -204,7 +205,7 @@ def add_months(day: date, months: int) -> date:
 def format_moment(moment: Moment | datetime, zone: tzinfo) -> str:
     """Show a moment or an aware instant in local time: `2026-03-15 10:00`, or `2026-03-15` if it has no time."""
     at, has_time = (moment.at, moment.has_time) if isinstance(moment, Moment) else (moment, True)
-    local = at.astimezone(zone).replace(tzinfo=None)
+    local = in_zone(at, zone).replace(tzinfo=None)
     return local.isoformat(" ", "minutes") if has_time else local.date().isoformat()
 
 

@@ -10,7 +10,7 @@ from crmcli.errors import InputError
 
 _LONGEST = 64
 _MIN_CLIENT_DIGITS = 7
-_NO_PHONE = "not a phone number"
+_NO_PHONE = ("not a phone number", "write it as it is dialled, or with + and the code of its country")
 
 # Deleted before anything is judged: ASCII and typographic punctuation of phones, spaces, and the invisible marks
 # that address books paste around numbers.
@@ -48,7 +48,7 @@ def normalise_phone(raw: str, region: str) -> str:
     is left out. Raises InputError, which never quotes the number.
     """
     if len(raw) > _LONGEST:
-        raise InputError(_NO_PHONE)
+        raise InputError(*_NO_PHONE)
     bare = raw.translate(_BARE)
     # Loading the library costs more than all else that a short command does.
     if region == "RU" and (found := _RUSSIAN(bare)):
@@ -75,7 +75,7 @@ def _figures(raw: str, bare: str) -> str:
     plus = "+" if bare.startswith("+") else ""
     figures = bare.removeprefix("+")
     if not figures.isdecimal():
-        raise InputError(_NO_PHONE)
+        raise InputError(*_NO_PHONE)
     return plus + (figures if figures.isascii() else "".join(str(int(figure)) for figure in figures))
 
 
@@ -149,8 +149,8 @@ def _by_library(figures: str, region: str) -> str:
     try:
         number = parse(figures, region)
     except NumberParseException:
-        raise InputError(_NO_PHONE) from None
+        raise InputError(*_NO_PHONE) from None
     # A number that is only dialled within its town has no E.164 form, so "possible, locally" is not enough.
     if is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
-        raise InputError(_NO_PHONE)
+        raise InputError(*_NO_PHONE)
     return f"+{number.country_code}{national_significant_number(number)}"

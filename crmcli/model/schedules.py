@@ -19,9 +19,9 @@ _MOST_COUNTED = 99
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a schedule runs: a command, the rest of its line, and when, unless the company says otherwise.
+    """What a schedule runs: a command, the rest of its line, when, unless the company says otherwise, and for whom.
 
-    `roles` are those that may run it; all if none is named.
+    `roles` are those whose members run it; all, if there are none.
     """
 
     command: str
@@ -35,14 +35,17 @@ class Job:
         return [*self.command.split(), *self.options]
 
 
+# Who opens all facts, and keeps what the company has.
+_KEEPERS = ("admin", "service")
 JOBS = {
     "remind": Job("remind", usual="*/5 * * * *"),
     "digest": Job("remind", ("--digest",)),
     "intake": Job("intake", usual="*/10 * * * *"),
-    "backup": Job("backup", usual="30 * * * *"),
-    "drill": Job("backup drill", usual="0 3 * * sun"),
+    "backup": Job("backup make", usual="0 1 * * *", roles=_KEEPERS),
+    "drill": Job("backup drill", usual="0 3 * * sun", roles=_KEEPERS),
+    "gc": Job("gc", usual="30 2 * * sun", roles=_KEEPERS),
     "reactivate": Job("reactivate plan", ("--assign",), roles=("admin", "manager", "lead")),
-    "norms": Job("norms", usual="0 2 * * *", roles=("admin", "service")),
+    "norms": Job("norms", usual="0 2 * * *", roles=_KEEPERS),
 }
 
 
@@ -53,8 +56,8 @@ def known_jobs(commands: Collection[str]) -> dict[str, Job]:
 
 def schedules(stored: Mapping[str, str], commands: Collection[str], role: str) -> dict[str, str]:
     """Return name -> cron expression of the jobs that run for a role, as the company says or else usually."""
-    jobs = {name: job for name, job in known_jobs(commands).items() if not job.roles or role in job.roles}
-    times = {name: stored.get(name, job.usual) for name, job in jobs.items()}
+    theirs = {name: job for name, job in known_jobs(commands).items() if not job.roles or role in job.roles}
+    times = {name: stored.get(name, job.usual) for name, job in theirs.items()}
     return {name: cron for name, cron in times.items() if cron is not None and cron != NEVER}
 
 

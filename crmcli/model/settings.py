@@ -20,7 +20,8 @@ _SWITCH = {"on": True, "yes": True, "true": True, "off": False, "no": False, "fa
 class Settings:
     """What `init` asks for; `currency` is an ISO 4217 code, `timezone` an IANA name, `region` an ISO 3166 code.
 
-    `reveal_rows`: rows of a listing that show contacts, the rest is masked; `record_reveals`: a `show` is in the log.
+    `reveal_rows`: rows of a listing that show contacts, the rest is masked; `record_reveals`: the log has who looked at
+    whom.
     `send_personal`: reminders that leave by mail or a notification URL name names; `escalate_days`: what is overdue by
     more days also goes to whoever leads, 0 for never; `backup_days`: how old the last verified backup may be.
     `period_days`: the purchase period where too few clients bought twice; `bands`: where the bands of lateness end, in

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from crmcli.model.zones import in_zone
+
 if TYPE_CHECKING:
     from datetime import date, tzinfo
 
-# More clients than this that one person looked at, one by one, within the time.
+# More clients, or lists of some, than this that one person looked at within the time.
 MOST_REVEALS, REVEALS_WITHIN = 30, timedelta(hours=1)
 # More exports than this by one person within the time.
 MOST_EXPORTS, EXPORTS_WITHIN = 3, timedelta(days=7)
@@ -27,13 +29,13 @@ REVEAL, EXPORT, CHANGE = "reveal", "export", "change"
 
 @dataclass(frozen=True)
 class Event:
-    """What a person did at an instant: `kind` is reveal, export or change; `client` was looked at, `rows` exported."""
+    """What a person did at an instant: `kind` is reveal, export or change; `clients` were seen, `rows` exported."""
 
     seq: int
     at: datetime
     who: str
     kind: str
-    client: str | None = None
+    clients: str | None = None
     rows: int = 0
 
 
@@ -86,7 +88,8 @@ class Watch:
     def __init__(self, zone: tzinfo) -> None:
         self.flags: list[Flag] = []
         self._zone = zone
-        self._reveals = _Rate("many reveals", MOST_REVEALS, REVEALS_WITHIN, "{} clients within an hour; more than {}")
+        seen = "{} clients or lists within an hour; more than {}"
+        self._reveals = _Rate("many reveals", MOST_REVEALS, REVEALS_WITHIN, seen)
         self._exports = _Rate("many exports", MOST_EXPORTS, EXPORTS_WITHIN, "{} exports within 7 days; more than {}")
         self._exporters: set[str] = set()
         # Who -> the night, its flag, how many changes it has, and when it began.
@@ -96,7 +99,7 @@ class Watch:
         """Take in the next event."""
         self._see_night(event)
         if event.kind == REVEAL:
-            self._keep(self._reveals.see(event, event.client or ""))
+            self._keep(self._reveals.see(event, event.clients or ""))
         elif event.kind == EXPORT:
             self._keep(self._exports.see(event, str(event.seq)))
             if event.who not in self._exporters:
@@ -111,7 +114,7 @@ class Watch:
 
     def _see_night(self, event: Event) -> None:
         """Flag the first that a person does in a night, with how much came of it."""
-        local = event.at.astimezone(self._zone)
+        local = in_zone(event.at, self._zone)
         evening, morning = NIGHT
         if morning <= local.hour < evening:
             return

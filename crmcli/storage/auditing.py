@@ -13,6 +13,7 @@ from crmcli.model.dates import format_moment
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import decode_id, encode_id
 from crmcli.model.watching import CHANGE, EXPORT, REVEAL, Event, Watch
+from crmcli.model.zones import in_zone
 from crmcli.storage import files, log
 from crmcli.storage.members import ADMIN, SERVICE
 from crmcli.storage.tables import stamp
@@ -182,7 +183,7 @@ class Audit:
         # Whose client is a canary is for admins to know, even where the log would tell.
         added = [entry for entry in document["add"] if self._is_admin or entry["table"] != "canaries"]
         what, books, rows = self._told(head, document, added)
-        at = datetime.fromisoformat(head.at).astimezone(self._view.settings.zone)
+        at = in_zone(datetime.fromisoformat(head.at), self._view.settings.zone)
         where = ", ".join(dict.fromkeys(self._owner(book) for book in books))
         return head.seq, at, self._name(head.author), head.type, what, where, rows
 
@@ -208,7 +209,7 @@ class Audit:
                 by = f"by grant {use['grant']}" if use["grant"] else "as an admin"
                 return f"{use['right']} of {use['rows']} rows {by}", use["books"], use["rows"]
             case "reveal":
-                return f"looked at client {document['reveal']['client']}", [], None
+                return f"looked at {_clients(document['reveal']['clients'])}", [], None
             case "transfer":
                 moved = document["transfer"]
                 return f"transfer of {_clients(moved['clients'])}", [moved["from"], moved["to"]], rows
@@ -266,7 +267,7 @@ def staff_name(view: View, member: str) -> str:
 def _event(head: Head) -> Event:
     at = datetime.fromisoformat(head.at)
     if head.type == "reveal":
-        return Event(head.seq, at, head.author, REVEAL, head.document["reveal"]["client"])
+        return Event(head.seq, at, head.author, REVEAL, " ".join(head.document["reveal"]["clients"]))
     if head.type == "grant-use" and (use := head.document["use"])["right"] == "export":
         return Event(head.seq, at, head.author, EXPORT, rows=use["rows"])
     return Event(head.seq, at, head.author, CHANGE)
@@ -277,7 +278,7 @@ def _names(head: Head, client: str) -> bool:
     if head.type not in _ABOUT_CLIENTS:
         return False
     body = head.document[head.type]
-    return client == body.get("client") or client in body.get("clients", ())
+    return client in body["clients"]
 
 
 def _rows_told(added: list[dict[str, Any]]) -> str:

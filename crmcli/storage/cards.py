@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from crmcli.errors import ConflictError, DamagedError, InputError, NoKeyError, RolledBackError
+from crmcli.errors import ConflictError, DamagedError, InputError, NoKeyError, RolledBackError, no_such_file
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files, log
 from crmcli.storage.genesis import member_json, member_of
@@ -109,7 +109,7 @@ def read_card(path: Path, store: str) -> Card:
     try:
         raw, _ = files.read_regular(path, _LIMIT)
     except FileNotFoundError as error:
-        raise InputError(f"no such file: {path}") from error
+        raise no_such_file(path) from error
     except DamagedError as error:
         raise InputError(f"{path} is no card", "crmcli identity card prints one") from error
     except OSError as error:

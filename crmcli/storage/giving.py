@@ -10,6 +10,7 @@ from crmcli.model.acting import clean_text
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import SHORTEST, decode_id, encode_id
 from crmcli.model.records import Document
+from crmcli.model.zones import in_zone
 from crmcli.storage.granting import refused
 from crmcli.storage.keys import random_bytes, sha256
 from crmcli.storage.members import ADMIN, Grant
@@ -126,7 +127,7 @@ def listed(view: View, at: datetime, *, everything: bool) -> list[tuple[Any, ...
                     None if grant.books is None else [_person(view, state.books[book].owner) for book in grant.books],
                     grant.columns,
                     grant.max_rows,
-                    datetime.fromisoformat(grant.expires).astimezone(view.settings.zone),
+                    in_zone(datetime.fromisoformat(grant.expires), view.settings.zone),
                     grant.once,
                     grant.used,
                     standing,
@@ -257,8 +258,8 @@ def record_use(draft: Draft, grant: Grant | None, books: Sequence[str], rows: in
     }
 
 
-def record_reveal(draft: Draft, client_id: int) -> None:
-    """Make the draft the commit that says that a client is looked at, where the company wants that recorded."""
+def record_reveal(draft: Draft, client_ids: Sequence[int]) -> None:
+    """Make the draft the commit that says that clients are looked at, where the company wants that recorded."""
     if draft.settings.record_reveals:
         draft.pending.type = "reveal"
-        draft.pending.body = {"reveal": {"client": encode_id(client_id)}}
+        draft.pending.body = {"reveal": {"clients": [encode_id(number) for number in dict.fromkeys(client_ids)]}}

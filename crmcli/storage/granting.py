@@ -7,6 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import NotPermittedError
+from crmcli.model.dates import format_moment
 from crmcli.storage import log
 from crmcli.storage.members import ADMIN, RIGHTS, Grant
 from crmcli.storage.shapes import require_fields, texts_in
@@ -101,7 +102,7 @@ def refused(
 
     What is said has the time in `zone`.
     """
-    ended = datetime.fromisoformat(grant.expires).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    ended = format_moment(datetime.fromisoformat(grant.expires), zone)
     reasons = (
         (grant.to != member, "the grant was given to somebody else"),
         (grant.right != right, f"the grant is for {grant.right}, not for {right}"),

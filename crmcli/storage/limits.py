@@ -18,6 +18,8 @@ ROWS = 1 << 20
 # A cell that is no text takes at most this much.
 CELL = 16
 THRIFT = {"thrift_string_size_limit": FOOTER, "thrift_container_size_limit": 1 << 14}
+# Bytes of one text: of whatever people type, and of a document of the company's.
+TEXT, DOCUMENT = 1 << 20, 1 << 24
 _TAIL = 8
 _PLAIN = {"PLAIN", "RLE", "BIT_PACKED"}
 _LISTED = {*_PLAIN, "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
@@ -63,6 +65,13 @@ def _columns(groups: list[Any]) -> Iterator[Any]:
 def words_fit(rows: pa.Table, most: int) -> bool:
     """Say whether the texts that were read as places in a dictionary come to no more than `most` bytes."""
     return words(rows) <= most
+
+
+def longest(cells: pa.ChunkedArray) -> int:
+    """Return how many bytes the longest text of a column has, be it in a list or in a dictionary."""
+    texts = kernels.list_flatten(cells) if pa.types.is_list(cells.type) else cells
+    pieces = [chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk for chunk in texts.chunks]
+    return max((kernels.min_max(kernels.binary_length(piece)).as_py()["max"] or 0 for piece in pieces), default=0)
 
 
 def words(rows: pa.Table) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS}
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 
@@ -64,8 +65,10 @@ def new_file(path: Path, outside: Path | None = None, lost: str | None = None) -
     NoSpaceError.
     """
     _require_place(path, outside)
-    with files.mapped(f"write {path.name}"):
+    try:
         handle, fresh = _create(path)
+    except OSError as error:
+        raise _no_place(path, error) from error
     try:
         os.fchmod(handle, 0o600)
         out = OutFile(path, handle)
@@ -116,10 +119,12 @@ def _way_to(handle: int) -> str:
 
 
 def _require_place(path: Path, outside: Path | None) -> None:
+    if str(path) == "-" or not path.name:
+        raise InputError("a file has to be named", "it is written to a new file: --out clients.csv")
     if os.path.lexists(path):
         raise ConflictError(f"{path.name} is there already", "choose another name: nothing is written over")
-    if not path.name or not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}", "choose one that is there")
     if outside is not None:
         with suppress(OSError):
             place = path.parent.resolve()
@@ -127,6 +132,16 @@ def _require_place(path: Path, outside: Path | None) -> None:
                 raise InputError(
                     "the file would lie in the store", "choose another folder: the store is copied as it is"
                 )
+
+
+def _no_place(path: Path, error: OSError) -> CrmError:
+    """Return what to raise for a folder in which no file can be made."""
+    message = f"cannot write {path.name}: {(error.strerror or type(error).__name__).lower()}"
+    if error.errno in _NO_ROOM:
+        return NoSpaceError(message, "free some space and run it again")
+    if error.errno in _NO_PLACE:
+        return InputError(message, "choose a folder that you can write to")
+    return CrmError(message)
 
 
 def _unwritten(path: Path, error: OSError, lost: str | None) -> CrmError:

@@ -18,7 +18,7 @@ from pyarrow._parquet import ParquetReader, ParquetWriter
 from crmcli.errors import DamagedError
 from crmcli.model.ids import BITS
 from crmcli.storage import kernels, limits
-from crmcli.storage.tables import DELETED, SEQ
+from crmcli.storage.tables import COMPANY, DELETED, SEQ
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,7 @@ if "jemalloc" in pa.supported_memory_backends():
     pa.set_memory_pool(pa.jemalloc_memory_pool())
 _EXTRA = {SEQ: pa.field(SEQ, pa.int64()), DELETED: pa.field(DELETED, pa.bool_())}
 BULK = 1000
+QUARANTINE = "crmcli doctor --quarantine"
 # A column of few distinct values as its dictionary and each row's place in it.
 CODED = pa.dictionary(pa.int32(), pa.string())
 # A file may unpack to this many bytes, or to so many times its size; writers see to it that it does.
@@ -174,7 +175,7 @@ def check_words(rows: pa.Table, size: int, *, name: str) -> None:
 
 
 def check_values(table: Table, kind: str, rows: pa.Table, *, name: str) -> None:
-    """Raise DamagedError for texts, times and ids that are none, and for nothing where something must be."""
+    """Raise DamagedError for texts, times and ids that cannot be, and for nothing where something must be."""
     for column in rows.column_names:
         cells = rows.column(column)
         if kind in ("insert", "upsert") and column in table.required and cells.null_count:
@@ -182,6 +183,9 @@ def check_values(table: Table, kind: str, rows: pa.Table, *, name: str) -> None:
         try:
             if cells.type == CODED or pa.types.is_string(cells.type) or pa.types.is_list(cells.type):
                 cells.validate(full=True)
+                is_document = table.group == COMPANY and column == "text"
+                if limits.longest(cells) > (limits.DOCUMENT if is_document else limits.TEXT):
+                    raise unreadable(name)
             elif pa.types.is_temporal(cells.type) and len(cells) > cells.null_count:
                 ends = kernels.min_max(kernels.as_numbers(cells)).as_py()
                 low, high = _CALENDAR[str(cells.type)]
@@ -234,9 +238,7 @@ def _may_hold(group: Any, column: str, ids: Sequence[int]) -> bool:
 
 def unreadable(name: str) -> DamagedError:
     """Return the error for a file that has the bytes that were signed, which are none that a member may sign."""
-    return DamagedError(
-        f"{name} is damaged", f"it was signed like that: an admin can run crmcli doctor --quarantine {name}"
-    )
+    return DamagedError(f"{name} is damaged", f"it was signed like that: an admin can run {QUARANTINE} {name}")
 
 
 def changed(name: str) -> DamagedError:

@@ -23,8 +23,10 @@ _MOST = Decimal(10) ** 16
 def apply_process(draft: Draft, acting: Acting, process: Process) -> int:
     """Put a process as the newest version, with its products, unless it is the present one; return its version.
 
-    Raises: RuleError if open deals stand at a stage that it has not, InputError for a price that is none.
+    Raises: NotPermittedError for who is no admin; RuleError if open deals stand at a stage that it has not, InputError
+    for a price that is none.
     """
+    draft.require_right(draft.store.state.book_of_kind("company"), "process")
     draft.depends_on("process", "products", "deals")
     _check_stages(draft, process)
     _put_products(draft, acting, process)

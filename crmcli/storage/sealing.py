@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from crmcli.errors import CrmError, DamagedError, InputError, NoKeyError, NotPermittedError
+from crmcli.errors import CrmError, DamagedError, InputError, NoKeyError, NotPermittedError, no_such_file
 from crmcli.storage import files, log
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _read(path: Path, limit: int) -> bytes:
     try:
         return files.read_regular(path, limit)[0]
     except FileNotFoundError as error:
-        raise InputError(f"no such file: {path}") from error
+        raise no_such_file(path) from error
     except OSError as error:
         raise CrmError(f"{path.name} cannot be read: {(error.strerror or '').lower()}") from error
 

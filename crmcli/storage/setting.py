@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def set_setting(draft: Draft, acting: Acting, name: str, text: str) -> Settings:
     """Put the settings with one value changed, unless it is the present one; return them.
 
-    Raises: InputError, RuleError; NotPermittedError, when the draft is finished, for who is no admin.
+    Raises: InputError, RuleError; NotPermittedError for who is no admin.
     """
+    draft.require_right(draft.store.state.book_of_kind("company"), "settings")
     draft.depends_on("settings", "sales", "deals")
     before = draft.settings
     after = before.changed(name, text, has_money=_has_money(draft))

@@ -25,6 +25,7 @@ from crmcli.storage.members import (
     entitled,
     may_write,
     proof_message,
+    role_text,
 )
 from crmcli.storage.shapes import (
     are_ids,
@@ -76,7 +77,7 @@ class State:
 
         Raises: DamagedError naming the seq, with the state as it was.
         """
-        seq = self.seq + 1
+        seq, signer = self.seq + 1, "no member"
         try:
             if len(raw) > log.MAX_COMMIT:
                 raise ValueError("it is too large")
@@ -93,12 +94,15 @@ class State:
                 raise ValueError("its author is no member")
             if not trusted and not author.public.verify(log.COMMIT_LABEL, line, signature):
                 raise ValueError("its signature is wrong")
+            signer = author.member
             self.admit(commit)
         except (ValueError, TypeError, KeyError, NotPermittedError, DamagedError) as error:
             # What a KeyError says is a text out of the commit, of any length.
             reason = "it names what is not there" if isinstance(error, KeyError) else error
             raise DamagedError(
-                f"commit {seq} cannot be trusted: {reason}", "nothing after it is used: put the log back from a backup"
+                f"commit {seq} cannot be trusted: {reason}",
+                f"nothing after it is used; it is log/{log.loose_name(seq)}, signed by {signer}: "
+                "put the log back from a backup",
             ) from error
         self._fold(commit)
         self.seq, self.hash, self.at = seq, log.digest(raw), commit.at
@@ -129,7 +133,7 @@ class State:
             check = self._admit_data if commit.type == "data" else self._admit_compact
             check(author, commit)
         elif commit.type not in _OF_ANYBODY and author.role != ADMIN:
-            raise NotPermittedError(f"a {author.role} may not commit a change of type {commit.type}")
+            raise NotPermittedError(f"{role_text(author.role)} may not commit a change of type {commit.type}")
         require_distinct([entry.file_id for entry in commit.add])
         require_distinct(commit.drop)
         for entry in commit.add:
@@ -152,9 +156,9 @@ class State:
             raise ValueError("a data commit adds, and does nothing else")
         for entry in commit.add:
             if not may_write(author, self.books.get(entry.book), entry.table):
-                raise NotPermittedError(f"a {author.role} may not write {entry.table} into that book")
+                raise NotPermittedError(f"{role_text(author.role)} may not write {entry.table} into that book")
             if entry.kind != "insert" and author.role != ADMIN and self.books[entry.book].kind == "company":
-                raise NotPermittedError(f"a {author.role} may only add to {entry.table}")
+                raise NotPermittedError(f"{role_text(author.role)} may only add to {entry.table}")
 
     def _admit_compact(self, author: Member, commit: Commit) -> None:
         places = {(entry.book, entry.table) for entry in commit.add}
@@ -163,7 +167,7 @@ class State:
             raise ValueError("a compaction replaces files of one table of one book")
         (book, table), *_ = places
         if author.role != ADMIN and (self.books[book].owner != author.member or table == ADMIN_TABLE):
-            raise NotPermittedError(f"a {author.role} may not compact that book")
+            raise NotPermittedError(f"{role_text(author.role)} may not compact that book")
 
     def _check_members(self, commit: Commit) -> None:
         changed = dict(self.members)
@@ -279,8 +283,8 @@ class State:
 
     def _check_reveal(self, commit: Commit) -> None:
         reveal = commit.body["reveal"]
-        require_fields(reveal, "client")
-        if not are_ids([reveal["client"]]):
+        require_fields(reveal, "clients")
+        if not are_ids(reveal["clients"]) or not reveal["clients"]:
             raise ValueError("a reveal is malformed")
 
     def _check_transfer(self, commit: Commit) -> None:

@@ -218,16 +218,17 @@ class Store:
         """Make a pending change the next commit; see `writing.commit`."""
         return writing.commit(self, pending, base, op_id, at)
 
-    def find_operation(self, op_id: str) -> int | None:
-        """Return the seq of the commit with that op_id, now durable, from the whole log and no memory of it."""
+    def find_operation(self, op_id: str) -> Commit | None:
+        """Return the commit with that op_id, now durable, from the whole log and no memory of it."""
         state = State(self.genesis, None)
         with files.mapped("read the log"):
             for seq, raw in log.read_from(self.root / "log", 1):
-                if state.apply(raw).op_id == op_id:
+                commit = state.apply(raw)
+                if commit.op_id == op_id:
                     self.require_durable()
                     if seq > self.state.seq:
                         files.sync_folder(self.root / "log")
-                    return seq
+                    return commit
         return None
 
     @property

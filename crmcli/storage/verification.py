@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Findings:
-    """What a verification counted and what it found wrong, a line each."""
+    """What a verification counted and what it found wrong, a line each; `hint` says what helps against the first."""
 
     commits: int = 0
     files: int = 0
@@ -36,6 +36,7 @@ class Findings:
     rows: int = 0
     compactions: int = 0
     problems: list[str] = field(default_factory=list)
+    hint: str | None = None
 
 
 class _NothingKnown(Memory):
@@ -97,6 +98,8 @@ def _noted(findings: Findings, what: str) -> Iterator[None]:
     except OvertakenError:
         raise
     except CrmError as error:
+        if not findings.problems and parquet.QUARANTINE in (error.hint or ""):
+            findings.hint = error.hint
         if error.message not in findings.problems:
             findings.problems.append(error.message)
     except (ValueError, TypeError, KeyError, OverflowError, pa.ArrowException):
@@ -159,9 +162,10 @@ def _name_untrue(reader: Reader, state: State, table: Table, findings: Findings)
 
 
 def _check_across_books(reader: Reader, table: Table, findings: Findings) -> None:
-    """Check that no record is in two books."""
-    keys = reader.merged(table.name, [table.key]).column(table.key)
-    if pc.count_distinct(keys) != len(keys):
+    """Check that no record is in two books; what is twice in one has been told."""
+    books = [reader.merged(table.name, [table.key], books=[book]).column(table.key) for book in reader.parts(table)]
+    keys = pa.chunked_array([chunk for each in books for chunk in each.chunks], pa.int64())
+    if pc.count_distinct(keys) != sum(pc.count_distinct(each) for each in books):
         findings.problems.append(f"{table.name} has a record in two books")
 
 

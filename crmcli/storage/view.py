@@ -32,7 +32,7 @@ from crmcli.model.settings import Settings
 from crmcli.storage import kernels as pc
 from crmcli.storage import lookup
 from crmcli.storage.archiving import ERASED
-from crmcli.storage.members import may_write
+from crmcli.storage.members import ANALYST, SERVICE, may_write, role_text
 from crmcli.storage.tables import COMPANY, PERSONAL, TABLE_OF, TABLES, Table
 from crmcli.storage.writing import Pending
 
@@ -160,9 +160,11 @@ class View:
         return lookup.clients_with(self.reader, "phones", [phone])
 
     def named(self, client_ids: Sequence[int]) -> str:
-        """Return ids and names of the first few clients, for a choice."""
+        """Return ids of the first few clients, for a choice, and the names that a list would show, unrecorded."""
+        settings = self.settings
+        told = client_ids[: 0 if settings.record_reveals else min(_CANDIDATES, settings.reveal_rows)]
         names = {number: self.nameless(number) or "" for number in client_ids[:_CANDIDATES]}
-        names |= {c.client_id: c.name for c in self.records("contacts", "client_id", client_ids[:_CANDIDATES])}
+        names |= {contact.client_id: contact.name for contact in self.records("contacts", "client_id", told)}
         shorts = self.short("clients", client_ids[:_CANDIDATES])
         listed = ", ".join(f"{shorts[number]} {names[number]}".strip() for number in client_ids[:_CANDIDATES])
         return listed + (", …" if len(client_ids) > _CANDIDATES else "")
@@ -292,13 +294,14 @@ class Draft(View):
 
     def put_rows(self, book: str, table: Table, kind: str, rows: pa.Table) -> None:
         """Add many rows of one table to a book at once; `kind` is insert or upsert. Raises: NotPermittedError."""
-        self._check_right(book, table.name)
+        self.require_right(book, table.name)
         self.pending.rows[book, table.name, kind].append(rows)
 
-    def _check_right(self, book: str, table: str) -> None:
+    def require_right(self, book: str, table: str) -> None:
+        """Raise NotPermittedError for who may not write a table into a book."""
         member = self.store.state.members[self.store.identity.member]
         if not may_write(member, self.store.state.books[book], table):
-            raise NotPermittedError(f"a {member.role} may not write {table} there")
+            raise NotPermittedError(f"{role_text(member.role)} may not write {table} there", _who_may(member.role))
 
     def _book(self, table: Table, record: Any) -> str:
         """Return the book a record belongs to: that of its client, or the member's own for a new one."""
@@ -347,7 +350,7 @@ class Draft(View):
     def finish(self) -> Pending:
         """Return what was put, as rows by book, table and kind. Raises: NotPermittedError."""
         for (book, table, kind), rows in self._puts.items():
-            self._check_right(book, table)
+            self.require_right(book, table)
             self.pending.rows[book, table, kind].append(TABLES[table].to_arrow(rows.values()))
         self._refuse_erased()
         return self.pending
@@ -360,3 +363,10 @@ class Draft(View):
                 for rows in pieces:
                     if pc.filtered(rows, pc.is_in(rows.column("client_id"), erased)).num_rows:
                         raise RuleError("this client was erased")
+
+
+def _who_may(role: str) -> str:
+    """Return what to do instead of writing where somebody may not."""
+    if role in (ANALYST, SERVICE):
+        return "a manager, a lead or an admin can; crmcli member role gives a role"
+    return "the owner of that book can, and an admin"

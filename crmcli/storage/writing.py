@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 
 from crmcli.errors import (
+    ConflictError,
     CrmError,
     DamagedError,
     InterruptedByUserError,
@@ -72,8 +73,9 @@ def commit(store: Store, pending: Pending, base: int, op_id: str, at: datetime) 
 
     `base` is the commit that the caller's reading stood on.
     Raises: OvertakenError if what it depends on has changed since, RepeatedError if `op_id` is in the log since `base`,
-    NotPermittedError, NoSpaceError, LockedError; OutcomeUnknownError if the disk failed after the commit point,
-    InterruptedByUserError before it. A KeyboardInterrupt that comes out leaves the outcome unknown.
+    ConflictError if it is somebody else's there, NotPermittedError, NoSpaceError, LockedError; OutcomeUnknownError if
+    the disk failed after the commit point, InterruptedByUserError before it. A KeyboardInterrupt that comes out leaves
+    the outcome unknown.
     """
     entries: list[FileEntry] = []
     made: Commit | None = None
@@ -119,7 +121,16 @@ def _may_be_in_log(store: Store, made: Commit) -> bool:
         return False
     except (OSError, DamagedError):
         return True
-    return made.op_id.encode() in raw
+    return made.op_id.encode() in raw and made.author.encode() in raw
+
+
+def repeated(known: Commit, member: str) -> CrmError:
+    """Return what to say of an operation that a commit has the op_id of: it is done, if that commit is the member's."""
+    if known.author == member:
+        return RepeatedError(f"nothing to do: it was saved before, in commit {known.seq}")
+    return ConflictError(
+        f"commit {known.seq}, by somebody else, has that op_id", "nothing was saved: run it without --op-id"
+    )
 
 
 def _admit(store: Store, made: Commit) -> None:
@@ -132,11 +143,11 @@ def _admit(store: Store, made: Commit) -> None:
 def _check_still_true(store: Store, pending: Pending, entries: list[FileEntry], base: int, op_id: str) -> None:
     """Check, under the lock, a pending change against the commits since `base`.
 
-    Raises: OvertakenError if they changed what it stands on, RepeatedError if one is this very operation.
+    Raises: OvertakenError if they changed what it stands on, RepeatedError or ConflictError if one has its op_id.
     """
     for since in store.seen_since(base):
         if since.op_id == op_id:
-            raise RepeatedError(f"already done in commit {since.seq}")
+            raise repeated(since, store.identity.member)
         if since.type in _MOVES_ROWS:
             raise OvertakenError(f"a commit of type {since.type} came meanwhile")
         if since.type == "data" and any(_touches(store, entry, pending, entries) for entry in since.add):

@@ -40,9 +40,11 @@ def test_a_schedule_is_of_a_command_that_there_is() -> None:
 
 
 def test_what_is_stored_goes_before_what_is_usual() -> None:
-    assert schedules({}, ["remind"], "admin") == {"remind": "*/5 * * * *"}
-    assert schedules({"remind": "none", "digest": "0 9 * * *"}, ["remind"], "admin") == {"digest": "0 9 * * *"}
-    assert schedules({"backup": "0 9 * * *"}, ["remind"], "admin") == {"remind": "*/5 * * * *"}
+    assert schedules({}, ["remind"], "manager") == {"remind": "*/5 * * * *"}
+    assert schedules({"remind": "none", "digest": "0 9 * * *"}, ["remind"], "manager") == {"digest": "0 9 * * *"}
+    assert schedules({"backup": "0 9 * * *"}, ["remind"], "manager") == {"remind": "*/5 * * * *"}
+    assert schedules({}, ["remind", "norms"], "manager").keys() == {"remind"}
+    assert schedules({}, ["remind", "norms"], "service").keys() == {"remind", "norms"}
 
 
 def test_each_slot_runs_once_and_missed_ones_are_made_up_for_once() -> None:

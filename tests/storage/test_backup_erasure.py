@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -107,6 +108,34 @@ def test_copies_of_erased_clients_go_after_30_days(erased: Company) -> None:
     # Boris is in files of his own, which nobody was erased from.
     assert names(late, late.folder / "target") == ["Boris"]
     assert len(late.view().records("activities")) == 2
+
+
+def test_a_drop_in_which_an_erased_client_may_be_is_not_restored(company: Company) -> None:
+    drops = {hashlib.sha256(content).hexdigest(): content for content in (b"taken in", b"waiting")}
+    taken, waiting = drops
+    for name, content in drops.items():
+        (company.root / "inbox" / f"{name}.drop").write_bytes(content)
+    ok(company, "add-client", "Anna")
+    first = backed_up(company)[0]["snapshot"]
+    (company.root / "inbox" / f"{taken}.drop").unlink()
+    later = replace(company, now=company.now + DAY)
+    backed_up(later)
+    ok(company, "restore", first, "--to", str(company.folder / "before"))
+    assert set(tree(company.folder / "before" / "inbox")) == {f"{name}.drop" for name in drops}
+    ok(company, "erase", "Anna", "--yes")
+    for target in ("the store knows", "a snapshot knows"):
+        restored = later.crmcli("restore", first, "--to", str(company.folder / target))
+        assert restored.code == 0, restored
+        assert "1 drops were left out" in restored.err
+        assert set(tree(company.folder / target / "inbox")) == {f"{waiting}.drop"}
+        if target == "the store knows":
+            backed_up(replace(company, now=company.now + 2 * DAY))
+            shutil.rmtree(company.root)
+    age(company.folder / "backups")
+    ok(later, "backup", "forget", "--yes", who="nobody")
+    assert taken not in objects(company.folder / "backups")
+    assert waiting in objects(company.folder / "backups")
+    assert rows(later, "backup", "verify", "--deep")[0]["problems"] == 0
 
 
 def test_a_newer_snapshot_is_restored_whole(erased: Company) -> None:

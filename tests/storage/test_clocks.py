@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crmcli.session import new_op_id
 from crmcli.storage import log, upkeep
-from tests.storage.company import NOW, Company, problems
+from tests.storage.company import NOW, Company, by_hand, problems
 
 DAY = timedelta(days=1)
 YEARS = 3653 * DAY
@@ -160,3 +160,18 @@ def test_clock_behind_the_disk_removes_late_and_nothing_early(company: Company) 
     age(left, days=30)
     assert by_clock(company, NOW - YEARS).crmcli("gc").out.split()[-1] == "0"
     assert all(path.exists() for path in left)
+
+
+def test_the_end_of_time_in_the_log_stops_no_command(company: Company) -> None:
+    state = company.open().state
+    late = by_hand(state, company.identity("manager").member, "reveal", at="9999-12-31T23:30:00.000000Z",
+                   body={"reveal": {"clients": [company.book("manager")]}})  # fmt: skip
+    (company.log / log.loose_name(late.seq)).write_bytes(late.sealed(company.identity("manager").keys))
+    company.crmcli("add-client", "Anna")
+    manager = company.identity("manager").member
+    give = ("grant", "export", "--to", manager, "--expires", "2w")
+    assert company.crmcli(*give).code == RULE
+    assert company.crmcli(*give, "--once").code == 0
+    for command in ("audit", "audit --flags", "history Anna", "trash", "grant list", "list clients"):
+        assert company.crmcli(*command.split()).code == 0, command
+    assert company.crmcli("doctor").code == ATTENTION

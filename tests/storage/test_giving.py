@@ -440,6 +440,54 @@ def test_show_is_recorded_before_anything_is_shown(sold: Company) -> None:
     assert (hidden.code, hidden.out) == (13, "")
 
 
+@pytest.mark.parametrize(
+    "look",
+    [
+        "show Anna",
+        "history Anna",
+        "find Anna",
+        "list clients --client Anna",
+        "list deals --client Anna --format csv",
+        "list reminders --client Anna --format jsonl",
+    ],
+)
+def test_every_way_to_look_at_one_client_is_recorded(sold: Company, look: str) -> None:
+    sold.crmcli("settings", "set", "record_reveals", "on")
+    anna = sold.crmcli("find", "Anna", "--format", "ids", who="manager").out.strip()
+    before = commits(sold)
+    assert "Anna" in sold.crmcli(*look.split(), who="manager").out
+    assert last(sold)["reveal"] == {"clients": [anna]}
+    assert commits(sold) == before + 1
+    assert anna in sold.crmcli("audit", "--type", "reveal", "--client", anna).out
+    (sold.root / "lock").unlink()
+    (sold.root / "lock").mkdir()
+    assert "Anna" not in sold.crmcli(*look.split(), who="manager").out
+
+
+def test_lists_record_the_rows_that_are_not_masked(sold: Company) -> None:
+    sold.crmcli("settings", "set", "record_reveals", "on")
+    sold.crmcli("settings", "set", "reveal_rows", "1")
+    whole = sold.crmcli("list", "clients", "--format", "csv", who="manager").out.splitlines()
+    assert last(sold)["reveal"] == {"clients": [whole[1].split(",")[0]]}
+    before = commits(sold)
+    for unseen in ("list clients --format ids", "report summary", "list deals --client nobody"):
+        sold.crmcli(*unseen.split(), who="manager")
+    assert sold.crmcli("list", "clients", who="analyst").code == 0
+    sold.crmcli("settings", "set", "reveal_rows", "0")
+    sold.crmcli("list", "clients", who="manager")
+    assert commits(sold) == before + 1
+
+
+def test_names_in_a_choice_are_masked_as_in_a_list(sold: Company) -> None:
+    assert sold.crmcli("add-client", "Anna Orlova", who="manager").code == 0
+    assert sold.crmcli("show", "Ann", who="manager").err.count("Anna") == 2
+    for setting in ("reveal_rows=0", "record_reveals=on"):
+        sold.crmcli("settings", "set", "reveal_rows", "50")
+        sold.crmcli("settings", "set", *setting.split("="))
+        told = sold.crmcli("show", "Ann", who="manager")
+        assert (told.code, "2 clients fit" in told.err, "Anna" in told.err) == (4, True, False), told
+
+
 # For one reader only.
 
 

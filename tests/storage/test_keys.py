@@ -251,7 +251,7 @@ def test_body_of_any_shape_is_folded_or_refused(founded: Company, data: st.DataO
         "books": new_epoch(state, state.books[book or ""], []),
         "grant": {"action": "revoke", "grant": member},
         "use": {"grant": None, "right": "export", "books": [book], "rows": 1, "sha256": "0" * 64},
-        "reveal": {"client": member},
+        "reveal": {"clients": [member]},
         "transfer": {"from": book, "to": book, "clients": []},
         "erase": {"clients": [], "files": []},
         "restore": {"seq": state.seq, "hash": state.hash},

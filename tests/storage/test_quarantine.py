@@ -50,6 +50,21 @@ def test_file_of_any_kind_of_garbage_goes(company: Company, make: object) -> Non
     assert problems(company) == []
 
 
+@pytest.mark.parametrize(("size", "is_taken"), [(1 << 20, True), ((1 << 20) + 1, False)])
+def test_text_longer_than_anybody_types_is_garbage(company: Company, size: int, *, is_taken: bool) -> None:
+    assert company.crmcli("add-client", "Anna", who="manager").code == 0
+    [client] = company.view("manager").records("clients")
+    note = r.Note(7, client.client_id, client.client_id, "said", "x" * size, NOW, 7)
+    book = company.book("manager")
+    company.append("manager", add=(company.seal("manager", book, "notes", "insert", TABLES["notes"].to_arrow([note])),))
+    assert (company.crmcli("find", "xxx", "--format", "ids", who="manager").code == 0) is is_taken
+    if not is_taken:
+        told = company.crmcli("verify")
+        assert (told.code, "crmcli doctor --quarantine files/" in told.err) == (13, True)
+        assert company.crmcli("doctor", "--quarantine", named(company)).code == 0
+    assert problems(company) == []
+
+
 @pytest.mark.parametrize("who", ["manager", "lead", "analyst", "service"])
 def test_nobody_but_an_admin_takes_it_out(spoilt: Company, who: str) -> None:
     path = named(spoilt)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from string import Formatter
 
 # Command -> the ways to try it. What stands in braces is replaced by each of the guesses of that name.
@@ -150,6 +149,18 @@ OF_THE_LOG: dict[str, tuple[str, ...]] = {
     "verify": ("verify",),
     "doctor": ("doctor --format {form}", "doctor --quarantine {data_file}"),
 }
+# These take no key: they copy and count what is encrypted.
+KEYLESS: dict[str, tuple[str, ...]] = {
+    "backup make": ("backup make --format {form}",),
+    "backup list": ("backup list --format {form}",),
+    "backup show": ("backup show latest --format {form}",),
+    "backup verify": ("backup verify --deep --format {form}",),
+    "backup drill": ("backup drill --format {form}",),
+    "backup status": ("backup status --format {form}",),
+    "backup pin": ("backup pin latest",),
+    "backup forget": ("backup forget --keep-days 0 --format {form}",),
+    "restore": ("restore latest --to {restored} --exact",),
+}
 # These open no book.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "init": ("init --company Zqx --no-passphrase",),
@@ -179,21 +190,17 @@ COMMON: dict[str, Sequence[str]] = {
 
 
 def command_lines(tries: Sequence[str], guesses: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """Yield the command lines that ways to try something stand for: each guess once, each format with one of them."""
+    """Yield the command lines that ways to try something stand for.
+
+    Each guess comes once, beside the others in turn; the first in all formats, the rest in one each.
+    """
     guesses = {**COMMON, **guesses}
     for line in tries:
-        names = _names(line)
-        if "form" in names and len(names) > 1:
-            others = [name for name in names if name != "form"]
-            every = list(product(*(guesses[name] for name in others)))
-            for index, values in enumerate(every):
-                # The first guess in all formats, the others in one each, in turn.
-                forms = FORMS if index == 0 else (FORMS[index % len(FORMS)],)
-                for form in forms:
-                    yield _filled(line, dict(zip(others, values, strict=True)) | {"form": form})
-        else:
-            for values in product(*(guesses[name] for name in names)):
-                yield _filled(line, dict(zip(names, values, strict=True)))
+        names = [name for name in _names(line) if name != "form"]
+        for turn in range(max((len(guesses[name]) for name in names), default=1)):
+            values = {name: guesses[name][turn % len(guesses[name])] for name in names}
+            for form in FORMS if "{form}" in line and turn == 0 else (FORMS[turn % len(FORMS)],):
+                yield _filled(line, values | {"form": form})
 
 
 def names_in(tries: Mapping[str, Sequence[str]]) -> set[str]:

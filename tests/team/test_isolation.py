@@ -11,15 +11,15 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from crmcli.commands import COMMANDS
-from tests.team.commands import ELSEWHERE, OF_THE_LOG, TRIES, command_lines
+from tests.team.commands import ELSEWHERE, KEYLESS, OF_THE_LOG, TRIES, command_lines
 from tests.team.twins import COLLEAGUE, ME, TEXT, Twins
 
-COUNTS = {"list": 70, "show": 30, "find": 30}
+COUNTS = {"list": 60, "show": 30, "find": 30}
 
 
 def test_every_command_is_tried_here_or_reads_no_book() -> None:
     """A new command has to be put on one of the lists."""
-    assert sorted([*TRIES, *OF_THE_LOG, *ELSEWHERE]) == sorted(COMMANDS)
+    assert sorted([*TRIES, *OF_THE_LOG, *KEYLESS, *ELSEWHERE]) == sorted(COMMANDS)
 
 
 def test_the_twins_do_differ(twins: Twins) -> None:
@@ -44,7 +44,8 @@ def test_what_a_manager_sees_does_not_depend_on_a_colleagues_rows(twins: Twins, 
         assert full == bare, arguments
         assert "unforeseen" not in full[2], arguments
         ends.add(full[0])
-    assert ends <= {0, 2, 3, 4, 5, 15}
+    # A schedule ends with 1 if one of its jobs did not work out: here there are no backups to try.
+    assert ends <= {0, 2, 3, 4, 5, 15} | ({1} if command == "schedule run" else set())
 
 
 @given(

@@ -31,7 +31,11 @@ class Desk(Company):
     """A company whose ids follow from a seed, so that the same commands make the same ids."""
 
     def environment(self, who: str) -> dict[str, str]:
-        return super().environment(who) | {"CRMCLI_SEED": "7", "COLUMNS": "100"}
+        return super().environment(who) | {
+            "CRMCLI_SEED": "7",
+            "COLUMNS": "100",
+            "CRMCLI_BACKUPS": str(self.folder / "backups"),
+        }
 
     def done(self, *arguments: str, who: str = ME) -> str:
         """Run a command that has to succeed."""
@@ -60,7 +64,7 @@ class Twins:
         """Bring the log of the bare store to the same length by commits that change nothing."""
         seq = self.full.open().state.seq
         while self.bare.open().state.seq < seq:
-            self.bare.append(COLLEAGUE, "reveal", body={"reveal": {"client": new_member_id()}})
+            self.bare.append(COLLEAGUE, "reveal", body={"reveal": {"clients": [new_member_id()]}})
         assert self.bare.open().state.seq == seq
 
 
@@ -175,7 +179,7 @@ def _guesses(full: Desk, gone: int, erased: int) -> dict[str, list[str]]:
         "deal": [theirs["deals"][0], theirs["deals"][-1], theirs["deals"][-1][:6]],
         "sale": [theirs["sales"][0], theirs["sales"][-1], theirs["sales"][-1][:6]],
         "activity": [theirs["activities"][0], theirs["activities"][-1][:6]],
-        "commit": others,
+        "commit": [others[0], *others[-6:]],
         "reminder": [theirs["reminders"][0], theirs["reminders"][-1], theirs["reminders"][-1][:6]],
         "name": ["Zqxbert Markerov"],
         "phone": ["+79167773142", "8 916 777 31 49", "+79167773148"],
@@ -187,6 +191,7 @@ def _guesses(full: Desk, gone: int, erased: int) -> dict[str, list[str]]:
         "rows": ["clients", "deals", "calls", "sales", "stages"],
         "file": ["FOLDER/theirs.csv", "FOLDER/by_phone.csv"],
         "out": ["FOLDER/out/out"],
+        "restored": ["FOLDER/restored"],
         "card": ["FOLDER/homes/admin/card.json"],
         "process": ["FOLDER/process.toml"],
     }

@@ -75,9 +75,11 @@ def needs(found: Lineage, chosen: Sequence[Snapshot]) -> dict[str, Need]:
     """Return all objects that snapshots need, by hash; of one whose log is not known, only those that it names."""
     needed: dict[str, Need] = {}
     for snapshot in chosen:
-        parts = [(piece.sha256, piece.bytes, piece) for piece in snapshot.pieces()]
-        if snapshot.name in found.chains:
-            parts += [(digest, entry.bytes, entry) for digest, entry in found.files(snapshot).items()]  # type: ignore[misc]
+        is_known = snapshot.name in found.chains
+        pieces = [*snapshot.log, *(found.drops(snapshot) if is_known else snapshot.inbox)]
+        parts = [(piece.sha256, piece.bytes, piece) for piece in pieces]
+        if is_known:
+            parts += [(digest, entry.bytes, entry) for digest, entry in found.files(snapshot).items()]
         for digest, size, what in parts:
             needed.setdefault(digest, Need(size, [], what)).by.append(snapshot.name)
     return needed

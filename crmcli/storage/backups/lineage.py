@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmcli.storage.backups.places import Place
-    from crmcli.storage.backups.snapshots import Snapshot
+    from crmcli.storage.backups.snapshots import Piece, Snapshot
     from crmcli.storage.genesis import Genesis
     from crmcli.storage.log import FileEntry
 
@@ -99,9 +99,13 @@ def raws_of(place: Place, snapshot: Snapshot) -> Iterator[bytes]:
 
 @dataclass
 class Lineage:
-    """The snapshots of a place, checked: `chains` has the log of each, `wrong` why one is no backup of this store."""
+    """The snapshots of a place, checked: `chains` has the log of each, `wrong` why one is no backup of this store.
+
+    `newest` is the last of those that are.
+    """
 
     chains: dict[str, Chain] = field(default_factory=dict)
+    newest: Snapshot | None = None
     wrong: dict[str, str] = field(default_factory=dict)
 
     def files(self, snapshot: Snapshot) -> dict[str, FileEntry]:
@@ -112,6 +116,19 @@ class Lineage:
     def moment(self, snapshot: Snapshot) -> Moment:
         """Return what the store was at the head of a snapshot."""
         return self.chains[snapshot.name].moments[snapshot.seq]
+
+    def erased_since(self, snapshot: Snapshot) -> set[str]:
+        """Return the clients who were erased after a snapshot, as any of the logs tells."""
+        return self.erased_clients() - self.moment(snapshot).erased
+
+    def drops(self, snapshot: Snapshot) -> list[Piece]:
+        """Return the drops of a snapshot that may be restored.
+
+        Nobody without a key knows who is in a drop. So once somebody was erased, only those count that wait still.
+        """
+        waiting = {piece.sha256 for piece in self.newest.inbox} if self.newest is not None else set()
+        may_hold = bool(self.erased_since(snapshot))
+        return [piece for piece in snapshot.inbox if not may_hold or piece.sha256 in waiting]
 
     def erased(self) -> dict[str, str]:
         """Return what any of the logs says is erased: SHA-256 -> when."""
@@ -142,6 +159,8 @@ def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot]) -> Li
             found.chains[snapshot.name] = chain
         else:
             found.wrong[snapshot.name] = chain.damage or "its head is not the end of its log"
+    genuine = [snapshot for snapshot in snapshots if snapshot.name in found.chains]
+    found.newest = max(genuine, key=lambda snapshot: (snapshot.made_at, snapshot.seq), default=None)
     return found
 
 

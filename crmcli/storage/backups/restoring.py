@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crmcli.storage.backups.places import Place
-    from crmcli.storage.backups.snapshots import Snapshot
+    from crmcli.storage.backups.snapshots import Piece, Snapshot
     from crmcli.storage.genesis import Genesis
     from crmcli.storage.log import FileEntry
     from crmcli.storage.state import State
@@ -40,7 +40,7 @@ class Plan:
 
     `entries` are the files to be written; those of `erased` among them hold clients who were erased since, `gone` are
     such files that the place has no more. `clients` are who was erased since, wherever that is recorded. `left_out`
-    counts files that were not asked for.
+    counts files that were not asked for. `drops` are those that nobody can be in who was erased since.
     """
 
     place: Place
@@ -52,6 +52,7 @@ class Plan:
     gone: list[FileEntry] = field(default_factory=list)
     clients: set[str] = field(default_factory=set)
     left_out: int = 0
+    drops: list[Piece] = field(default_factory=list)
 
     @property
     def bytes(self) -> int:
@@ -81,15 +82,18 @@ def plan(
     chain = found.chains[snapshot.name]
     wanted = found.files(snapshot)
     erased, clients = set(found.erased()), found.erased_clients()
-    if live_store is not None:
-        theirs = _ledger(live_store, genesis)
-        erased |= set(theirs.erased)
-        clients |= theirs.state.erased
+    theirs = _ledger(live_store, genesis)
+    erased |= set(theirs.erased)
+    clients |= theirs.state.erased
     if book is not None:
         book = _book(chain.state, book)
     entries = [entry for entry in wanted.values() if book in (None, entry.book) and table in (None, entry.table)]
     present = place.items("objects")
-    for piece in snapshot.pieces():
+    drops = found.drops(snapshot)
+    since = clients - found.moment(snapshot).erased
+    if since and live_store is not None and theirs.state.seq:
+        drops = [piece for piece in drops if (live_store / "inbox" / f"{piece.sha256}.drop").exists()]
+    for piece in (*snapshot.log, *drops):
         if piece.sha256 not in present or present[piece.sha256].size != piece.bytes:
             raise DamagedError(f"snapshot {snapshot.name} lacks a piece of its log or a drop", _WHERE)
     gone = [entry for entry in entries if entry.sha256 not in present or present[entry.sha256].size != entry.bytes]
@@ -108,8 +112,9 @@ def plan(
         there,
         [entry for entry in there if entry.sha256 in erased],
         gone,
-        clients - found.moment(snapshot).erased,
+        since,
         len(wanted) - len(entries),
+        drops,
     )
 
 
@@ -121,11 +126,11 @@ def _book(state: State, text: str) -> str:
     raise InputError("there is no such book", "--book takes the id of a book or of the member who owns it")
 
 
-def _ledger(root: Path, genesis: Genesis) -> lineage.Chain:
+def _ledger(root: Path | None, genesis: Genesis) -> lineage.Chain:
     """Return what the store that is still there says of erasures, if it is of the same company and can be read."""
     raws: Iterator[bytes] = iter(())
     with suppress(CrmError):
-        if read_genesis(root).hash == genesis.hash:
+        if root is not None and read_genesis(root).hash == genesis.hash:
             raws = (raw for _, raw in log.read_from(root / "log", 1))
     return lineage.fold(genesis, raws, ())
 
@@ -204,7 +209,7 @@ def _lay_out(plan: Plan, root: Path) -> list[Path]:
     for shard in range(256):
         files.make_folder(root / "files" / f"{shard:02x}", MODES[1])
     contents = {root / "genesis.json": plan.genesis_raw, root / "lock": b""}
-    for piece in plan.snapshot.inbox:
+    for piece in plan.drops:
         contents[root / "inbox" / f"{piece.sha256}.drop"] = checked(plan.place, piece.sha256, piece.bytes)
     segment: list[bytes] = []
     packed = max(plan.snapshot.seq - log.LOOSE, 0) // log.SEGMENT * log.SEGMENT

@@ -74,6 +74,11 @@ def restore_to(
     if commit is not None:
         done.erased = len(plan.clients)
         done.notes.append(f"who saw a newer state than this one: crmcli verify --accept-restore {commit}")
+    elif not plan.left_out:
+        done.notes.append("it is what it was, to the byte: no commit says that the log goes on from here")
+    if len(plan.drops) < len(snapshot.inbox):
+        left = len(snapshot.inbox) - len(plan.drops)
+        done.notes.append(f"{left} drops were left out: clients who were erased since may be in them")
     if plan.left_out:
         done.notes.append(f"{plan.left_out} other files were left out: this is no whole store")
     if plan.gone:

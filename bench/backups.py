@@ -1,0 +1,85 @@
+"""The rows about backups: the same files copied, copied again, checked and restored by restic and borg."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from statistics import median
+
+from bench.measure import Job, Jobs, pair, repeat, run
+from bench.stores import BIN, Bench, Home
+from bench.table import Line, ratio, time_of
+
+# How many times faster than each of the others a step has to be.
+FASTER = {"first backup": 3, "unchanged second backup": 8, "check of every byte": 4, "restore": 3}
+# Each step as a line of shell: $STORE is copied to $PLACE, and restored to $TARGET, which is not there yet.
+SCRIPTS = {
+    "crmcli": {
+        "prepare": "true",
+        "first backup": "exec crmcli backup --to $PLACE",
+        "unchanged second backup": "exec crmcli backup --to $PLACE",
+        "check of every byte": "exec crmcli backup verify --deep --to $PLACE",
+        "restore": "exec crmcli restore latest --exact --from $PLACE --to $TARGET",
+    },
+    "restic": {
+        "prepare": "restic init --repo $PLACE",
+        "first backup": "exec restic --repo $PLACE backup $STORE",
+        "unchanged second backup": "exec restic --repo $PLACE backup $STORE",
+        "check of every byte": "exec restic --repo $PLACE check --read-data",
+        "restore": "exec restic --repo $PLACE restore latest --target $TARGET",
+    },
+    "borg": {
+        "prepare": "borg init --encryption repokey $PLACE",
+        "first backup": "exec borg create $PLACE::first $STORE",
+        "unchanged second backup": "exec borg create $PLACE::{utcnow:%s.%f} $STORE",
+        "check of every byte": "exec borg check --verify-data $PLACE",
+        "restore": "mkdir $TARGET && cd $TARGET && exec borg extract $PLACE::first",
+    },
+}
+
+
+def copying(bench: Bench) -> Iterator[Line]:
+    """Compare backups with those of restic and borg: of the same store, to the same disk.
+
+    The files hold random bytes, as encrypted ones seem to. The place is new for each first backup, and the target for
+    each restore.
+    """
+    files, size = bench.sizes.copied
+    home = bench.home("copying")
+    run(home.python("fill", "bulk", files, size))
+    for step, faster in FASTER.items():
+        what = f"{step}, {files:,} files of {size // 1000:,} kB"
+        for other in ("restic", "borg"):
+            if shutil.which(other) is None:
+                ran = repeat(_jobs(home, "crmcli", step), bench.sizes.long_runs)
+                took = time_of(median(one.seconds for one in ran))
+                yield Line(what, took, "", missed=False, ours=took, against=f"{other}: not installed")
+            else:
+                found = pair(_jobs(home, "crmcli", step), _jobs(home, other, step), bench.sizes.long_runs)
+                yield ratio(what, other, found.compare(), 1 / faster)
+
+
+def _jobs(home: Home, tool: str, step: str) -> Jobs:
+    """Return the runs of one step; what it needs before it is made ready, and on the disk."""
+
+    def job(number: int) -> Job:
+        is_first = step == "first backup"
+        if is_first or number < 0:
+            shutil.rmtree(home.folder / tool, ignore_errors=True)
+            run(_script(home, tool, "prepare"))
+        if not is_first and number < 0:
+            run(_script(home, tool, "first backup"))
+        shutil.rmtree(home.folder / "target", ignore_errors=True)
+        os.sync()
+        return _script(home, tool, step)
+
+    return job
+
+
+def _script(home: Home, tool: str, step: str) -> Job:
+    sh = shutil.which("sh") or "/bin/sh"
+    job = home.job(sh, "-c", SCRIPTS[tool][step])
+    secrets = {"RESTIC_PASSWORD": "correct horse", "BORG_PASSPHRASE": "correct horse"}
+    places = {"PLACE": str(home.folder / tool), "TARGET": str(home.folder / "target"), "STORE": str(home.store)}
+    return Job(job.command, job.environ | secrets | places | {"PATH": f"{BIN}:{job.environ['PATH']}"})
