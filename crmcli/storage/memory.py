@@ -137,7 +137,7 @@ class Memory:
 
     @property
     def jobs_folder(self) -> Path:
-        """The folder that one runner of jobs locks at a time."""
+        """The folder of the folders that whoever runs a job locks."""
         return self._jobs.with_suffix(".running")
 
     def is_checked(self, file_id: str, status: os.stat_result) -> bool:
