@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crmcli.storage.view import Draft, View
 
 # What a table shows of a reminder, after its number; and what the other formats do.
-SHOWN = ("due", "who", "whom", "about", "promised", "stage", "phone", "reminder_id")
+SHOWN = ("due", "who", "whom", "about", "promised", "stage", "phone", "client_id", "reminder_id")
 COLUMNS = (
     "due_at", "has_time", "overdue", "who", "whom", "about", "promised", "stage", "phone", "cause", "client_id",
     "deal_id", "reminder_id",
