@@ -23,7 +23,7 @@ def prep(ctx: typer.Context, client: Who, form: Form = "table") -> None:
     crm = ctx.obj
     with crm.writing() as store:
         known = store.client(client)
-        record_reveal(store, known.client_id)
+        record_reveal(store, [known.client_id])
         rows = prepared(store, known, crm.now)
     if form != "table":
         crm.output.rows(COLUMNS, rows, form=form, limit=0)

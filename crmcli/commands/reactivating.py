@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.commands.listing import show_rows
 from crmcli.commands.returning import show_clients, tell_basis, tell_published
+from crmcli.commands.revealing import Revealing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,8 @@ def show_plan(crm: Session, store: View, choices: Sequence[Choice], total: int, 
         (who.client_id, names.get(who.client_id), day, store.staff.get(who.assignee_id), who.about)
         for who, day in (called[:_SHOWN] if form == "table" else called)
     ]
-    show_rows(crm, store, _PLAN, rows, form, 0, len(called))
+    # Of a plan that is saved the log says whose it is.
+    show_rows(crm, store, _PLAN, rows, form, 0, len(called), None if crm.saved else Revealing())
     crm.say(f"due: {total}; newly planned: {len(called)}; newly left alone: {len(choices) - len(called)}")
 
 

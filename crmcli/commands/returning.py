@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crmcli.commands.listing import show_rows
+from crmcli.commands.revealing import Revealing
 from crmcli.model import returning as rules
 from crmcli.model.reports import SMALL_BASE
 
@@ -99,7 +100,8 @@ def show_client_period(crm: Session, store: View, client: Client, as_of: datetim
         rules.tenth(rules.personal_period(len(days), own, norm, client.period_days)) if days else None,
         "by hand" if client.period_days else known.basis(client.segment),
     )
-    show_rows(crm, store, _CLIENT_PERIOD, [row], form, 0)
+    # What is saved here is in the log, and so is whose it is.
+    show_rows(crm, store, _CLIENT_PERIOD, [row], form, 0, asked=None if crm.saved else Revealing())
     tell_published(crm, store, known)
     tell_basis(crm, store, [row[-1]])
     if not days:
@@ -130,7 +132,7 @@ def show_clients(
         }
         rows.append(tuple(who[name] if name in who else row[name] for name in columns))
     total = found[0].get("total", len(found)) if found else 0
-    show_rows(crm, store, columns, rows, form, limit, total, mark=mark)
+    show_rows(crm, store, columns, rows, form, limit, total, Revealing(), mark=mark)
 
 
 def show_norms(crm: Session, norms: Norms, form: Format) -> None:

@@ -45,7 +45,7 @@ JOBS = {
     "intake": Job("intake", usual="*/10 * * * *"),
     "backup": Job("backup make", usual="0 1 * * *", roles=_KEEPERS),
     "drill": Job("backup drill", usual="0 3 * * sun", roles=_KEEPERS),
-    "gc": Job("gc", usual="30 2 * * sun", roles=_KEEPERS),
+    "gc": Job("gc", usual="30 2 * * *", roles=_KEEPERS),
     "reactivate": Job("reactivate plan", ("--assign",), roles=("admin", "manager", "lead")),
     "norms": Job("norms", usual="0 2 * * *", roles=_KEEPERS),
 }

@@ -331,3 +331,25 @@ def test_degenerate_bases_give_no_invented_figure(company: Company, sales: list[
     told = company.crmcli("report", "periods")
     assert "nobody has bought" in told.err
     assert json.loads(company.crmcli("report", "periods", "--format", "json").out)[-1]["median_days"] is None
+
+
+def test_looking_at_lists_is_recorded_where_the_company_wants_that(company: Company) -> None:
+    put(company, *buyers(6))
+    assert company.crmcli(*BAND_SETTING).code == 0
+    with company.session().writing() as draft:
+        draft.put(*(r.Contact(number, f"Client {number}") for number in range(1, 7)))
+    assert company.crmcli("settings", "set", "record_reveals", "on").code == 0
+    who = encode_id(1)
+    for command in (
+        ("reactivate",),
+        ("reactivate", "plan", "--dry-run"),
+        ("expected",),
+        ("prep", who),
+        ("client", "period", who),
+    ):
+        before = company.open().state.seq
+        assert company.crmcli(*command).code == 0
+        assert company.open().state.seq == before + 1, command
+    before = company.open().state.seq
+    assert company.crmcli("client", "period", who, "--set", "45d").code == 0
+    assert company.open().state.seq == before + 1

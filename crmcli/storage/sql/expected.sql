@@ -77,7 +77,7 @@ told AS (
             ELSE last_sale_on + CAST(floor(coalesce(usual, segment_days) + 0.5) AS INTEGER)
         END AS expected_on
     FROM known
-    WHERE stated_on IS NOT NULL OR last_sale_on IS NOT NULL
+    WHERE last_sale_on IS NOT NULL OR stated_on >= $today
 )
 SELECT
     client_id,
