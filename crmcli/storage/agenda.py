@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crmcli.storage.view import Draft, View
 
 # What a table shows of a reminder, after its number; and what the other formats do.
-SHOWN = ("due", "who", "whom", "about", "promised", "stage", "phone", "client_id", "reminder_id")
+SHOWN = ("due", "who", "whom", "about", "promised", "stage", "phone", "reminder_id")
 COLUMNS = (
     "due_at", "has_time", "overdue", "who", "whom", "about", "promised", "stage", "phone", "cause", "client_id",
     "deal_id", "reminder_id",
@@ -123,6 +123,10 @@ class Lines:
             "stage": self._stages.get(reminder["deal_id"] or reminder["client_id"]),
             "phone": next(iter(contact["phones"]), None) if contact else None,
         }
+
+    def clients(self, ids: Sequence[int]) -> list[int]:
+        """Return whom reminders are about."""
+        return [self._reminders[number]["client_id"] for number in ids]
 
     def is_overdue(self, reminder_id: int) -> bool:
         """Say whether a reminder's time is over."""
