@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from crmcli.storage.files import alone_in
 from tests.mailing import Office
 
 HOUR = timedelta(hours=1)
@@ -267,6 +268,8 @@ def test_what_is_about_archived_clients_waits(office: Office) -> None:
 
 
 def test_two_runners_of_schedules_run_a_job_once(office: Office) -> None:
+    for others in ("backup", "drill", "gc", "norms", "reactivate"):
+        office.run("schedule", "set", others, "none")
     office.add_channel()
     remind_of(office, "call")
     office.mailbox.on_mail = lambda: time.sleep(1)
@@ -285,5 +288,20 @@ def test_a_job_that_fails_is_run_again(office: Office) -> None:
     assert "remind (exit code 13)" in err
     channels.unlink()
     remind_of(office, "call")
-    assert "call" in office.run("schedule", "run")
-    assert office.run("schedule", "run") == ""
+    assert office.run("schedule", "run", at=9 * MINUTE) == ""
+    assert "call" in office.run("schedule", "run", at=10 * MINUTE)
+    assert office.run("schedule", "run", at=10 * MINUTE) == ""
+
+
+def test_a_job_that_takes_long_holds_up_no_other(office: Office) -> None:
+    office.run("schedule", "set", "digest", "0 9 * * *")
+    office.add_channel()
+    office.run("schedule", "run")
+    remind_of(office, "call", "tomorrow")
+    (running,) = (office.folder / "olga" / "state" / "crmcli").glob("*.running")
+    with alone_in(running / "remind") as is_alone:
+        assert is_alone
+        office.run("schedule", "run", at=22 * HOUR)
+    assert [mail["Subject"] for mail in office.mailbox.mails] == ["crmcli: 1 to do today"]
+    office.run("schedule", "run", at=22 * HOUR)
+    assert [mail["Subject"] for mail in office.mailbox.mails][1:] == ["crmcli: 1 reminder is due"]

@@ -13,9 +13,9 @@ def gc(
 ) -> None:
     """Compact small files, pack old commits, and remove files that left the store more than 7 days ago.
 
-    Every writing command compacts by itself; only this removes, so run it daily, from cron. Until then whoever has an
-    old key opens what a transfer or a rewriting replaced: --now removes it at once. Commands that still read it begin
-    again; a backup that is running at that moment has to be run again.
+    Every writing command compacts by itself; only this removes, so let it run daily (crmcli schedule). Until then
+    whoever has an old key opens what a transfer or a rewriting replaced: --now removes it at once. Commands that still
+    read it begin again; a backup that is running at that moment has to be run again.
     """
     crm = ctx.obj
     with crm.reading() as store:

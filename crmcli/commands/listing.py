@@ -45,13 +45,15 @@ def show_rows(
     a schedule shows. `mark` is a word after the row of that index, in a table.
     """
     whole = readable(store, columns, rows, short=form == "table")
-    if form != "ids" and asked is not None and asked.wanted:
-        client_ids = [row[columns.index("client_id")] for row in rows]
-        whole = revealed(crm, store, columns, whole, client_ids, asked)
-    elif form != "ids":
+    if form != "ids" and asked is None:
         whole = within_bounds(crm, store, columns, whole)
-        if asked is not None:
-            record_seen(crm, store, columns, rows)
+    elif form != "ids" and asked is not None:
+        client_ids = asked.clients or [row[columns.index("client_id")] for row in rows]
+        if asked.wanted:
+            whole = revealed(crm, store, columns, whole, client_ids, asked)
+        else:
+            whole = within_bounds(crm, store, columns, whole)
+            record_seen(crm, store, columns, whole, client_ids)
     crm.output.rows(columns, whole, form=form, limit=limit, total=total, id_column=id_column or columns[0], mark=mark)
 
 

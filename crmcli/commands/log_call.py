@@ -38,8 +38,9 @@ def log_call(
         acting = crm.acting(store, when)
         known, introduced = client_or_new(store, acting, client, new)
         touch = Touch("call", direction, result, minutes, said, promise, crm.due(store, due), about)
-        reminders = reminders_known(store, known.client_id)
-        deal_id = deal_touched(store, known, deal)
-        records = [*introduced, *log_touch(acting, known.client_id, touch, deal_id, reminders)]
+        number, deal_id = known.client_id, deal_touched(store, known, deal)
+        reminders = reminders_known(store, number)
+        touched = log_touch(acting, number, touch, deal_id, reminders, lambda: store.of_client("activities", number))
+        records = [*introduced, *touched]
         store.put(*records)
     show_records(crm, records, form)

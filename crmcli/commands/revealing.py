@@ -18,11 +18,15 @@ _Rows = list[tuple[Any, ...]]
 
 
 class Revealing(NamedTuple):
-    """What was asked for: rows `wanted` unmasked, under which grant, or as an admin's own doing."""
+    """What was asked for: rows `wanted` unmasked, under which grant, or as an admin's own doing.
+
+    `clients` are whom the rows are about, one each, where no column says it.
+    """
 
     wanted: bool = False
     grant: str | None = None
     yes: bool = False
+    clients: Sequence[int] = ()
 
 
 def within_bounds(crm: Session, store: View, columns: Sequence[str], rows: _Rows) -> _Rows:
@@ -37,13 +41,13 @@ def within_bounds(crm: Session, store: View, columns: Sequence[str], rows: _Rows
     return shown
 
 
-def record_seen(crm: Session, store: View, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+def record_seen(crm: Session, store: View, columns: Sequence[str], rows: _Rows, client_ids: Sequence[int]) -> None:
     """Record whom the rows that are not masked show, where the company wants that recorded; before they are shown."""
     from crmcli.storage.giving import record_reveal
 
-    place = columns.index("client_id")
     told = [at for at, name in enumerate(columns) if name in CONTACT_COLUMNS]
-    seen = [row[place] for row in rows[: store.settings.reveal_rows] if any(row[at] is not None for at in told)]
+    first = zip(client_ids, rows[: store.settings.reveal_rows], strict=False)
+    seen = [number for number, row in first if any(row[at] is not None for at in told)]
     if seen and store.settings.record_reveals:
         with crm.writing() as draft:
             record_reveal(draft, seen)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.commands import COMMANDS
 from crmcli.errors import CrmError
-from crmcli.model.schedules import JOBS, is_due, missed, schedules
+from crmcli.model.schedules import JOBS, failed, is_due, missed, schedules
 
 if TYPE_CHECKING:
     from crmcli.session import Session
@@ -53,27 +53,26 @@ def rows_of(store: View, now: datetime) -> list[tuple[Any, ...]]:
 def run_due(crm: Session) -> None:
     """Run each job whose slot has come since it last succeeded here. Raises: CrmError naming those that failed.
 
-    While another run is at it nothing is done.
+    A job that another run is at is left to that one, so that a long one holds up no other.
     """
     from crmcli.storage.files import alone_in, ensure_private
 
     with crm.reading() as store:
         memory, zone, times = store.store.memory, store.settings.zone, in_force(store)
-    ensure_private(memory.jobs_folder)
-    failed = []
-    with alone_in(memory.jobs_folder) as is_alone:
-        if not is_alone:
-            crm.say("another run of the schedules is at it")
-            return
-        for name, cron in times.items():
-            if is_due(cron, memory.jobs().get(name), crm.now, zone):
-                code = _run(crm, JOBS[name].arguments)
-                if code:
-                    failed.append(f"{name} (exit code {code})")
-                else:
-                    memory.set_job(name, crm.now.isoformat())
-    if failed:
-        raise CrmError(f"of the schedules failed: {', '.join(failed)}", "the next run tries again")
+    failures = []
+    for name, cron in times.items():
+        folder = memory.jobs_folder / name
+        ensure_private(folder)
+        with alone_in(folder) as is_alone:
+            runs = memory.jobs()
+            if not is_alone or not is_due(cron, runs.get(name), crm.now, zone, runs.get(failed(name))):
+                continue
+            code = _run(crm, JOBS[name].arguments)
+            memory.set_job(failed(name) if code else name, crm.now.isoformat())
+            if code:
+                failures.append(f"{name} (exit code {code})")
+    if failures:
+        raise CrmError(f"of the schedules failed: {', '.join(failures)}", "it is tried again in ten minutes")
 
 
 def _run(crm: Session, arguments: list[str]) -> int:

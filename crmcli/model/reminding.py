@@ -97,7 +97,12 @@ def snooze(reminder: Reminder, due: tuple[datetime, bool]) -> Reminder:
 
 def is_overdue(reminder: Reminder, now: datetime, zone: tzinfo) -> bool:
     """Say whether a reminder's time, or its day where it has none, is over."""
-    return reminder.due_at < now if reminder.has_time else local_day(reminder.due_at, zone) < local_day(now, zone)
+    return is_over(reminder.due_at, now, zone, has_time=reminder.has_time)
+
+
+def is_over(due_at: datetime, now: datetime, zone: tzinfo, *, has_time: bool) -> bool:
+    """Say whether a time, or the day that it stands for, is over."""
+    return due_at < now if has_time else local_day(due_at, zone) < local_day(now, zone)
 
 
 def _check_open(reminder: Reminder) -> None:

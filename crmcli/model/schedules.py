@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NEVER = "none"
 _MOST_COUNTED = 99
+# A job that fails is not run again every minute.
+_PAUSE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ JOBS = {
     "intake": Job("intake", usual="*/10 * * * *"),
     "backup": Job("backup make", usual="0 1 * * *", roles=_KEEPERS),
     "drill": Job("backup drill", usual="0 3 * * sun", roles=_KEEPERS),
-    "gc": Job("gc", usual="30 2 * * sun", roles=_KEEPERS),
+    "gc": Job("gc", usual="30 2 * * *", roles=_KEEPERS),
     "reactivate": Job("reactivate plan", ("--assign",), roles=("admin", "manager", "lead")),
     "norms": Job("norms", usual="0 2 * * *", roles=_KEEPERS),
 }
@@ -70,11 +72,19 @@ def parse_schedule(name: str, text: str, commands: Collection[str]) -> str:
     return NEVER if text.strip().lower() == NEVER else parse_cron(text)
 
 
-def is_due(cron: str, last: str | None, now: datetime, zone: tzinfo) -> bool:
-    """Say whether a slot has come since the last success (ISO), and so does a job that never ran on this machine.
+def failed(name: str) -> str:
+    """Return under which name a machine remembers when a job failed last."""
+    return f"{name} failed"
 
-    Of several slots that were missed it is one. A success that lies ahead was under a clock that was wrong.
+
+def is_due(cron: str, last: str | None, now: datetime, zone: tzinfo, failed: str | None = None) -> bool:
+    """Say whether a slot has come since the last success (ISO), or the job never ran on this machine.
+
+    Of several slots that were missed it is one. What failed (ISO) within ten minutes waits. A time that lies ahead was
+    under a clock that was wrong.
     """
+    if failed is not None and datetime.fromisoformat(failed) <= now < datetime.fromisoformat(failed) + _PAUSE:
+        return False
     if last is None or datetime.fromisoformat(last) > now:
         return True
     return datetime.fromisoformat(last) < slot_before(cron, now, zone)

@@ -20,7 +20,7 @@ from crmcli.model.records import (
 from crmcli.model.reminding import CADENCE, MISSED_CALL, finish, remind, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, tzinfo
     from decimal import Decimal
 
@@ -44,11 +44,17 @@ class Touch:
 
 
 def log_touch(
-    acting: Acting, client_id: int, touch: Touch, deal_id: int | None = None, known: Iterable[Reminder] = ()
+    acting: Acting,
+    client_id: int,
+    touch: Touch,
+    deal_id: int | None = None,
+    known: Iterable[Reminder] = (),
+    activities: Callable[[], Iterable[Activity]] = tuple,
 ) -> list[Record]:
     """Return the activity, its texts, the reminder of what was promised, and what else it makes or settles.
 
     `known` are the client's reminders: one to return a missed call, or to keep in touch, may be done by this.
+    `activities` gives the client's, of which one may have returned a missed call that is recorded late.
 
     Raises: InputError for an unknown kind, direction or result, or a promise without a date.
     """
@@ -78,7 +84,7 @@ def log_touch(
         *acting.note(client_id, activity.activity_id, "said", touch.said),
         *acting.note(client_id, activity.activity_id, "promised", touch.promise),
         *acting.note(client_id, activity.activity_id, "about", touch.about),
-        *_settled(acting, activity, list(known)),
+        *_settled(acting, activity, list(known), activities),
     ]
     if touch.due is not None:
         due_at, has_time = touch.due
@@ -109,19 +115,29 @@ def is_completed(activity: Activity) -> bool:
     return not activity.voided and (activity.kind != CALL or activity.result == ANSWERED)
 
 
-def _settled(acting: Acting, activity: Activity, known: list[Reminder]) -> list[Record]:
+def _settled(
+    acting: Acting, activity: Activity, known: list[Reminder], activities: Callable[[], Iterable[Activity]]
+) -> list[Record]:
     """Return what an activity does to reminders: a missed call makes one, a call back or a touch ends one."""
     earlier = [reminder for reminder in known if reminder.due_at <= activity.happened_at]
     records = settle(acting, CADENCE, known) if is_completed(activity) else []
     if activity.kind != CALL:
         return records
-    if activity.direction == "out" or activity.result == ANSWERED:
+    if _returns(activity):
         return [*records, *settle(acting, MISSED_CALL, earlier)]
     if any(reminder.status == OPEN and reminder.cause == MISSED_CALL for reminder in known):
         # The first call that was missed says since when the client waits.
         return records
+    if any(_returns(other) and other.happened_at > activity.happened_at for other in activities()):
+        return records
     at, deal_id = activity.happened_at, activity.deal_id
     return [*records, *remind(acting, activity.client_id, MISSED_CALL, at, has_time=True, deal_id=deal_id)]
+
+
+def _returns(activity: Activity) -> bool:
+    """Say whether an activity returns the calls that were missed before: a call to the client, or one answered."""
+    is_return = activity.direction == "out" or activity.result == ANSWERED
+    return activity.kind == CALL and is_return and not activity.voided
 
 
 def seconds(minutes: Decimal | None) -> int | None:

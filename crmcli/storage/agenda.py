@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
@@ -11,11 +11,12 @@ from crmcli.errors import NotFoundError
 from crmcli.model.dates import Moment, day_start, format_moment, local_day
 from crmcli.model.numbering import is_number
 from crmcli.model.records import OPEN, Reminder
-from crmcli.model.reminding import CADENCE, is_overdue
+from crmcli.model.reminding import CADENCE, is_over
 from crmcli.storage import kernels as pc
 from crmcli.storage.archiving import in_sight
 from crmcli.storage.counting import counted
 from crmcli.storage.tables import TABLES
+from crmcli.storage.together import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,9 @@ COLUMNS = (
     "due_at", "has_time", "overdue", "who", "whom", "about", "promised", "stage", "phone", "cause", "client_id",
     "deal_id", "reminder_id",
 )  # fmt: skip
-_CHOSEN_BY = ("reminder_id", "client_id", "status", "due_at", "has_time", "assignee_id")
+# What reminders are chosen by, and what is shown of those chosen: read at once, for it is kept.
+READ = ("reminder_id", "client_id", "status", "due_at", "has_time", "assignee_id", "cause", "deal_id")
+_Wanted: TypeAlias = "tuple[str, tuple[str, ...], str, Sequence[int]]"
 # What a reminder without a text is about, where its cause does not say it.
 _WORDS = {CADENCE: "keep in touch", "buy_by": "wants to buy"}
 WEEK = 7
@@ -42,7 +45,7 @@ def open_ones(view: View, until: datetime, assignee_id: int | None = None) -> pa
 
     Those of canaries and archived clients are not among them.
     """
-    rows = counted(view.reader, "reminders", _CHOSEN_BY)
+    rows = counted(view.reader, "reminders", READ)
     mask = pc.and_(pc.equal(rows.column("status"), OPEN), pc.less(rows.column("due_at"), instant(until)))
     if assignee_id is not None:
         mask = pc.and_(mask, pc.equal(rows.column("assignee_id"), assignee_id))
@@ -87,34 +90,44 @@ class Lines:
         self._view = view
         self._now = now
         self._zone = view.settings.zone
-        reminders: list[Reminder] = view.records("reminders", "reminder_id", ids) if ids else []
-        self.reminders = {reminder.reminder_id: reminder for reminder in reminders}
-        clients = list({reminder.client_id for reminder in reminders})
-        self._contacts = {c.client_id: c for c in view.records("contacts", "client_id", clients)} if clients else {}
-        self._texts = _texts(view, list(self.reminders))
-        self._stages = _stages(view, clients) if clients else {}
+        self._reminders = {row["reminder_id"]: row for row in _read(view, "reminders", READ, "reminder_id", ids)}
+        clients = list({row["client_id"] for row in self._reminders.values()})
+        wanted: tuple[_Wanted, ...] = (
+            ("contacts", ("client_id", "name", "phones"), "client_id", clients),
+            ("notes", ("about_id", "field", "text", "noted_at"), "about_id", ids),
+            ("deals", ("deal_id", "client_id", "stage", "status", "opened_at"), "client_id", clients),
+        )
+        contacts, notes, deals = at_once(lambda each: _read(view, *each), wanted)
+        self._contacts = {row["client_id"]: row for row in contacts}
+        notes.sort(key=lambda row: row["noted_at"])
+        self._texts = {(row["about_id"], row["field"]): row["text"] for row in notes}
+        # By the deal and, of the open one that came last, by the client.
+        deals.sort(key=lambda row: str(row["opened_at"] or ""))
+        self._stages = {row["deal_id"]: row["stage"] for row in deals}
+        self._stages |= {row["client_id"]: row["stage"] for row in deals if row["status"] == OPEN}
 
     def cells(self, reminder_id: int) -> dict[str, Any]:
         """Return the cells of one reminder by column; ids are numbers, times are UTC."""
-        reminder = self.reminders[reminder_id]
-        contact = self._contacts.get(reminder.client_id)
-        told = {"stage": self._stages.get(reminder.deal_id or reminder.client_id)}
-        told |= {field: self._texts.get((reminder_id, field)) for field in ("about", "promised")}
-        if not told["about"] and not told["promised"]:
-            told["about"] = _WORDS.get(reminder.cause, reminder.cause.replace("_", " "))
-        return {
-            **{column: getattr(reminder, column) for column in COLUMNS if column in TABLES["reminders"].kinds},
-            **told,
-            "due": format_moment(Moment(reminder.due_at, reminder.has_time), self._zone),
+        reminder = self._reminders[reminder_id]
+        contact = self._contacts.get(reminder["client_id"])
+        about, promised = (self._texts.get((reminder_id, field)) for field in ("about", "promised"))
+        if not about and not promised:
+            about = _WORDS.get(reminder["cause"], reminder["cause"].replace("_", " "))
+        return reminder | {
+            "due": format_moment(Moment(reminder["due_at"], reminder["has_time"]), self._zone),
             "overdue": self.is_overdue(reminder_id),
-            "who": self._view.staff.get(reminder.assignee_id),
-            "whom": contact.name if contact else self._view.nameless(reminder.client_id),
-            "phone": next(iter(contact.phones), None) if contact else None,
+            "who": self._view.staff.get(reminder["assignee_id"]),
+            "whom": contact["name"] if contact else self._view.nameless(reminder["client_id"]),
+            "about": about,
+            "promised": promised,
+            "stage": self._stages.get(reminder["deal_id"] or reminder["client_id"]),
+            "phone": next(iter(contact["phones"]), None) if contact else None,
         }
 
     def is_overdue(self, reminder_id: int) -> bool:
         """Say whether a reminder's time is over."""
-        return is_overdue(self.reminders[reminder_id], self._now, self._zone)
+        reminder = self._reminders[reminder_id]
+        return is_over(reminder["due_at"], self._now, self._zone, has_time=reminder["has_time"])
 
     def rows(
         self, ids: Sequence[int], columns: Sequence[str], numbers: Mapping[int, int] | None = None
@@ -128,19 +141,13 @@ class Lines:
         return rows
 
 
-def _texts(view: View, ids: Sequence[int]) -> dict[tuple[int, str], str]:
-    """Return the newest text of each field about reminders."""
-    notes = view.records("notes", "about_id", ids) if ids else []
-    notes.sort(key=lambda note: note.noted_at)
-    return {(note.about_id, note.field): note.text for note in notes}
-
-
-def _stages(view: View, clients: Sequence[int]) -> dict[int, str]:
-    """Return the stages of the clients' deals, by the deal and, of the open one that came last, by the client."""
-    deals = view.records("deals", "client_id", clients)
-    deals.sort(key=lambda deal: str(deal.opened_at or ""))
-    stages = {deal.deal_id: deal.stage for deal in deals}
-    return stages | {deal.client_id: deal.stage for deal in deals if deal.status == OPEN}
+def _read(view: View, name: str, columns: Sequence[str], column: str, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Return some columns of the rows of a table whose `column` is one of `ids`."""
+    if not ids:
+        return []
+    table = TABLES[name]
+    cells = table.to_cells(view.reader.merged(name, columns, (column, ids)), columns)
+    return [dict(zip(columns, row, strict=True)) for row in cells]
 
 
 def numbered(view: View, now: datetime, ids: Sequence[int]) -> Mapping[int, int]:

@@ -127,8 +127,8 @@ def _since(draft: Draft, random: Random, now: datetime, book: Book) -> datetime:
             return at
         first, last = max(at - _NEAR, min(genesis, *known)), min(at + _NEAR, now)
     zone = draft.settings.zone
-    tries = (first + random.random() * (last - first) for _ in range(_TRIES))
-    return next((at for at in tries if at.astimezone(zone).hour in _HOURS), last)
+    tries = [first + random.random() * (last - first) for _ in range(_TRIES)]
+    return next((at for at in tries if at.astimezone(zone).hour in _HOURS), tries[0])
 
 
 def canaries(view: View) -> list[tuple[Canary, Contact, Book]]:

@@ -19,7 +19,7 @@ from crmcli.model.delivering import DROPPED, FAILED, SENT, cutoffs, escalates_be
 from crmcli.model.ids import BITS, decode_id, encode_id
 from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
-from crmcli.storage.agenda import chosen, in_order, instant
+from crmcli.storage.agenda import READ, chosen, in_order, instant
 from crmcli.storage.archiving import in_sight
 from crmcli.storage.members import ADMIN, LEAD, SERVICE
 from crmcli.storage.tables import TABLES
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from crmcli.storage.members import Book, Member
     from crmcli.storage.store import Store
 
-_COLUMNS = ("reminder_id", "client_id", "status", "due_at", "has_time", "assignee_id")
 _TABLE = TABLES["deliveries"]
 # The reminder and the client of a digest, which is about all of a day: the last id there is.
 _ALL = (1 << BITS) - 1
@@ -177,7 +176,7 @@ class Dispatch:
         timed, whole_days = cutoffs(self._now, self.view.process.calendar.start, self.view.settings.zone)
         # What is read of all books is kept, and looked at again to shorten ids.
         books = None if len(reader.parts(TABLES["reminders"])) == 1 else [book]
-        rows = reader.merged("reminders", _COLUMNS, books=books)
+        rows = reader.merged("reminders", READ, books=books)
         due, has_time = rows.column("due_at"), rows.column("has_time")
         is_due = pc.if_else(
             pc.whole(has_time), pc.less_equal(due, instant(timed)), pc.less_equal(due, instant(whole_days))
@@ -280,4 +279,4 @@ def _random_ids(count: int) -> pa.Array:
 
 
 def _none() -> pa.Table:
-    return TABLES["reminders"].schema.empty_table().select(list(_COLUMNS))
+    return TABLES["reminders"].schema.empty_table().select(list(READ))

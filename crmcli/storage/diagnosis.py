@@ -62,7 +62,7 @@ def diagnose(store: Store, identity_path: Path, now: datetime) -> Iterator[Findi
     left = f"{erased} are still there: run gc" if erased else "none left"
     yield Finding("erased files", not erased, left)
     old, late = left_behind(store, now)
-    advice = f", {late} of them for more than a week: run crmcli gc daily, from cron" if late else ""
+    advice = f", {late} of them for more than a week: let gc run daily, by crmcli schedule install" if late else ""
     yield Finding("old files", not late and old < _MANY_OLD_FILES, f"{old} wait for gc{advice}")
 
 

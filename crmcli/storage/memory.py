@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LIMITS = {"cache": 1 << 26, "pin": 1 << 16, "agenda": 1 << 22, "jobs": 1 << 14}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
-_LAYOUT = 4
+_LAYOUT = 5
 # Seconds to wait for another process that is writing its pin; nobody waits for one that hangs.
 _PATIENCE = 0.2
 
@@ -137,7 +137,7 @@ class Memory:
 
     @property
     def jobs_folder(self) -> Path:
-        """The folder that one runner of jobs locks at a time."""
+        """The folder of the folders that whoever runs a job locks."""
         return self._jobs.with_suffix(".running")
 
     def is_checked(self, file_id: str, status: os.stat_result) -> bool:

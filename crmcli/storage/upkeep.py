@@ -166,8 +166,7 @@ def collect(store: Store, now: datetime, keep: timedelta | None = None, *, at_on
         store.refresh()
         store.require_durable()
         erased = erasure.remove(store) if store.state.last_erasure else 0
-        shards = [store.root / "files" / f"{shard:02x}" for shard in range(256)]
-        for folder in (store.root / "tmp", *shards):
+        for folder in (store.root / "tmp", *_shards(store)):
             # Through a link, what is removed would be somebody else's.
             files.require_folder(folder)
         stale = _stale(store)
@@ -193,8 +192,12 @@ def left_behind(store: Store, now: datetime) -> tuple[int, int]:
 
 
 def _stale(store: Store) -> list[Path]:
-    present = (store.root / "files").glob("??/*.parquet")
-    return [path for path in present if log.HEX32.fullmatch(path.stem) and path.stem not in store.state.live]
+    present = (path for shard in _shards(store) for path in shard.glob("*.parquet") if log.HEX32.fullmatch(path.stem))
+    return [path for path in present if path.stem not in store.state.live]
+
+
+def _shards(store: Store) -> list[Path]:
+    return [store.root / "files" / f"{shard:02x}" for shard in range(256)]
 
 
 def _dropped_for(store: Store, now: datetime) -> dict[str, timedelta]:

@@ -136,6 +136,19 @@ def test_done_with_a_call_is_both() -> None:
         do(acting(), made(), None, Touch("call", "out", None, said="fine"), [], ZONE)
 
 
+def test_a_missed_call_that_is_recorded_late_may_have_been_returned() -> None:
+    missed = Touch("call", "in", "no-answer")
+
+    def after(result: str, direction: str, hours: int, **more: object) -> list[r.Reminder]:
+        at = NOW + timedelta(hours=hours)
+        other = replace(r.Activity(9, 5, "call", at, 7, direction=direction, result=result), **more)  # type: ignore[arg-type]
+        return reminders(log_touch(acting(), 5, missed, activities=lambda: [other]))
+
+    assert after("no-answer", "out", 1) == after("answered", "in", 1) == []
+    assert len(after("answered", "out", -1)) == len(after("busy", "in", 1)) == 1
+    assert len(after("answered", "out", 1, voided=True)) == len(after("answered", "out", 1, kind="visit")) == 1
+
+
 @given(st.lists(st.lists(st.integers(1, 30), unique=True), max_size=6))
 def test_numbers_of_a_day_never_move(agendas: list[list[int]]) -> None:
     numbers = Numbers("2026-03-01", {99: 1})

@@ -88,6 +88,17 @@ def test_a_clock_that_was_a_day_ahead_holds_nothing_up() -> None:
     assert found == ["03-02 08:30", "03-02 09:00", "03-03 09:00"]
 
 
+def test_what_failed_waits_ten_minutes() -> None:
+    last, failed = (at(f"2026-03-02 {text}").isoformat() for text in ("08:00", "09:00"))
+    found = [
+        is_due("0 * * * *", last, at(f"2026-03-02 {text}"), ZONE, failed)
+        for text in ("08:59", "09:00", "09:09", "09:10")
+    ]
+    assert found == [False, False, False, True]
+    # A failure that lies ahead was under a clock that was wrong.
+    assert is_due("0 * * * *", None, at("2026-03-02 08:59"), ZONE, failed)
+
+
 def test_missed_slots_are_counted() -> None:
     last = at("2026-03-02 09:00").isoformat()
     found = [missed("0 * * * *", last, at(f"2026-03-02 {text}"), ZONE) for text in ("09:30", "10:00", "11:00", "14:30")]

@@ -79,31 +79,60 @@ def test_52_planted_snapshots_cost_nothing_genuine(
     company = Company(Path(shutil.copytree(month.folder, tmp_path / "company")))
     place = company.folder / "backups"
     now = replace(company, now=company.now + 27 * DAY + timedelta(hours=20))
-    genuine = {row["snapshot"] for row in rows(now, "backup", "list")}
-    start = company.now + 27 * DAY
-    template = [fake(place, start + n * step) for n in range(1, 53)]
-    planted = {plant(place, document) for document in template}
+    backed_up(now)
+    age(place)
+    keep = ("--keep-days", "2", "--keep-weekly", "3")
+    stay = {row["snapshot"] for row in rows(now, "backup", "forget", *keep) if row["fate"] == "stays"}
+    assert 3 < len(stay) < 10
+    # The last genuine one but one ends its day, week and month, unless a planted one does.
+    start = company.now + 26 * DAY
+    planted = {plant(place, fake(place, start + n * step)) for n in range(1, 53)}
     age(place)
     before = tree(place / "objects")
-    later = replace(now, now=now.now + DAY)
-    # The newest state, planted at a time when it was the newest, is a genuine backup of it.
+    # A state that was the store's within a day of then is as good as a genuine backup.
     harmless = fake is the_newest_state and step == timedelta(minutes=20)
-    assert company.crmcli("backup", "verify", who="nobody").code == 6 or harmless
-    assert later.crmcli("backup", "status", who="nobody").code == 6 or harmless
-    rows(later, "backup")
-    result = later.crmcli("backup", "forget", "--yes", who="nobody")
+    assert now.crmcli("backup", "verify", who="nobody").code == (0 if harmless else 6)
+    assert now.crmcli("backup", "status", who="nobody").code == 6 or harmless
+    fates = rows(now, "backup", "forget", *keep)
+    assert {row["snapshot"] for row in fates if row["reason"].startswith("left alone")} <= planted
+    result = now.crmcli("backup", "forget", *keep, "--yes", who="nobody")
     assert result.code == 0, result
-    left = {row["snapshot"] for row in rows(later, "backup", "list")}
-    assert genuine <= left
-    assert planted <= left
-    assert tree(place / "objects").items() >= before.items()
-    for name in sorted(genuine)[::10]:
-        ok(later, "restore", name, "--to", str(company.folder / name), "--exact")
-    # What was planted can be removed by name.
-    if not harmless:
-        name = min(planted)
+    left = {row["snapshot"] for row in rows(now, "backup", "list")}
+    assert stay <= left
+    for name in sorted(stay):
+        ok(now, "restore", name, "--to", str(company.folder / name), "--exact")
+    assert tree(place / "objects").keys() <= before.keys()
+    # The next backup is none the worse for it, and what was planted can be removed by name.
+    later = replace(now, now=now.now + timedelta(hours=1))
+    [made] = backed_up(later)
+    ok(later, "restore", made["snapshot"], "--to", str(company.folder / "last"), "--exact")
+    strange = planted & left
+    assert strange or harmless
+    for name in sorted(strange)[:2]:
         ok(later, "backup", "forget", name, "--yes")
         assert name not in {row["snapshot"] for row in rows(later, "backup", "list")}
+
+
+def test_nothing_is_swept_while_a_snapshot_cannot_be_read(company: Company) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    backed_up(company)
+    later = replace(company, now=company.now + DAY)
+    grow(later)
+    backed_up(later)
+    age(place)
+    piece = newest(place)["log"][-1][2]
+    path = place / "objects" / piece[:2] / piece
+    raw = bytearray(path.read_bytes())
+    raw[100] ^= 1
+    path.write_bytes(raw)
+    age(place)
+    before = tree(place / "objects")
+    result = later.crmcli("backup", "forget", "--yes", who="nobody")
+    assert "only erased files go" in result.err
+    assert tree(place / "objects") == before
+    assert later.crmcli("backup", "verify", "--deep", "--repair", who="nobody").code == 0
+    assert rows(later, "backup", "verify", "--deep")[0]["problems"] == 0
 
 
 def with_path(document: Document, text: str) -> Document:

@@ -186,6 +186,10 @@ def test_no_server_and_no_such_address_are_one_line_each(remote: Remote) -> None
         result = remote.run("backup", port=closed.getsockname()[1])
     assert result.code == 1
     assert result.err.count("\n") <= 2
+    unnamed = remote.address().replace(BUCKET, "No_Such Bucket")
+    result = remote.company.run("backup", "--to", unnamed)
+    assert result.code in (1, 2), result
+    assert "unforeseen" not in result.err
     for place in ("nonsense://x", "s3://", "s3:///x"):
         result = remote.company.run("backup", "--to", place)
         assert result.code == 2, result

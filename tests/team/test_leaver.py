@@ -195,7 +195,7 @@ def test_doctor_says_that_nobody_runs_gc(company: Company) -> None:
         rows = replace(company, now=NOW + timedelta(days=days)).crmcli("doctor", "--format", "csv").out
         [told[days]] = [line for line in rows.splitlines() if line.startswith("old files,")]
     assert "attention" not in told[13]
-    assert "for more than a week: run crmcli gc daily" in told[16]
+    assert "for more than a week: let gc run daily" in told[16]
 
 
 @pytest.mark.parametrize("leaver", LEAVERS)

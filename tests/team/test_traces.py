@@ -60,6 +60,10 @@ STORY = (
     ("manager", "set-cadence|{NAME}|30d"),
     ("manager", "snooze|{reminder}|+2w"),
     ("manager", "done|{reminder}|--log-call|answered|--said|{SAID}"),
+    ("manager", "client period|{NAME}|--set|45d"),
+    ("admin", "products set Coffee --new --price 10"),
+    ("admin", "norms"),
+    ("manager", "reactivate plan"),
     ("admin", "schedule set remind|*/5 * * * *"),
     ("manager", "show|{NAME} 3"),
     ("manager", "log-call|{PHONE}|out|--said|{SAID}"),
@@ -90,6 +94,7 @@ READING = {
     *("channel add", "channel list", "channel test", "channel remove"),
     *("schedule install", "schedule show"),
     *(name for name in COMMANDS if name.startswith("backup ")),
+    *("expected", "prep", "products", "reactivate", "reactivate result", "report periods", "report repeat", "suggest"),
     *("member list", "member show", "audit", "history", "trash", "agenda", "canary list", "canary who", "verify"),
 }
 # Write what `member add` does, what the jobs that are due do, and a commit into another folder.
@@ -161,7 +166,7 @@ def _unreadable(company: Company) -> str:
 
 def test_every_command_is_in_the_story_or_writes_nothing() -> None:
     lines = [f"{line.replace('|', ' ')} " for _, line in STORY]
-    told = {name for name in COMMANDS if any(line.startswith(f"{name} ") for line in lines)}
+    told = {max((name for name in COMMANDS if line.startswith(f"{name} ")), key=len) for line in lines}
     assert sorted([*told, *READING, *ELSEWHERE]) == sorted(COMMANDS)
 
 

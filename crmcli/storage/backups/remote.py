@@ -7,6 +7,8 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pyarrow import ArrowException
+
 from crmcli.errors import DamagedError, InputError
 from crmcli.storage.backups.places import Item
 
@@ -25,17 +27,17 @@ def _spoken() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except OSError as error:
+    except (OSError, ArrowException) as error:
         found = _REASON.search(str(error))
         reason = found[1].strip().replace("_", " ").lower() if found else "the place does not answer as it should"
-        raise OSError(error.errno or errno.EIO, reason) from error
+        raise OSError(getattr(error, "errno", None) or errno.EIO, reason) from error
 
 
 class RemotePlace:
     """An object store; a file in it is there, whole, as soon as it was put, and stays there."""
 
     def __init__(self, text: str) -> None:
-        from pyarrow import ArrowException, fs
+        from pyarrow import fs
 
         # What is in the query, such as another endpoint, is no secret, but no name either.
         self.text = text.partition("?")[0]
