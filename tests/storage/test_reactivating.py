@@ -353,3 +353,18 @@ def test_looking_at_lists_is_recorded_where_the_company_wants_that(company: Comp
     before = company.open().state.seq
     assert company.crmcli("client", "period", who, "--set", "45d").code == 0
     assert company.open().state.seq == before + 1
+
+
+@pytest.mark.parametrize(
+    ("bought", "touched", "is_due"), [(90, 200, False), (91, 200, True), (91, 90, False), (91, 91, True)]
+)
+def test_a_period_is_over_on_the_day_after_it(company: Company, bought: int, touched: int, is_due: bool) -> None:
+    view = put(
+        company,
+        r.Client(1, NOW - 300 * DAY, 1, 1),
+        r.Sale(10, 1, NOW - bought * DAY, Decimal(5), 1),
+        r.Deal(20, 1, 1, "new", "call", "open", NOW - 250 * DAY, NOW - 250 * DAY),
+        r.Activity(30, 1, "call", NOW - touched * DAY, 1, 20, "out"),
+    )
+    rows, _ = due(view, NOW, Wanted())
+    assert bool(rows) is is_due
