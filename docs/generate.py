@@ -128,6 +128,13 @@ CODES: dict[str, dict[int, str]] = {
     "grant revoke": {3: "no such grant", 4: "it is revoked already", 15: "no admin"},
     "settings set": {2: "no such setting or value", 5: "sums are recorded in the present currency", 15: "no admin"},
     "identity open": {4: "something is there already", 12: "it is sealed for somebody else", 13: "it was changed"},
+    "process check": {2: "the file is not a process", 5: "open deals stand at a stage that it leaves out"},
+    "process edit": {
+        2: "no editor, or what it left is not a process",
+        4: "somebody changed the process meanwhile",
+        5: "open deals stand at a stage that it leaves out",
+        15: "no admin",
+    },
     "process apply": {
         2: "the file is not a process",
         5: "open deals stand at a stage that it leaves out",

@@ -34,6 +34,6 @@ def find(
         shown = found[:limit] if form == "table" and limit else found
         archived = set(archived_clients(store.reader, shown).to_pylist())
         mark = {at: "archived" for at, number in enumerate(shown) if number in archived}
-        rows = rows_of(store, "clients", shown)
+        rows = rows_of(store, "clients", shown, crm.now)
         asked = Revealing(reveal, grant, yes)
         show_rows(crm, store, KINDS["clients"].columns, rows, form, limit, len(found), asked, mark)

@@ -30,6 +30,9 @@ def list_(
     direction: Word = None,
     result: Word = None,
     cause: Word = None,
+    overdue: Annotated[bool, typer.Option("--overdue", help="deals past the norm of their stage")] = False,
+    idle: Annotated[bool, typer.Option("--idle", help="deals that nobody has touched for too long")] = False,
+    no_next: Annotated[bool, typer.Option("--no-next", help="deals without an open reminder")] = False,
     archived: Annotated[bool, typer.Option("--archived", help="the archived clients instead")] = False,
     period: PeriodText = None,
     from_: FromDay = None,
@@ -50,6 +53,8 @@ def list_(
     crm = ctx.obj
     words = {"segment": segment, "source": source, "pipeline": pipeline, "stage": stage, "status": status}
     words |= {"direction": direction, "result": result, "cause": cause}
+    asked_for = {"overdue": overdue, "idle": idle, "no-next": no_next}
+    flags = [name for name, is_asked in asked_for.items() if is_asked]
     with crm.reading() as store:
         wanted = {
             "client": store.client(client).client_id if client is not None else None,
@@ -61,6 +66,6 @@ def list_(
         chosen = crm.period(store, period, from_, to)
         bounds = None if chosen is None else chosen.bounds(store.settings.zone)
         kind = KINDS[what]
-        ids, total = choose(store, kind, equal, bounds, limit if form == "table" else 0)
+        ids, total = choose(store, kind, equal, bounds, limit if form == "table" else 0, (flags, crm.now))
         asked = Revealing(reveal, grant, yes)
-        show_rows(crm, store, kind.columns, rows_of(store, what, ids), form, limit, total, asked)
+        show_rows(crm, store, kind.columns, rows_of(store, what, ids, crm.now), form, limit, total, asked)

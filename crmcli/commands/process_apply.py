@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crmcli.commands.processing import show_process
 from crmcli.commands.saving import saved_as
 from crmcli.formats.toml_text import read_toml
 from crmcli.model.process import Process
@@ -29,13 +30,4 @@ def process_apply(
         version = apply_process(store, crm.acting(store), process)
         if dry_run:
             store.discard()
-    stages = sum(len(pipeline.stages) for pipeline in process.pipelines)
-    crm.output.pairs(
-        [
-            ("version", version),
-            ("pipelines", len(process.pipelines)),
-            ("stages", stages),
-            ("products", len(process.products)),
-            ("commit", saved_as(store.committed, dry_run=dry_run)),
-        ]
-    )
+    show_process(crm, process, version, saved_as(store.committed, dry_run=dry_run))

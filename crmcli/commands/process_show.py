@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from crmcli.formats.toml_text import toml_text
+from crmcli.commands.processing import file_of
 
 
 def process_show(ctx: typer.Context) -> None:
     """Print the sales process as TOML. Edit it and give it back to crmcli process apply."""
     crm = ctx.obj
     with crm.reading() as store:
-        # An empty list would forbid the [[tables]] that somebody adds below it.
-        document = {name: value for name, value in store.process.to_plain().items() if value}
-    for line in toml_text(document).splitlines():
+        text = file_of(store.process)
+    for line in text.splitlines():
         crm.output.line(line)

@@ -74,6 +74,20 @@ def show_standing(
     crm.output.rows(("position", "stage", "deals"), rows, form=form, limit=0)
 
 
+def show_stages(
+    crm: Session, store: View, pipeline: Pipeline, period: Period | None, as_of: datetime, form: Format
+) -> None:
+    """Show how long deals stay at the stages of a pipeline, and how those stand that are there now."""
+    from crmcli.storage.flagging import visit_counts
+
+    counts = visit_counts(store, pipeline, _bounds(store, period), as_of)
+    smallest = reports.SMALL_BASE if form == "table" else 1
+    rows = reports.stages(pipeline, counts, smallest_base=smallest)
+    crm.output.rows(reports.STAGES, rows, form=form, limit=0)
+    if form == "table" and any(0 < count.judged < smallest for count in counts):
+        crm.output.note(f"a rate of fewer than {smallest} visits is not shown")
+
+
 def show_summary(crm: Session, store: View, period: Period | None, as_of: datetime, form: Format) -> None:
     """Show the standard figures of the period beside those of the one before."""
     from crmcli.storage.reporting import summary_figures

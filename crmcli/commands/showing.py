@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.model import records as r
 from crmcli.model.dates import Moment, format_moment
-from crmcli.model.flags import deadline_on
+from crmcli.model.flags import FLAGS, deadline_on
 from crmcli.model.ids import encode_id
 from crmcli.model.reminding import is_overdue
 
@@ -132,14 +132,20 @@ def show_sheet(crm: Session, store: View, client: r.Client) -> None:
 def show_deals(crm: Session, store: View, client: r.Client) -> None:
     """Show the deals of a client and where they stand."""
     from crmcli.commands.listing import readable
+    from crmcli.storage.flagging import flags_of
 
     deals = store.of_client("deals", client.client_id)
     if not deals:
         return
-    columns = ("deal_id", "stage", "status", "amount", "opened_at", "entered_at", "closed_at", "lost_reason")
+    own = ("deal_id", "stage", "status", "amount", "opened_at", "entered_at", "closed_at", "lost_reason")
     crm.output.line("")
     crm.output.heading("deals")
-    rows = [tuple(getattr(deal, column) for column in columns) for deal in reversed(deals)]
+    known = flags_of(store, [deal.deal_id for deal in deals], crm.now)
+    rows = [
+        (*(getattr(deal, column) for column in own), *(getattr(known[deal.deal_id], flag) for flag in FLAGS))
+        for deal in reversed(deals)
+    ]
+    columns = (*own, *FLAGS)
     crm.output.rows(columns, readable(store, columns, rows, short=True), limit=0)
 
 

@@ -29,6 +29,19 @@ FUNNEL = (
     "median_days",
     "p90_days",
 )
+STAGES = (
+    "stage",
+    "norm_days",
+    "visits",
+    "median_days",
+    "p90_days",
+    "in_norm_pct",
+    "inside_now",
+    "overdue_now",
+    "idle_now",
+    "no_next_step_now",
+    "oldest_days",
+)
 SUMMARY = ("figure", "value", "previous", "change_pct")
 FIGURES = (
     "sales",
@@ -109,6 +122,35 @@ def funnel(pipeline: Pipeline, counts: Iterable[StageCount]) -> list[tuple[Any, 
                 count.p90_days,
             )
         )
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class VisitCount:
+    """What the query counted of the visits to one stage: of those `judged`, `in_norm` ended within it."""
+
+    position: int
+    visits: int
+    median_days: float | None
+    p90_days: float | None
+    in_norm: int
+    judged: int
+    inside: int
+    overdue: int
+    idle: int
+    no_next_step: int
+    oldest_days: float | None
+
+
+def stages(pipeline: Pipeline, counts: Iterable[VisitCount], *, smallest_base: int = 1) -> list[tuple[Any, ...]]:
+    """Return a row for each stage in the columns of STAGES; no rate where fewer than `smallest_base` were judged."""
+    by_place = {count.position: count for count in counts}
+    rows: list[tuple[Any, ...]] = []
+    for place, stage in enumerate(pipeline.stages, 1):
+        count = by_place.get(place) or VisitCount(place, 0, None, None, 0, 0, 0, 0, 0, 0, None)
+        rate = pct(count.in_norm, count.judged) if count.judged >= smallest_base else None
+        now = (count.inside, count.overdue, count.idle, count.no_next_step, count.oldest_days)
+        rows.append((stage.name, stage.norm, count.visits, count.median_days, count.p90_days, rate, *now))
     return rows
 
 

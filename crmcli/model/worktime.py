@@ -7,14 +7,16 @@ due by the end of that day.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from datetime import date, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
-from crmcli.model.dates import day_end, local_day
+from crmcli.model.dates import day_end, day_start, local_day
 from crmcli.model.frozen import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime, tzinfo
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -62,6 +64,36 @@ def day_after(calendar: Calendar, day: date, term: str) -> date:
 def add_days(calendar: Calendar, zone: tzinfo, at: datetime, term: str) -> datetime:
     """Return the end (UTC) of the local day that is a term after the instant `at`."""
     return day_end(day_after(calendar, local_day(at, zone), term), zone)
+
+
+def deadlines(
+    calendar: Calendar, zone: tzinfo, first: date, last: date, term: str
+) -> Iterator[tuple[datetime, date, datetime]]:
+    """Yield for each local day from `first` to `last` (start, day a term later, end of that day): instants in UTC."""
+    count, in_working_days = split(term)
+    days = [first + timedelta(days=step) for step in range((last - first).days + 1)]
+    later = [day + timedelta(days=count) for day in days]
+    if in_working_days:
+        farthest = (day_after(calendar, last, term) - first).days
+        working = [
+            day for day in (first + timedelta(days=step) for step in range(farthest + 1)) if is_working(calendar, day)
+        ]
+        later = [working[bisect_right(working, day) + count - 1] for day in days]
+    for day, end in zip(days, later, strict=True):
+        yield day_start(day, zone), end, day_end(end, zone)
+
+
+def passed_before(calendar: Calendar, zone: tzinfo, at: datetime, term: str) -> datetime:
+    """Return the instant before which what began is a whole term ago at `at`, and from which on it is not.
+
+    For any instant x `add_days(calendar, zone, x, term) <= at` says the same as `x < passed_before(...)`.
+    """
+    count, in_working_days = split(term)
+    day = local_day(at, zone)
+    while in_working_days and count:
+        day -= timedelta(days=1)
+        count -= is_working(calendar, day)
+    return day_start(day - timedelta(days=count), zone)
 
 
 def split(term: str) -> tuple[int, bool]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from crmcli.errors import InputError
+from crmcli.model.flags import FLAGS
 from crmcli.model.frozen import dataclass
 from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
 from crmcli.storage.archiving import in_sight
+from crmcli.storage.flagging import flags_of, with_flags
 from crmcli.storage.tables import TABLES, Table
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be listed: its table, the column it is ordered by, its filters (option -> column), its columns."""
+    """What can be listed: its table, its order, its filters and flags (option -> column), the columns shown."""
 
     table: str
     order: str
@@ -33,6 +35,7 @@ class Kind:
     only: tuple[str, str] | None = None
     unless_asked: Mapping[str, object] = field(default_factory=dict)
     hides_archived: bool = False
+    flags: Mapping[str, str] = field(default_factory=dict)
 
 
 KINDS = {
@@ -48,7 +51,8 @@ KINDS = {
         "opened_at",
         {"client": "client_id", "owner": "owner_id", "stage": "stage", "status": "status", "pipeline": "pipeline"},
         ("deal_id", "client_id", "name", "pipeline", "stage", "status", "amount", "owner", "opened_at", "entered_at",
-         "closed_at", "lost_reason", "return_on"),
+         "closed_at", "lost_reason", "return_on", *FLAGS),
+        flags={"overdue": "overdue", "idle": "idle", "no-next": "no_next_step"},
     ),
     "calls": Kind(
         "activities",
@@ -82,16 +86,20 @@ def choose(
     equal: Mapping[str, object],
     between: tuple[datetime, datetime] | None,
     limit: int,
+    flagged: tuple[Sequence[str], datetime],
 ) -> tuple[list[int], int]:
     """Return the ids of the first `limit` (0: all) that have those values and times, and how many there are in all.
 
-    `equal` is option -> value; `between` is half-open. Raises: InputError for a filter that the kind has not.
+    `equal` is option -> value; `between` is half-open; `flagged` are the flags that they have to have, and when.
+    Raises: InputError for a filter that the kind has not.
     """
     table = TABLES[kind.table]
     equal = {**kind.unless_asked, **equal}
-    unknown = [option for option in equal if option not in kind.filters]
+    flags, at = flagged
+    unknown = [option for option in (*equal, *flags) if option not in {**kind.filters, **kind.flags}]
     if unknown:
-        raise InputError(f"--{unknown[0]} does not filter these", f"what does: {', '.join(kind.filters)}")
+        known = ", ".join((*kind.filters, *kind.flags))
+        raise InputError(f"--{unknown[0]} does not filter these", f"what does: {known}")
     conditions = {kind.filters[option]: value for option, value in equal.items()}
     conditions |= dict([kind.only] if kind.only else [])
     where = ("client_id", [equal["client"]]) if "client" in equal else None
@@ -99,6 +107,9 @@ def choose(
     rows = view.reader.merged(table.name, needed, where)  # type: ignore[arg-type]
     for column, value in conditions.items():
         rows = pc.filtered(rows, pc.equal(rows.column(column), value))
+    if flags:
+        wanted = with_flags(view, [kind.flags[option] for option in flags], at)
+        rows = pc.filtered(rows, pc.is_in(rows.column(table.key), pa.array(wanted, pa.int64())))
     if kind.hides_archived and equal.get("status") == OPEN:
         rows = in_sight(view.reader, rows)
     if between is not None:
@@ -110,13 +121,16 @@ def choose(
     return pc.taken(rows.column(table.key), picked).to_pylist(), rows.num_rows
 
 
-def rows_of(view: View, name: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:
+def rows_of(view: View, name: str, ids: Sequence[int], as_of: datetime) -> list[tuple[Any, ...]]:
     """Return the rows of a listing for those ids, in the columns of its kind; ids are numbers, times are UTC."""
     kind = KINDS[name]
     table = TABLES[kind.table]
     read = ("client_id", *(kind.filters.get(column, column) for column in kind.columns))
     own = list(dict.fromkeys(column for column in read if column in table.kinds))
     records = _by_key(view, table, own, ids)
+    if kind.flags:
+        for number, flags in flags_of(view, ids, as_of).items():
+            records[number] |= {flag: getattr(flags, flag) for flag in FLAGS}
     clients = list({record["client_id"] for record in records.values()})
     contacts = _by_key(view, TABLES["contacts"], ["client_id", *_told(kind)], clients)
     texts: dict[int, str] = {}

@@ -14,7 +14,7 @@ from crmcli.storage.tables import TABLES
 if TYPE_CHECKING:
     from crmcli.model.acting import Acting
     from crmcli.model.process import Process
-    from crmcli.storage.view import Draft
+    from crmcli.storage.view import Draft, View
 
 _CENT = Decimal("0.01")
 _MOST = Decimal(10) ** 16
@@ -28,7 +28,7 @@ def apply_process(draft: Draft, acting: Acting, process: Process) -> int:
     """
     draft.require_right(draft.store.state.book_of_kind("company"), "process")
     draft.depends_on("process", "products", "deals")
-    _check_stages(draft, process)
+    check_stages(draft, process)
     _put_products(draft, acting, process)
     newest = draft.newest("process")
     if process == draft.process:
@@ -39,10 +39,11 @@ def apply_process(draft: Draft, acting: Acting, process: Process) -> int:
     return version
 
 
-def _check_stages(draft: Draft, process: Process) -> None:
+def check_stages(view: View, process: Process) -> None:
+    """Raise RuleError, with what to do, if open deals stand at a stage that a process has not."""
     known = {(pipeline.id, stage.id) for pipeline in process.pipelines for stage in pipeline.stages}
     columns = ["status", "pipeline", "stage"]
-    rows = draft.reader.merged("deals", columns)
+    rows = view.reader.merged("deals", columns)
     standing = Counter(zip(*(rows.column(name).to_pylist() for name in columns), strict=True))
     left = {
         (pipeline, stage): count

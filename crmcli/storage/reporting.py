@@ -49,8 +49,8 @@ def funnel_counts(
         view.reader,
         "funnel",
         tables,
-        _cohort(pipeline, period, as_of) | {"by": by, "stages": len(pipeline.stages) + 1},
-        {"stages": _stages(view, pipeline)} | empty,
+        cohort(pipeline, period, as_of) | {"by": by, "stages": len(pipeline.stages) + 1},
+        {"stages": stage_places(view, pipeline)} | empty,
         {"deals": [name for name in ("client_id", "owner_id") if name != column]},
     )
     return [StageCount(*row.values()) for row in rows.to_pylist()]
@@ -62,8 +62,8 @@ def standing(view: View, pipeline: Pipeline, period: Bounds | None, as_of: datet
         view.reader,
         "funnel_snapshot",
         {"deals": _DEALS, "stage_changes": _CHANGES},
-        _cohort(pipeline, period, as_of),
-        {"stages": _stages(view, pipeline)},
+        cohort(pipeline, period, as_of),
+        {"stages": stage_places(view, pipeline)},
     )
     return rows.to_pylist()  # type: ignore[no-any-return]
 
@@ -93,7 +93,8 @@ def summary_figures(view: View, periods: Mapping[str, Bounds | None], as_of: dat
     return {row["period"]: row for row in rows.to_pylist()}
 
 
-def _cohort(pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> dict[str, Any]:
+def cohort(pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> dict[str, Any]:
+    """Return the parameters of a query about the deals of a pipeline that were opened in a period, as of an instant."""
     from_at, to_at = period or (None, None)
     return {
         "pipeline": pipeline.id,
@@ -103,7 +104,7 @@ def _cohort(pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> dict[
     }
 
 
-def _stages(view: View, pipeline: Pipeline) -> pa.Table:
+def stage_places(view: View, pipeline: Pipeline) -> pa.Table:
     """Return the position of every stage that the pipeline has or had."""
     versions = sorted(view.records("process"), key=lambda document: document.version)
     places = positions(pipeline.id, [Process.from_plain(json.loads(document.text)) for document in versions])

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crmcli.errors import InputError
-from crmcli.model.worktime import Calendar, add_days, day_after, is_working, parse_calendar, parse_term
+from crmcli.model.dates import day_start
+from crmcli.model.worktime import (
+    Calendar,
+    add_days,
+    day_after,
+    deadlines,
+    is_working,
+    parse_calendar,
+    parse_term,
+    passed_before,
+)
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 RUSSIA = Calendar(holidays=("2026-05-11", "05-01", "05-09"))
@@ -95,3 +105,36 @@ def test_a_calendar_is_what_its_plain_form_says() -> None:
 def test_what_is_no_term(wrong: object) -> None:
     with pytest.raises(InputError, match="must be a number of days"):
         parse_term(wrong, "norm")
+
+
+CALENDARS = st.builds(
+    Calendar,
+    st.lists(st.integers(0, 6), min_size=1, unique=True).map(tuple),
+    holidays=st.lists(st.dates(date(2026, 1, 1), date(2026, 12, 31)).map(date.isoformat), max_size=20).map(tuple),
+)
+TERMS = st.one_of(st.integers(0, 20).map("{}d".format), st.integers(1, 20).map("{}bd".format))
+# With changes of the clocks by day, at midnight (forward and back), and by half an hour.
+ZONES = st.sampled_from(
+    ("Europe/Moscow", "Europe/Berlin", "Asia/Beirut", "Atlantic/Azores", "Australia/Lord_Howe", "America/Havana")
+).map(ZoneInfo)
+INSTANTS = st.datetimes(datetime(2026, 2, 1), datetime(2026, 11, 30), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(CALENDARS, ZONES, INSTANTS, INSTANTS, TERMS)
+def test_what_began_before_is_a_term_ago(
+    calendar: Calendar, zone: ZoneInfo, at: datetime, began: datetime, term: str
+) -> None:
+    turn = passed_before(calendar, zone, at, term)
+    for instant in (began, turn, turn - timedelta(microseconds=1)):
+        assert (add_days(calendar, zone, instant, term) <= at) == (instant < turn)
+
+
+@given(CALENDARS, ZONES, st.dates(date(2026, 2, 1), date(2026, 11, 30)), st.integers(0, 40), TERMS)
+def test_many_deadlines_are_one_by_one(calendar: Calendar, zone: ZoneInfo, first: date, count: int, term: str) -> None:
+    last = first + timedelta(days=count)
+    found = list(deadlines(calendar, zone, first, last, term))
+    assert len(found) == count + 1
+    for step, (start, day, end) in enumerate(found):
+        assert start == day_start(first + timedelta(days=step), zone)
+        assert day == day_after(calendar, first + timedelta(days=step), term)
+        assert end == add_days(calendar, zone, start, term)

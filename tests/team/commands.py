@@ -78,6 +78,10 @@ TRIES: dict[str, tuple[str, ...]] = {
         "report funnel --view snapshot --format {form}",
         "report funnel --period 2026-03 --as-of 2026-03-02 --format csv",
     ),
+    "report stages": (
+        "report stages --format {form}",
+        "report stages --period 2026-03 --as-of 2026-03-02 --format csv",
+    ),
     "report summary": (
         "report summary --format {form}",
         "report summary --period 2026-03 --format {form}",
@@ -121,6 +125,8 @@ TRIES: dict[str, tuple[str, ...]] = {
     "schedule set": ("schedule set digest none",),
     "schedule run": ("schedule run",),
     "process show": ("process show",),
+    "process check": ("process check {process}",),
+    "process edit": ("process edit",),
     "process apply": ("process apply {process}",),
     "member add": ("member add Zoe --card {card} --role admin",),
     "member list": ("member list --all --format {form}",),

@@ -88,7 +88,18 @@ STORY = (
 )
 # These write nothing into the store at hand.
 READING = {
-    *("init", "demo", "find", "report funnel", "report summary", "grant list", "settings show", "process show"),
+    *("process check", "process edit"),
+    *(
+        "init",
+        "demo",
+        "find",
+        "report funnel",
+        "report stages",
+        "report summary",
+        "grant list",
+        "settings show",
+        "process show",
+    ),
     *("identity new", "identity show", "identity join", "identity card", "identity passphrase", "identity open"),
     # Of these, what is private lies beside the identity.
     *("channel add", "channel list", "channel test", "channel remove"),
