@@ -45,5 +45,5 @@ def agenda(
         cells = lines.rows(ids, columns, numbers)
         columns = columns if numbers is None else ("number", *columns)
         mark = {at: "overdue" for at, number in enumerate(ids) if lines.is_overdue(number)}
-        asked = Revealing(reveal, grant, yes, [lines.cells(number)["client_id"] for number in ids])
+        asked = Revealing(reveal, grant, yes, lines.clients(ids))
         show_rows(crm, store, columns, cells, form, limit, rows.num_rows, asked, mark, "reminder_id")

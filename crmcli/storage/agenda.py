@@ -124,6 +124,10 @@ class Lines:
             "phone": next(iter(contact["phones"]), None) if contact else None,
         }
 
+    def clients(self, ids: Sequence[int]) -> list[int]:
+        """Return whom reminders are about."""
+        return [self._reminders[number]["client_id"] for number in ids]
+
     def is_overdue(self, reminder_id: int) -> bool:
         """Say whether a reminder's time is over."""
         reminder = self._reminders[reminder_id]
