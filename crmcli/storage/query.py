@@ -122,6 +122,8 @@ def run(
     `unread` are columns that the statement names, though with these parameters nothing depends on what is in them;
     `shared` are the files with what it has in common with other statements.
     """
+    import pyarrow as pa
+
     streams = {table: Stream(reader, table, tables[table]) for table in tables if table in READ_ONCE}
 
     def decoded() -> dict[str, pa.Table]:
@@ -130,6 +132,8 @@ def run(
             for column in columns:
                 nothing = kernels.nulls(read[table].num_rows, TABLES[table].schema.field(column).type)
                 read[table] = read[table].append_column(column, nothing)
+        # What decoding took and needs no more would add to the engine's peak.
+        pa.default_memory_pool().release_unused()
         return read
 
     try:
