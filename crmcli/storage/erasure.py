@@ -150,21 +150,24 @@ def erase(draft: Draft, client: Client) -> bool:
 
     Raises: NotPermittedError without a grant to ask for it, RuleError if it has been asked for.
     """
-    if is_erased(draft.store, client.client_id):
-        return True
+    is_again = is_erased(draft.store, client.client_id)
     member = draft.store.state.members[draft.store.identity.member]
     if member.role != ADMIN:
-        _request(draft, client)
-        return False
+        if not is_again:
+            _request(draft, client)
+        return is_again
     # Nobody may add to what is known of the client meanwhile.
     draft.depends_on("contacts", "notes", "clients", "reminders")
     pending = draft.pending
-    for book in _lived_in(draft, client.client_id):
+    # Of who was erased before, only what somebody has signed since can be left, in any book.
+    for book in sorted(draft.store.state.books) if is_again else _lived_in(draft, client.client_id):
         for table in _PERSONAL:
             for entry, rows in _without(draft.store, book, table, client.client_id):
                 pending.drop.append(entry.file_id)
                 if rows.num_rows:
                     pending.rows[book, table.name, entry.kind].append(rows)
+    if is_again and not pending.drop:
+        return True
     pending.type = "erase"
     pending.body = {"erase": {"clients": [encode_id(client.client_id)], "files": list(pending.drop)}}
     draft.put(*forget(client, draft.of_client("reminders", client.client_id)))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 
 from crmcli.errors import CrmError, DamagedError, OvertakenError
+from crmcli.model.ids import decode_id
 from crmcli.storage import files, log, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import sha256
-from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
+from crmcli.storage.tables import DELETED, PERSONAL, SEQ, TABLES, Table
 from crmcli.storage.together import at_once
 
 if TYPE_CHECKING:
@@ -232,15 +233,24 @@ class Reader:
         self, table: Table, columns: list[str], where: Where | None, books: Iterable[str] | None, *, coded: bool = False
     ) -> pa.Table:
         pieces = []
+        # What a member signs about somebody who was erased is hidden, until an admin takes it out.
+        erased = self.erased if table.group == PERSONAL and self._state.erased else None
         for book, entries in self.parts(table).items():
             if books is None or book in books:
                 # The key tells what newer versions hide; where there are none, it need not be read.
                 key = [table.key] if any(entry.kind != "insert" for entry in entries) else []
+                key += [] if erased is None else ["client_id"]
                 needed = list(dict.fromkeys((*columns, *(where or ())[:1], *key)))
                 base, overlay = self.layers(table, entries, needed, where, coded=coded)
-                pieces += [piece.select(columns) for piece in (*base, overlay) if piece.num_rows]
+                shown = (_without(piece, "client_id", erased) for piece in (*base, overlay))
+                pieces += [piece.select(columns) for piece in shown if piece.num_rows]
         schema = parquet.schema_of(table, columns, coded=coded)
         return pa.concat_tables([schema.empty_table(), *(pc.cast(piece, schema) for piece in pieces)])
+
+    @property
+    def erased(self) -> pa.Array:
+        """The ids of the clients who were erased."""
+        return pa.array([decode_id(name) for name in sorted(self._state.erased)], pa.int64())
 
     def layers(
         self,

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from crmcli.storage import kernels as pc
 from crmcli.storage.members import GROUPS_OF
-from crmcli.storage.tables import FACTS, TABLES
+from crmcli.storage.tables import FACTS, PERSONAL, TABLES
 
 if TYPE_CHECKING:
     from crmcli.storage.log import FileEntry
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def untrue(reader: Reader, state: State, entry: FileEntry) -> list[bool]:
     """Say of each row of a live file that can be read whether it cannot be true.
 
-    It is not if its client is not in the book, if an earlier file, or the same one, inserted its record, or if it
-    changes a record that nobody inserted there.
+    It is not if its client is not in the book or was erased, if an earlier file, or the same one, inserted its record,
+    or if it changes a record that nobody inserted there.
     """
     table = TABLES[entry.table]
     if entry.kind not in ("insert", "upsert"):
@@ -54,10 +54,15 @@ def _unfounded(reader: Reader, state: State, entry: FileEntry, rows: pa.Table) -
 
 
 def _strangers(reader: Reader, state: State, entry: FileEntry, rows: pa.Table) -> list[bool]:
-    """Say of each row whether its client is not in its book."""
+    """Say of each row whether its client is not in its book, or was erased."""
+    mask: list[bool]
+    if entry.group == PERSONAL and state.erased:
+        mask = pc.is_in(rows.column("client_id"), reader.erased).to_pylist()
+        if any(mask):
+            return mask
     has_clients = FACTS in GROUPS_OF[state.books[entry.book].kind] and reader.keyring.holds(entry.book, FACTS)
     if not TABLES[entry.table].is_about_clients or entry.table == "clients" or not has_clients:
         return [False] * rows.num_rows
     clients = reader.merged("clients", ["client_id"], books=[entry.book]).column("client_id").combine_chunks()
-    mask: list[bool] = pc.invert(pc.is_in(rows.column("client_id"), clients)).to_pylist()
+    mask = pc.invert(pc.is_in(rows.column("client_id"), clients)).to_pylist()
     return mask

@@ -15,7 +15,7 @@ from crmcli.storage.keyring import Keyring
 from crmcli.storage.memory import Memory
 from crmcli.storage.reading import Reader, file_path, newest_versions
 from crmcli.storage.state import State
-from crmcli.storage.tables import FACTS, SEQ, TABLES, Table
+from crmcli.storage.tables import FACTS, PERSONAL, SEQ, TABLES, Table
 from crmcli.storage.untruth import untrue
 from crmcli.storage.writing import bounds
 
@@ -144,6 +144,10 @@ def _check_versions(reader: Reader, table: Table, book: str, entries: list[FileE
         findings.problems.append(
             f"{table.name} of book {book} has a row twice, one without a number, or one added after it was changed"
         )
+    if table.group == PERSONAL and len(reader.erased):
+        where = ("client_id", reader.erased.to_pylist())
+        if any(reader.read(entry, ["client_id"], where).num_rows for entry in entries if entry.kind != "delete"):
+            findings.problems.append(f"{table.name} of book {book} has rows of a client who was erased")
     if table.is_about_clients and reader.keyring.holds(book, FACTS):
         clients = reader.merged("clients", ["client_id"], books=[book]).column("client_id").combine_chunks()
         owners = reader.merged(table.name, ["client_id"], books=[book]).column("client_id")

@@ -11,7 +11,7 @@ import pyarrow as pa
 from crmcli.errors import ConflictError, DamagedError, InputError, NotFoundError, NotPermittedError, RuleError
 from crmcli.model.acting import clean_text
 from crmcli.model.emails import normalise_email
-from crmcli.model.ids import SHORTEST, decode_id, encode_id
+from crmcli.model.ids import SHORTEST, encode_id
 from crmcli.model.phones import looks_like_phone, normalise_phone
 from crmcli.model.process import Process
 from crmcli.model.records import (
@@ -357,7 +357,7 @@ class Draft(View):
 
     def _refuse_erased(self) -> None:
         """Raise RuleError for a personal row of somebody who was erased."""
-        erased = pa.array([decode_id(name) for name in self.store.state.erased], pa.int64())
+        erased = self.reader.erased
         for (_, name, kind), pieces in self.pending.rows.items() if len(erased) else ():
             if TABLES[name].group == PERSONAL and kind != "delete":
                 for rows in pieces:

@@ -10,6 +10,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pytest
 
 from crmcli.errors import CrmError
+from crmcli.model import records as r
 from crmcli.model.ids import encode_id
 from crmcli.model.process import DEFAULT
 from crmcli.session import new_op_id
@@ -528,3 +530,35 @@ def test_gc_and_time_bring_nothing_back(company: Company) -> None:
     upkeep.collect(company.open(), NOW + timedelta(days=400), timedelta(0))
     assert traces(company) == []
     assert problems(company) == []
+
+
+# What somebody signs about a client who was erased.
+
+
+@pytest.mark.parametrize("who", ["manager", "colleague"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_who_was_erased_stays_hidden_whatever_is_signed_since(company: Company, who: str, beside: bool) -> None:
+    client = add_anna(company)
+    assert company.crmcli("erase", client, "--yes").code == 0
+    assert company.crmcli("add-client", "Gleb", who=who).code == 0
+    [gleb] = [c for c in company.view(who).records("contacts") if c.name == "Gleb"]
+    forged = r.Contact(number(client), "Back Again", phones=("+79161000002",))
+    rows = [forged, replace(gleb, name="Gleb G.")] if beside else [forged]
+    made = TABLES["contacts"].to_arrow(rows)
+    entry = company.seal(who, company.book(who), "contacts", "upsert", made)
+    company.append(who, add=(entry,))
+    for reader in ("admin", who):
+        for command in (["find", "Back"], ["list", "clients", "--archived", "--format", "csv"], ["show", client]):
+            assert "Back Again" not in company.crmcli(*command, who=reader).out
+    found = problems(company)
+    assert any("a client who was erased" in problem for problem in found)
+    if beside:
+        assert company.crmcli("doctor", "--quarantine", entry.file_id).code == 5
+        assert company.crmcli("erase", client, "--yes").code == 0
+        assert "Gleb G." in company.names(who)
+    else:
+        assert company.crmcli("doctor", "--quarantine", entry.file_id).code == 0
+    assert problems(company) == []
+    seq = company.open().state.seq
+    assert company.crmcli("erase", client, "--yes").code == 0
+    assert company.open().state.seq == seq

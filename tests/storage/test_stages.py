@@ -8,7 +8,6 @@ import statistics
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -81,7 +80,7 @@ def by_hand(process: Process, deals: list[list[tuple[str, datetime]]], dues: lis
         days, ended, late, inside, good = [], 0, 0, [], 0
         for number, stops in enumerate(deals, 1):
             seen = [stop for stop in stops if stop[1] <= AS_OF]
-            for (name, at), left in pairwise([*seen, None]) if seen else ():
+            for (name, at), left in zip(seen, [*seen[1:], None], strict=True) if seen else ():
                 if name != stage.id:
                     continue
                 until = AS_OF if left is None else left[1]
