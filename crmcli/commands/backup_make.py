@@ -67,10 +67,10 @@ def _row(place: Place, made: Made) -> tuple[object, ...]:
 def _due(crm: Session, places: list[Place], days: int | None) -> list[Place]:
     """Return the places where a backup is due now."""
     from crmcli.model.backups import is_due
-    from crmcli.storage.backups.snapshots import shelf
+    from crmcli.storage.backups.judging import made_at
 
     every = backing_up.schedule(crm, days) - 1
-    due = [place for place in places if is_due([known.at for known in shelf(place).snapshots], crm.now, every)]
+    due = [place for place in places if is_due(made_at(place, crm.now), crm.now, every)]
     for place in places:
         if place not in due:
             crm.say(f"{place.text}: not due yet")

@@ -277,3 +277,87 @@ def test_clocks_that_are_years_off_cost_nothing(company: Company) -> None:
     assert set(names) < {row["snapshot"] for row in rows(company, "backup", "list")}
     verified = rows(right, "backup", "verify", "--deep", code=6)
     assert verified[0]["problems"] == 2
+
+
+@pytest.fixture
+def rolled(company: Company) -> Company:
+    """A company with backups of three days, and two planted ones that bear later dates: its first state again."""
+    for days in range(3):
+        now = replace(company, now=company.now + days * DAY)
+        grow(now)
+        backed_up(now)
+    place = company.folder / "backups"
+    for days in (2, 3650):
+        plant(place, an_old_state(place, company.now + days * DAY + timedelta(hours=1)))
+    return replace(company, now=company.now + 2 * DAY + timedelta(hours=2))
+
+
+def test_latest_is_the_latest_genuine_one(rolled: Company) -> None:
+    listed = rows(rolled, "backup", "list")
+    assert [row["state"].split(":")[0] for row in listed] == ["not genuine", "not genuine", "whole", "whole", "whole"]
+    latest = listed[2]["snapshot"]
+    result = rolled.crmcli("restore", "latest", "--to", str(rolled.folder / "copy"), "--exact", who="nobody")
+    assert result.code == 0, result
+    assert result.err.count("passed over") == 2
+    assert tree(rolled.folder / "copy" / "log") == tree(rolled.log)
+    assert rows(rolled, "backup", "drill")[0]["snapshot"] == latest
+    assert latest in ok(rolled, "backup", "show", who="nobody")
+    assert latest in ok(rolled, "backup", "pin", "latest", who="nobody")
+    assert rows(rolled, "backup", "verify", "latest", "--deep", code=6)[0]["verified"] == latest
+
+
+def test_what_is_not_genuine_is_restored_only_on_purpose(rolled: Company) -> None:
+    for row in rows(rolled, "backup", "list")[:2]:
+        target = ("--to", str(rolled.folder / row["snapshot"]), "--exact")
+        result = rolled.crmcli("restore", row["snapshot"], *target)
+        assert result.code == 13
+        assert "is not genuine: it is" in result.err
+        assert not (rolled.folder / row["snapshot"]).exists()
+        ok(rolled, "restore", row["snapshot"], *target, "--anyway")
+        assert "no: it is" in ok(rolled, "backup", "show", row["snapshot"])
+
+
+def test_what_is_not_genuine_puts_no_backup_off(rolled: Company) -> None:
+    due = replace(rolled, now=rolled.now + 7 * DAY)
+    plant(rolled.folder / "backups", an_old_state(rolled.folder / "backups", due.now - DAY))
+    assert len(rows(due, "backup", "--if-due")) == 1
+
+
+def test_a_whole_snapshot_alone_puts_a_backup_off(company: Company) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    backed_up(company)
+    grow(company)
+    other = company.folder / "other"
+    later = replace(company, now=company.now + 8 * DAY)
+    backed_up(later, other)
+    # The newest state, but not its files.
+    shutil.copytree(other / "snapshots", place / "snapshots", dirs_exist_ok=True)
+    log = newest(place)["log"][-1][2]
+    (place / "objects" / log[:2]).mkdir(exist_ok=True)
+    shutil.copy(other / "objects" / log[:2] / log, place / "objects" / log[:2] / log)
+    assert len(rows(later, "backup", "--if-due")) == 1
+
+
+def test_of_several_places_the_latest_is_taken_and_a_spoilt_one_passed_over(company: Company) -> None:
+    first, second = (company.folder / name for name in ("first", "second"))
+    both = ("--from", str(first), "--from", str(second))
+    grow(company)
+    backed_up(company, first, second)
+    grow(company)
+    later = replace(company, now=company.now + DAY)
+    [made] = backed_up(later, second)
+    copy = later.folder / "copy"
+    assert made["snapshot"] in ok(later, "restore", "latest", "--to", str(copy), "--exact", *both, who="nobody")
+    # An old state, whatever its date, is not later than what goes on from it.
+    plant(first, newest(first) | {"made_at": stamped(later.now + timedelta(hours=1))})
+    shutil.rmtree(copy)
+    assert made["snapshot"] in ok(later, "restore", "latest", "--to", str(copy), "--exact", *both, who="nobody")
+    shutil.rmtree(copy)
+    backed_up(later, first)
+    for path in (first / "objects").glob("??/*"):
+        path.write_bytes(b"x" * path.stat().st_size)
+    result = later.crmcli("restore", "latest", "--to", str(copy), "--exact", *both, who="nobody")
+    assert result.code == 0, result
+    assert f"{first}: " in result.err
+    assert tree(copy / "log") == tree(company.log)

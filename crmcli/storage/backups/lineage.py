@@ -101,12 +101,14 @@ def raws_of(place: Place, snapshot: Snapshot) -> Iterator[bytes]:
 class Lineage:
     """The snapshots of a place, checked: `chains` has the log of each, `wrong` why one is no backup of this store.
 
-    `newest` is the last of those that are.
+    `strange` says of the others which cannot have been made when they say, and why; `genuine` are what is left, oldest
+    first.
     """
 
     chains: dict[str, Chain] = field(default_factory=dict)
-    newest: Snapshot | None = None
     wrong: dict[str, str] = field(default_factory=dict)
+    strange: dict[str, str] = field(default_factory=dict)
+    genuine: list[Snapshot] = field(default_factory=list)
 
     def files(self, snapshot: Snapshot) -> dict[str, FileEntry]:
         """Return the live files of a snapshot, by SHA-256, without those that the store had lost by then."""
@@ -126,7 +128,7 @@ class Lineage:
 
         Nobody without a key knows who is in a drop. So once somebody was erased, only those count that wait still.
         """
-        waiting = {piece.sha256 for piece in self.newest.inbox} if self.newest is not None else set()
+        waiting = {piece.sha256 for piece in self.genuine[-1].inbox} if self.genuine else set()
         may_hold = bool(self.erased_since(snapshot))
         return [piece for piece in snapshot.inbox if not may_hold or piece.sha256 in waiting]
 
@@ -147,8 +149,8 @@ class Lineage:
         return list({id(chain): chain for chain in self.chains.values()}.values())
 
 
-def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot]) -> Lineage:
-    """Check the logs of snapshots, each log once: most snapshots are the beginning of a longer one."""
+def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], now: datetime) -> Lineage:
+    """Check the logs of snapshots, oldest first, each log once: most snapshots are the beginning of a longer one."""
     found = Lineage()
     wanted = {snapshot.seq for snapshot in snapshots}
     for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.seq, reverse=True):
@@ -159,13 +161,13 @@ def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot]) -> Li
             found.chains[snapshot.name] = chain
         else:
             found.wrong[snapshot.name] = chain.damage or "its head is not the end of its log"
-    genuine = [snapshot for snapshot in snapshots if snapshot.name in found.chains]
-    found.newest = max(genuine, key=lambda snapshot: (snapshot.made_at, snapshot.seq), default=None)
+    found.strange = _out_of_order(found, snapshots, now)
+    found.genuine = [known for known in snapshots if known.name in found.chains and known.name not in found.strange]
     return found
 
 
-def out_of_order(found: Lineage, snapshots: Sequence[Snapshot], now: datetime) -> dict[str, str]:
-    """Return which of the genuine snapshots, oldest first, cannot have been made when they say, and why.
+def _out_of_order(found: Lineage, snapshots: Sequence[Snapshot], now: datetime) -> dict[str, str]:
+    """Return which of the snapshots whose logs are right, oldest first, cannot have been made when they say, and why.
 
     A later one goes on where an earlier one ended, or was made after an admin's restore. Whoever plants an old state
     under a new date is found out by that, and who plants a new state under an old date by the time of its head.

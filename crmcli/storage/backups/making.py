@@ -125,7 +125,7 @@ class _Making:
                 break
             others.append(snapshot)
         if others:
-            found = lineage.lineage(self.place, self.source.genesis, others)
+            found = lineage.lineage(self.place, self.source.genesis, others, self.now)
             ours = lineage.Chain(self.source.state)
             for name, chain in found.chains.items():
                 if not ours.goes_on_from(chain):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import ConflictError, CrmError, DamagedError, InputError, LockedError, NotPermittedError
 from crmcli.storage import files, log
-from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups import judging, lineage, snapshots
 from crmcli.storage.backups.places import checked, object_name
 from crmcli.storage.reading import file_path
 from crmcli.storage.store import FOLDERS, read_genesis
@@ -20,6 +20,7 @@ from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from crmcli.storage.backups.places import Place
@@ -40,7 +41,8 @@ class Plan:
 
     `entries` are the files to be written; those of `erased` among them hold clients who were erased since, `gone` are
     such files that the place has no more. `clients` are who was erased since, wherever that is recorded. `left_out`
-    counts files that were not asked for. `drops` are those that nobody can be in who was erased since.
+    counts files that were not asked for. `drops` are those that nobody can be in who was erased since. `passed_over`
+    are snapshots of a later date that are not genuine.
     """
 
     place: Place
@@ -53,6 +55,7 @@ class Plan:
     clients: set[str] = field(default_factory=set)
     left_out: int = 0
     drops: list[Piece] = field(default_factory=list)
+    passed_over: dict[str, str] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -61,23 +64,36 @@ class Plan:
 
 
 def plan(
-    place: Place, name: str, live_store: Path | None, *, book: str | None = None, table: str | None = None
+    place: Place,
+    name: str,
+    live_store: Path | None,
+    now: datetime,
+    *,
+    book: str | None = None,
+    table: str | None = None,
+    anyway: bool = False,
 ) -> Plan:
     """Return how to restore a snapshot, checked but for the bytes of its data files.
 
-    `live_store`, if it is of the same company, is asked for erasures too; `book` and `table` choose files.
+    `live_store`, if it is of the same company, is asked for erasures too; `book` and `table` choose files. With
+    `anyway`, a snapshot is taken whatever its date says of it.
     Raises: NotFoundError, DamagedError if anything is missing or not what was signed, InputError.
     """
     genesis, raw = snapshots.genesis_of(place)
     shelf = snapshots.shelf(place, genesis.hash)
-    snapshot = shelf.find(name)
     if table is not None and table not in TABLES:
         raise InputError("there is no such table", f"there is {', '.join(TABLES)}")
-    found = lineage.lineage(place, genesis, shelf.snapshots)
+    found = lineage.lineage(place, genesis, shelf.snapshots, now)
+    snapshot = judging.find(shelf, found, name)
     if snapshot.name in found.wrong:
         raise DamagedError(
             f"snapshot {snapshot.name} is no backup of this store: {found.wrong[snapshot.name]}",
             "crmcli backup verify shows which snapshots are",
+        )
+    if snapshot.name in found.strange and not anyway:
+        raise DamagedError(
+            f"snapshot {snapshot.name} is not genuine: {found.strange[snapshot.name]}",
+            "restore another one; if it was a clock that was wrong, --anyway takes it",
         )
     chain = found.chains[snapshot.name]
     wanted = found.files(snapshot)
@@ -115,6 +131,7 @@ def plan(
         since,
         len(wanted) - len(entries),
         drops,
+        judging.newer(shelf, found, snapshot) if name == snapshots.LATEST else {},
     )
 
 
