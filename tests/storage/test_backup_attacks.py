@@ -361,3 +361,45 @@ def test_of_several_places_the_latest_is_taken_and_a_spoilt_one_passed_over(comp
     assert result.code == 0, result
     assert f"{first}: " in result.err
     assert tree(copy / "log") == tree(company.log)
+
+
+def garbage(document: Document) -> bytes:
+    return b"".join(b"garbage %d\nsignature\n" % number for number in range(document["seq"]))
+
+
+def an_older_log(document: Document, place: Path) -> bytes:
+    """Commits that are genuine, but fewer, the last of them again and again."""
+    _, _, digest, _ = document["log"][0]
+    lines = (place / "objects" / digest[:2] / digest).read_bytes().splitlines(keepends=True)
+    return b"".join(lines[:-2] + lines[-4:-2])
+
+
+@pytest.mark.parametrize("kind", ["garbage", "an older log"])
+def test_the_pieces_of_a_log_are_what_their_head_says(company: Company, kind: str) -> None:
+    place = company.folder / "backups"
+    grow(company, 2)
+    [good] = backed_up(company)
+    document = newest(place)
+    content = garbage(document) if kind == "garbage" else an_older_log(document, place)
+    digest = hashlib.sha256(content).hexdigest()
+    (place / "objects" / digest[:2]).mkdir(exist_ok=True)
+    (place / "objects" / digest[:2] / digest).write_bytes(content)
+    at = stamped(company.now + timedelta(hours=1))
+    planted = plant(place, document | {"made_at": at, "log": [[1, document["seq"], digest, len(content)]]})
+    later = replace(company, now=company.now + timedelta(hours=2))
+    for deep in ((), ("--deep",)):
+        result = later.crmcli("backup", "verify", *deep, who="nobody")
+        assert (result.code, planted in result.err) == (6, True), result
+    assert rows(later, "backup", "drill")[0]["snapshot"] == good["snapshot"]
+    for more in ((), ("--exact",), ("--anyway",)):
+        result = later.crmcli("restore", planted, "--to", str(company.folder / "copy"), *more)
+        assert (result.code, result.err.count("\n")) == (13, 2), result
+        assert not (company.folder / "copy").exists()
+    assert good["snapshot"] in ok(later, "restore", "latest", "--to", str(company.folder / "copy"), "--exact")
+    assert tree(company.folder / "copy" / "log") == tree(company.log)
+    age(place)
+    ok(later, "backup", "forget", "--yes", "--keep-days", "0", who="nobody")
+    assert rows(later, "backup", "list")[-1]["snapshot"] == good["snapshot"]
+    later = replace(company, now=company.now + timedelta(hours=3))
+    [made] = backed_up(later)
+    ok(later, "restore", made["snapshot"], "--to", str(company.folder / "last"), "--exact")

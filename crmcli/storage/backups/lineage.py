@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,12 +38,14 @@ class Moment(NamedTuple):
 class Chain:
     """What a log adds up to: the hash of every commit, the moments that were asked for, and what was erased when.
 
-    `erased` is SHA-256 of a personal file -> instant. `damage` says why the log ended before its end.
+    `pieces` is SHA-256 and length of the runs of commits that were asked for. `erased` is SHA-256 of a personal file ->
+    instant. `damage` says why the log ended before its end.
     """
 
     state: State
     heads: dict[int, str] = field(default_factory=dict)
     moments: dict[int, Moment] = field(default_factory=dict)
+    pieces: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
     erased: dict[str, str] = field(default_factory=dict)
     damage: str | None = None
 
@@ -50,17 +53,44 @@ class Chain:
         """Say whether a snapshot is this log up to one of its commits."""
         return self.heads.get(snapshot.seq) == snapshot.head
 
+    def is_in(self, pieces: Iterable[Piece]) -> bool:
+        """Say whether objects hold the commits of this log that they are said to hold."""
+        return all(self.pieces.get((piece.first, piece.last)) == (piece.sha256, piece.bytes) for piece in pieces)
+
     def goes_on_from(self, older: Chain) -> bool:
         """Say whether this log is, by an admin's restore, what became of another one that it does not hold."""
         since = [restore for restore in self.state.restores if restore not in older.state.restores]
         return any(older.heads.get(seq) == head for seq, head in since)
 
 
-def fold(genesis: Genesis, raws: Iterable[bytes], wanted: Iterable[int]) -> Chain:
-    """Check a log from its first commit on; `wanted` are the commits whose moments are asked for."""
-    asked = set(wanted)
+class _Pieces:
+    """The runs of commits that are the pieces of the logs of snapshots, hashed while a log is read once."""
+
+    def __init__(self, snapshots: Iterable[Snapshot], done: dict[tuple[int, int], tuple[str, int]]) -> None:
+        self.done = done
+        self.begun: dict[tuple[int, int], tuple[hashlib._Hash, int]] = {}
+        self.spans: dict[int, set[tuple[int, int]]] = {}
+        for snapshot in snapshots:
+            for piece in snapshot.log:
+                self.spans.setdefault(piece.first, set()).add((piece.first, piece.last))
+
+    def take(self, seq: int, raw: bytes) -> None:
+        """Add the next commit."""
+        self.begun |= {span: (hashlib.sha256(), 0) for span in self.spans.get(seq, ())}
+        for span, (digest, size) in list(self.begun.items()):
+            digest.update(raw)
+            self.begun[span] = (digest, size + len(raw))
+            if span[1] == seq:
+                del self.begun[span]
+                self.done[span] = (digest.hexdigest(), size + len(raw))
+
+
+def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot]) -> Chain:
+    """Check a log from its first commit on; the moments of `snapshots`, and the pieces of their logs, are noted."""
+    asked = {snapshot.seq for snapshot in snapshots}
     personal: dict[str, str] = {}
     chain = Chain(State(genesis, None))
+    pieces = _Pieces(snapshots, chain.pieces)
     chain.heads[0] = genesis.hash
     if 0 in asked:
         chain.moments[0] = Moment(genesis.created_at, (), frozenset())
@@ -73,6 +103,7 @@ def fold(genesis: Genesis, raws: Iterable[bytes], wanted: Iterable[int]) -> Chai
             if len(state.live) > MOST_FILES:
                 raise DamagedError(f"commit {state.seq} makes more files than a store can have")
             chain.heads[state.seq] = state.hash
+            pieces.take(state.seq, raw)
             if state.seq in asked:
                 chain.moments[state.seq] = Moment(state.at, tuple(state.live.values()), frozenset(state.erased))
             yield raw
@@ -152,12 +183,12 @@ class Lineage:
 def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], now: datetime) -> Lineage:
     """Check the logs of snapshots, oldest first, each log once: most snapshots are the beginning of a longer one."""
     found = Lineage()
-    wanted = {snapshot.seq for snapshot in snapshots}
     for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.seq, reverse=True):
         known = next((chain for chain in found.distinct() if chain.holds(snapshot)), None)
-        # Its own piece of the log is what it would be restored from; that is looked at with its other objects.
-        chain = known or fold(genesis, raws_of(place, snapshot), wanted)
-        if chain.holds(snapshot):
+        chain = known or fold(genesis, raws_of(place, snapshot), snapshots)
+        if chain.holds(snapshot) and not chain.is_in(snapshot.log):
+            found.wrong[snapshot.name] = "the pieces of its log are not the commits that lead to its head"
+        elif chain.holds(snapshot):
             found.chains[snapshot.name] = chain
         else:
             found.wrong[snapshot.name] = chain.damage or "its head is not the end of its log"

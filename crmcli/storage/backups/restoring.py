@@ -41,8 +41,8 @@ class Plan:
 
     `entries` are the files to be written; those of `erased` among them hold clients who were erased since, `gone` are
     such files that the place has no more. `clients` are who was erased since, wherever that is recorded. `left_out`
-    counts files that were not asked for. `drops` are those that nobody can be in who was erased since. `passed_over`
-    are snapshots of a later date that are not genuine.
+    counts files that were not asked for. `drops` are those that nobody can be in who was erased since. `heads` are
+    the hashes of its commits. `passed_over` are snapshots of a later date that are not genuine.
     """
 
     place: Place
@@ -55,6 +55,7 @@ class Plan:
     clients: set[str] = field(default_factory=set)
     left_out: int = 0
     drops: list[Piece] = field(default_factory=list)
+    heads: dict[int, str] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -131,6 +132,7 @@ def plan(
         since,
         len(wanted) - len(entries),
         drops,
+        chain.heads,
         judging.newer(shelf, found, snapshot) if name == snapshots.LATEST else {},
     )
 
@@ -231,6 +233,8 @@ def _lay_out(plan: Plan, root: Path) -> list[Path]:
     segment: list[bytes] = []
     packed = max(plan.snapshot.seq - log.LOOSE, 0) // log.SEGMENT * log.SEGMENT
     for seq, raw in enumerate(lineage.raws_of(plan.place, plan.snapshot), 1):
+        if log.digest(raw) != plan.heads.get(seq):
+            raise DamagedError(f"commit {seq} of snapshot {plan.snapshot.name} is not the one that was signed", _WHERE)
         segment.append(raw)
         if seq > packed:
             contents[root / "log" / log.loose_name(seq)] = raw
