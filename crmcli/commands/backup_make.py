@@ -44,6 +44,8 @@ def backup_make(
     made, failures = backing_up.each(places, lambda place: _make(crm, source, place))
     rows = [_row(place, done) for place, done in made]
     backing_up.show(crm, COLUMNS, rows, form)
+    for name in dict.fromkeys(name for _, done in made for name in done.passed_over):
+        crm.output.note(f"snapshot {name} is no part of this store: crmcli backup verify says more")
     problems = dict.fromkeys(problem for _, done in made for problem in done.problems)
     failures += [DamagedError(f"the backup lacks what the store has lost: {problem}", _HINT) for problem in problems]
     backing_up.end(crm, failures)

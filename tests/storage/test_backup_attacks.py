@@ -15,7 +15,7 @@ import pytest
 
 from crmcli.storage.backups import lineage
 from tests.storage.company import Company
-from tests.storage.test_backups import DAY, age, backed_up, grow, ok, rows, tree
+from tests.storage.test_backups import DAY, age, backed_up, grow, objects, ok, rows, tree
 
 Document = dict[str, Any]
 
@@ -403,3 +403,86 @@ def test_the_pieces_of_a_log_are_what_their_head_says(company: Company, kind: st
     later = replace(company, now=company.now + timedelta(hours=3))
     [made] = backed_up(later)
     ok(later, "restore", made["snapshot"], "--to", str(company.folder / "last"), "--exact")
+
+
+def forked(company: Company, name: str) -> Company:
+    """A copy of a company, in which somebody goes on alone."""
+    return replace(company, folder=Path(shutil.copytree(company.folder, company.folder.parent / name)))
+
+
+def put_among(place: Path, planted: Path) -> None:
+    for folder in ("objects", "snapshots"):
+        shutil.copytree(planted / folder, place / folder, dirs_exist_ok=True)
+
+
+def test_what_a_removed_admin_goes_on_with_is_not_believed(company: Company) -> None:
+    place = company.folder / "backups"
+    leaver = company.identity("lead").member
+    ok(company, "add-client", "Anna", "--note", "likes tea")
+    ok(company, "member", "role", leaver, "admin")
+    backed_up(company)
+    fork = replace(forked(company, "fork"), now=company.now + 3 * DAY)
+    ok(company, "member", "remove", leaver)
+    later = replace(company, now=company.now + DAY)
+    [good] = backed_up(later)
+    fork.forget("lead")
+    shutil.rmtree(fork.root)
+    ok(fork, "restore", "latest", "--to", str(fork.root), who="lead")
+    ok(fork, "erase", "Anna", "--yes", who="lead")
+    planted = backed_up(fork)[0]["snapshot"]
+    put_among(place, fork.folder / "backups")
+    last = replace(company, now=company.now + 4 * DAY)
+    assert last.crmcli("backup", "verify", who="nobody").code == 6
+    for more in ((), ("--exact",)):
+        out = ok(last, "restore", "latest", "--to", str(company.folder / "copy"), *more)
+        assert good["snapshot"] in out
+        assert "erased again    0" in out
+        shutil.rmtree(company.folder / "copy")
+    before = objects(place)
+    for days in (5, 13, 21, 29, 37, 45):
+        backed_up(replace(company, now=company.now + days * DAY))
+    age(place)
+    much = replace(company, now=company.now + 45 * DAY)
+    assert ", 0 of them of erased clients" in much.crmcli("backup", "forget", "--yes", who="nobody").err
+    assert before.keys() <= objects(place).keys()
+    assert f"tells that {planted}" in much.crmcli("backup", "forget", who="nobody").out
+    assert rows(much, "backup", "drill")[0]["snapshot"] > planted
+    assert company.names() == ["Anna"]
+
+
+@pytest.mark.parametrize("days", [1, 3], ids=["before the team's next backup", "after it"])
+def test_what_a_member_goes_on_with_alone_stops_no_backup(company: Company, days: int) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    backed_up(company)
+    fork = replace(forked(company, "fork"), now=company.now + days * DAY)
+    ok(fork, "add-client", "Mine", who="manager")
+    ok(fork, "add-client", "Mine too", who="manager")
+    backed_up(fork)
+    grow(company)
+    if days == 3:
+        backed_up(replace(company, now=company.now + 2 * DAY))
+    put_among(place, fork.folder / "backups")
+    last = replace(company, now=company.now + 4 * DAY)
+    grow(last)
+    result = last.crmcli("backup", who="nobody")
+    assert result.code == 0, result
+    assert "is no part of this store" in result.err
+    assert last.crmcli("backup", "verify", who="nobody").code == 6
+    assert last.crmcli("backup", "status", who="nobody").code == 6
+    ok(last, "restore", "latest", "--to", str(company.folder / "copy"), "--exact")
+    assert tree(company.folder / "copy" / "log") == tree(company.log)
+
+
+def test_who_puts_an_old_copy_back_and_goes_on_alone_is_stopped(company: Company) -> None:
+    grow(company)
+    old = forked(company, "old")
+    ok(company, "add-client", "Of the manager", who="manager")
+    grow(company)
+    backed_up(company)
+    shutil.rmtree(company.root)
+    old.root.rename(company.root)
+    company.forget("manager")
+    company.forget("nobody")
+    ok(company, "add-client", "Again", who="manager")
+    assert company.crmcli("backup", who="nobody").code == 14

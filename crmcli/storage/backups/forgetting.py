@@ -93,7 +93,7 @@ def _fates(
                 strange[snapshot.name] = "it lacks something: crmcli backup verify"
     policy_says = reasons_to_keep([snapshot.at for snapshot in counting], policy)
     reasons = {snapshot.name: reason for snapshot, reason in zip(counting, policy_says, strict=True) if reason}
-    held = _held(place, shelf, counting)
+    held = _held(place, shelf, found, counting)
     if named:
         return _named_fates(shelf, found, held, named)
     fates = []
@@ -109,7 +109,7 @@ def _fates(
     return fates
 
 
-def _held(place: Place, shelf: Shelf, counting: list[Snapshot]) -> dict[str, str]:
+def _held(place: Place, shelf: Shelf, found: Lineage, counting: list[Snapshot]) -> dict[str, str]:
     """Return the snapshots that nothing removes, and why."""
     written = place.items("snapshots")
     held = {
@@ -124,6 +124,8 @@ def _held(place: Place, shelf: Shelf, counting: list[Snapshot]) -> dict[str, str
     verified = [result.snapshot for result in snapshots.results(place) if result.reads_all and result.snapshot in names]
     if verified:
         held[max(verified)] = "the newest verified"
+    # Without it, the one that parted from it might be taken for genuine.
+    held |= {good: f"tells that {parted} is not genuine" for parted, good in found.parted.items()}
     return held | dict.fromkeys(shelf.pinned, "pinned")
 
 

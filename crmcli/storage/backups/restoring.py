@@ -100,7 +100,7 @@ def plan(
     wanted = found.files(snapshot)
     erased, clients = set(found.erased()), found.erased_clients()
     theirs = _ledger(live_store, genesis)
-    erased |= set(theirs.erased)
+    erased |= theirs.erased()[0].keys()
     clients |= theirs.state.erased
     if book is not None:
         book = _book(chain.state, book)
