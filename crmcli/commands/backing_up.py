@@ -182,6 +182,16 @@ def raise_strange(strange: dict[str, str]) -> None:
         )
 
 
+def raise_lacking(lacking: dict[str, int]) -> None:
+    """Raise AttentionError about snapshots that lack files, which the store had lost when they were made."""
+    if lacking:
+        name = max(lacking)
+        raise AttentionError(
+            f"snapshot {name} lacks {lacking[name]} files that the store had lost",
+            "it counts for nothing while an older one is whole: crmcli backup list",
+        )
+
+
 def raise_damage(crm: Session, troubles: list[tuple[Place, Trouble]]) -> None:
     """Tell of every object that is spoilt. Raises: DamagedError for the first that was not put back."""
     for place, trouble in troubles:

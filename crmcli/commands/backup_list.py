@@ -40,9 +40,10 @@ def _rows(place: Place, now: datetime) -> Iterator[tuple[object, ...]]:
     verified = {result.snapshot: datetime.fromisoformat(result.at) for result in whole}
     strange = judging.strange(shelf, found)
     for one in reversed(shelf.snapshots):
-        state = "whole" if not one.lost else f"lacks {len(one.lost)} files"
         if one.name in strange:
             state = f"not genuine: {strange[one.name]}"
+        else:
+            state = f"lacks {len(found.lacked(one))} files" if found.lacked(one) else "whole"
         pinned = one.name in shelf.pinned
         yield one.name, one.at, one.seq, one.files, one.bytes, state, verified.get(one.name), pinned, place.text
     for name, why in shelf.strange.items():

@@ -486,3 +486,32 @@ def test_who_puts_an_old_copy_back_and_goes_on_alone_is_stopped(company: Company
     company.forget("nobody")
     ok(company, "add-client", "Again", who="manager")
     assert company.crmcli("backup", who="nobody").code == 14
+
+
+def test_a_snapshot_that_calls_files_lost_counts_for_nothing_before_a_whole_one(company: Company) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    [good] = backed_up(company)
+    rows(company, "backup", "verify", "--deep")
+    later = replace(company, now=company.now + DAY)
+    grow(later)
+    # Of what was there before nothing is lost, for the place has it; of what came since all is.
+    backed_up(later, company.folder / "other")
+    document = newest(company.folder / "other")
+    digests = [entry.sha256 for entry in company.open().entries()]
+    log = document["log"][-1][2]
+    (place / "objects" / log[:2]).mkdir(exist_ok=True)
+    shutil.copy(company.folder / "other" / "objects" / log[:2] / log, place / "objects" / log[:2] / log)
+    planted = plant(place, document | {"lost": sorted(digests)})
+    missing = len(set(digests) - objects(place).keys())
+    assert 0 < missing < len(digests)
+    assert rows(later, "backup", "list")[0]["state"] == f"lacks {missing} files"
+    result = later.crmcli("backup", "verify", "--deep", who="nobody")
+    assert (result.code, f"snapshot {planted} lacks {missing} files" in result.err) == (6, True), result
+    assert later.crmcli("backup", "drill", who="nobody").code == 13
+    status = rows(later, "backup", "status", code=6)[0]
+    assert status["verified"] == rows(company, "backup", "list")[1]["made_at"]
+    age(place)
+    none = ("--keep-days", "0", "--keep-weekly", "0", "--keep-monthly", "1", "--keep-yearly", "0")
+    fates = {row["snapshot"]: row["fate"] for row in rows(later, "backup", "forget", *none)}
+    assert fates[good["snapshot"]] == "stays"

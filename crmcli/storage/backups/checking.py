@@ -45,7 +45,8 @@ class Trouble:
 class Checked:
     """What a check found. `verified` is the snapshot that was read back whole, if one was.
 
-    `strange` are snapshots that are none of this store, or cannot be of the date they bear.
+    `strange` are snapshots that are none of this store, or cannot be of the date they bear; `lacking` those that lack
+    files which the store had lost, and how many. `counts` are those that may count as verified.
     """
 
     snapshots: list[str] = field(default_factory=list)
@@ -56,6 +57,8 @@ class Checked:
     verified: str | None = None
     troubles: list[Trouble] = field(default_factory=list)
     strange: dict[str, str] = field(default_factory=dict)
+    lacking: dict[str, int] = field(default_factory=dict)
+    counts: set[str] = field(default_factory=set)
 
     @property
     def spoilt(self) -> set[str]:
@@ -85,6 +88,9 @@ class Check:
             found = lineage.lineage(self.place, genesis, shelf.snapshots, now)
             chosen = list(shelf.snapshots) if name is None else [judging.find(shelf, found, name)]
             done = Checked([snapshot.name for snapshot in chosen], strange=judging.strange(shelf, found))
+            known = [snapshot for snapshot in chosen if snapshot.name in found.chains]
+            done.lacking = {one.name: len(found.lacked(one)) for one in known if found.lacked(one)}
+            done.counts = {snapshot.name for snapshot in found.whole()}
             needed = judging.needs(found, chosen)
             present = self.place.items("objects")
             erased = found.erased()
@@ -189,7 +195,7 @@ def verify(
     if genuine:
         kind = "verify" if part is None else "deep" if part == (1, 1) else f"{part[0]}/{part[1]}"
         seconds = round(time.monotonic() - start, 3)
-        ok = genuine[-1] not in done.spoilt
+        ok = genuine[-1] not in done.spoilt and genuine[-1] in done.counts
         result = Result(kind, stamp(now), genuine[-1], ok, seconds, done.read, done.read_bytes)
         done.verified = result.snapshot if result.reads_all else None
         # A place that can only be read can be checked all the same.

@@ -48,7 +48,7 @@ def contents(place: Place, name: str, now: datetime) -> Contents:
         ("files", snapshot.files),
         ("bytes", snapshot.bytes),
         ("drops in the inbox", len(snapshot.inbox)),
-        ("files lost before it", len(snapshot.lost)),
+        ("files lost before it", len(found.lacked(snapshot))),
         ("genuine", f"no: {found.strange[snapshot.name]}" if snapshot.name in found.strange else "yes"),
         ("pinned", snapshot.name in shelf.pinned),
     ]

@@ -29,7 +29,9 @@ def drill(
     Raises: DamagedError, after that was kept, if it cannot be restored or read.
     """
     with files.mapped(f"practise a restore from {place.text}"):
-        newest = judging.find(*judging.judged(place, now), snapshots.LATEST)
+        shelf, found = judging.judged(place, now)
+        newest = judging.find(shelf, found, snapshots.LATEST)
+        counts = newest in found.whole()
         start = time.monotonic()
         rows, failure = None, None
         try:
@@ -41,6 +43,11 @@ def drill(
                 rows = _rows(root, identity, Path(folder)) if identity is not None else None
         except DamagedError as error:
             failure = error
+        if failure is None and not counts:
+            failure = DamagedError(
+                f"snapshot {newest.name} lacks {len(found.lacked(newest))} files that the store had lost",
+                "an older one is whole: crmcli backup list",
+            )
         took = round(time.monotonic() - start, 3)
         result = Result("drill", stamp(now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
         snapshots.note(place, result)

@@ -91,8 +91,12 @@ def _fates(
                 counting.append(snapshot)
             else:
                 strange[snapshot.name] = "it lacks something: crmcli backup verify"
-    policy_says = reasons_to_keep([snapshot.at for snapshot in counting], policy)
-    reasons = {snapshot.name: reason for snapshot, reason in zip(counting, policy_says, strict=True) if reason}
+    # What lacks something stands for no week before what is whole, and stays by itself while it is called for.
+    whole = [snapshot for snapshot in counting if not found.lacked(snapshot)]
+    reasons: dict[str, str] = {}
+    for some in ([snapshot for snapshot in counting if found.lacked(snapshot)], whole):
+        told = zip(some, reasons_to_keep([snapshot.at for snapshot in some], policy), strict=True)
+        reasons |= {snapshot.name: reason for snapshot, reason in told if reason}
     held = _held(place, shelf, found, counting)
     if named:
         return _named_fates(shelf, found, held, named)
@@ -120,7 +124,9 @@ def _held(place: Place, shelf: Shelf, found: Lineage, counting: list[Snapshot]) 
     # A backup that is at work may rely on what was the newest one when it began.
     for snapshot in [*[old for old in counting if old.name not in held][-1:], *counting[-1:]]:
         held[snapshot.name] = "the newest"
-    names = {snapshot.name for snapshot in counting}
+    whole = [snapshot for snapshot in counting if not found.lacked(snapshot)] or counting
+    held |= {snapshot.name: "the newest that is whole" for snapshot in whole[-1:] if snapshot is not counting[-1]}
+    names = {snapshot.name for snapshot in whole}
     verified = [result.snapshot for result in snapshots.results(place) if result.reads_all and result.snapshot in names]
     if verified:
         held[max(verified)] = "the newest verified"

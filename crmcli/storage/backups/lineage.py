@@ -175,7 +175,8 @@ class Lineage:
     """The snapshots of a place, checked: `chains` has the log of each, `wrong` why one is no backup of this store.
 
     `strange` says of the others which cannot have been made when they say, and why; `parted` which of them have a log
-    that parted from that of a genuine one, and from which. `genuine` are what is left, oldest first.
+    that parted from that of a genuine one, and from which. `genuine` are what is left, oldest first. `held` are objects
+    of the place that a snapshot calls lost.
     """
 
     chains: dict[str, Chain] = field(default_factory=dict)
@@ -183,11 +184,21 @@ class Lineage:
     strange: dict[str, str] = field(default_factory=dict)
     parted: dict[str, str] = field(default_factory=dict)
     genuine: list[Snapshot] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
 
     def files(self, snapshot: Snapshot) -> dict[str, FileEntry]:
-        """Return the live files of a snapshot, by SHA-256, without those that the store had lost by then."""
-        lost = set(snapshot.lost)
-        return {entry.sha256: entry for entry in self.moment(snapshot).live if entry.sha256 not in lost}
+        """Return the live files of a snapshot, by SHA-256, without those that it lacks."""
+        lacked = self.lacked(snapshot)
+        return {entry.sha256: entry for entry in self.moment(snapshot).live if entry.sha256 not in lacked}
+
+    def lacked(self, snapshot: Snapshot) -> set[str]:
+        """Return the live files that the store had lost when a snapshot was made, and that the place has not either."""
+        lost = set(snapshot.lost) - self.held
+        return {entry.sha256 for entry in self.moment(snapshot).live if entry.sha256 in lost}
+
+    def whole(self) -> list[Snapshot]:
+        """Return the genuine snapshots that lack nothing, or all of them if each one does; only they count."""
+        return [known for known in self.genuine if not self.lacked(known)] or self.genuine
 
     def moment(self, snapshot: Snapshot) -> Moment:
         """Return what the store was at the head of a snapshot."""
@@ -237,6 +248,8 @@ class Lineage:
 def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], now: datetime) -> Lineage:
     """Check the logs of snapshots, oldest first, each log once: most snapshots are the beginning of a longer one."""
     found = Lineage()
+    if lost := {digest for snapshot in snapshots for digest in snapshot.lost}:
+        found.held = lost & place.items("objects").keys()
     for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.seq, reverse=True):
         known = next((chain for chain in found.distinct() if chain.holds(snapshot)), None)
         chain = known or fold(genesis, raws_of(place, snapshot), snapshots)

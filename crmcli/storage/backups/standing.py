@@ -44,13 +44,16 @@ def standing(place: Place, now: datetime, days: int) -> Standing:
         shelf = snapshots.shelf(place, genesis.hash)
         found = lineage.lineage(place, genesis, shelf.snapshots, now)
         strange = judging.strange(shelf, found)
-        genuine = {snapshot.name: snapshot for snapshot in found.genuine}
+        genuine = {snapshot.name: snapshot for snapshot in found.whole()}
+        lacking = [known for known in found.genuine[-1:] if found.lacked(known)]
         verified = [genuine[result.snapshot] for result in snapshots.results(place) if _counts(result, genuine)]
     last = max(verified, key=lambda snapshot: snapshot.made_at, default=None)
     told = overdue(last.at if last else None, datetime.fromisoformat(genesis.created_at), now, days)
+    if lacking:
+        told = f"the newest snapshot lacks {len(found.lacked(lacking[0]))} files that the store had lost"
     if strange:
         told = f"{len(strange)} snapshots cannot be what they say: crmcli backup verify"
-    newest = max((snapshot.at for snapshot in genuine.values()), default=None)
+    newest = max((snapshot.at for snapshot in found.genuine), default=None)
     return Standing(len(shelf.snapshots), newest, last.at if last else None, told)
 
 
