@@ -44,7 +44,7 @@ def restore(
     places = backing_up.ranked(crm, source, snapshot)
     part = bool(book or table)
     identity = None if exact or part else backing_up.restorer(crm, places[0], recovery_key=recovery_key)
-    wanted = Wanted(snapshot, book, table, anyway)
+    wanted = Wanted(snapshot, book, table, anyway, backing_up.places(crm, source))
 
     def restored(place: Place) -> Restored:
         with crm.output.progress(None, f"restoring from {place.text}") as advance:

@@ -213,6 +213,14 @@ def test_a_restore_writes_into_a_new_or_empty_folder_only(company: Company) -> N
     (company.folder / ".again.restoring" / "files" / "x").write_text("x")
     ok(company, "restore", "latest", "--to", str(company.folder / "again"), "--exact")
     assert "files/x" not in tree(company.folder / "again")
+    # What somebody else put there is not removed, and nothing is written among the backups.
+    (company.folder / ".third.restoring").mkdir()
+    (company.folder / ".third.restoring" / "mine").write_text("mine")
+    assert company.crmcli("restore", "latest", "--to", str(company.folder / "third"), "--exact").code == 4
+    assert tree(company.folder / ".third.restoring") == {"mine": b"mine"}
+    inside = company.folder / "backups" / "objects" / "new"
+    assert company.crmcli("restore", "latest", "--to", str(inside), "--exact").code == 2
+    assert not inside.exists()
 
 
 def test_a_log_with_millions_of_files_is_refused(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -515,3 +523,35 @@ def test_a_snapshot_that_calls_files_lost_counts_for_nothing_before_a_whole_one(
     none = ("--keep-days", "0", "--keep-weekly", "0", "--keep-monthly", "1", "--keep-yearly", "0")
     fates = {row["snapshot"]: row["fate"] for row in rows(later, "backup", "forget", *none)}
     assert fates[good["snapshot"]] == "stays"
+
+
+def test_restoring_an_older_state_names_what_comes_back_with_it(company: Company) -> None:
+    grow(company)
+    [old] = backed_up(company)
+    gone = company.identity("lead").member
+    before = company.open().state.seq
+    ok(company, "member", "remove", gone)
+    lost = company.open().state.seq - before
+    later = replace(company, now=company.now + DAY)
+    backed_up(later)
+    for where in ("in the store", "in a snapshot"):
+        result = later.crmcli("restore", old["snapshot"], "--to", str(company.folder / where))
+        assert result.code == 0, result
+        assert f"crmcli member remove {gone}" in result.err
+        assert f"{lost} commits that were made since are not in it" in result.err
+        if where == "in the store":
+            company.root.rename(company.folder / "away")
+
+
+def test_erasures_are_known_from_every_place(company: Company) -> None:
+    first, second = (company.folder / name for name in ("first", "second"))
+    ok(company, "add-client", "Anna", "--note", "likes tea")
+    [old] = backed_up(company, first)
+    ok(company, "erase", "Anna", "--yes")
+    backed_up(company, second)
+    shutil.rmtree(company.root)
+    both = ("--from", str(first), "--from", str(second))
+    result = company.crmcli("restore", old["snapshot"], "--to", str(company.folder / "copy"), *both, "--exact")
+    assert result.code == 15
+    out = ok(company, "restore", old["snapshot"], "--to", str(company.folder / "copy"), *both)
+    assert "erased again    1" in out

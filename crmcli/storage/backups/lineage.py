@@ -29,11 +29,12 @@ MOST_FILES = 1_000_000
 
 
 class Moment(NamedTuple):
-    """A store at one commit: when that was made, the live files and the clients who were erased."""
+    """A store at one commit: when that was made, the live files, the clients who were erased, the active members."""
 
     at: str
     live: tuple[FileEntry, ...]
     erased: frozenset[str]
+    members: frozenset[str]
 
 
 @dataclass
@@ -132,7 +133,7 @@ def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot])
     pieces = _Pieces(snapshots, chain.pieces)
     chain.heads[0] = genesis.hash
     if 0 in asked:
-        chain.moments[0] = Moment(genesis.created_at, (), frozenset())
+        chain.moments[0] = Moment(genesis.created_at, (), frozenset(), frozenset())
 
     def followed() -> Iterator[bytes]:
         state = chain.state
@@ -147,7 +148,8 @@ def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot])
                 chain.restorers[commit.seq - 1, commit.prev] = commit.author
             pieces.take(state.seq, raw)
             if state.seq in asked:
-                chain.moments[state.seq] = Moment(state.at, tuple(state.live.values()), frozenset(state.erased))
+                active = frozenset(who.member for who in state.members.values() if who.active)
+                chain.moments[state.seq] = Moment(state.at, tuple(state.live.values()), frozenset(state.erased), active)
             yield raw
 
     try:
@@ -207,6 +209,11 @@ class Lineage:
     def erased_since(self, snapshot: Snapshot) -> set[str]:
         """Return the clients who were erased after a snapshot, as the trusted logs tell."""
         return self.erased_clients() - self.moment(snapshot).erased
+
+    def went_on(self, snapshot: Snapshot) -> list[Chain]:
+        """Return the logs that go on from a snapshot to the last genuine one."""
+        last = self.genuine[-1:]
+        return [chain for chain in self.distinct() if chain.holds(snapshot) and all(map(chain.holds, last))]
 
     def drops(self, snapshot: Snapshot) -> list[Piece]:
         """Return the drops of a snapshot that may be restored.

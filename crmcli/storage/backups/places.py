@@ -150,6 +150,12 @@ def refuse_inside(place: Place, root: Path) -> None:
         raise CrmError(f"{place.text} is no folder")
 
 
+def refuse_within(place: Place, target: Path) -> None:
+    """Raise InputError for a folder that lies in a place, among what backups are made of."""
+    if isinstance(place, Folder) and place.root.resolve() in (target.resolve(), *target.resolve().parents):
+        raise InputError("no store is restored into the folder of its backups", "--to names another folder")
+
+
 def object_name(sha256: str) -> str:
     """Return the name of what has that hash."""
     return f"objects/{sha256[:2]}/{sha256}"

@@ -19,7 +19,7 @@ from crmcli.storage.store import FOLDERS, read_genesis
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -43,6 +43,7 @@ class Plan:
     such files that the place has no more. `clients` are who was erased since, wherever that is recorded. `left_out`
     counts files that were not asked for. `drops` are those that nobody can be in who was erased since. `heads` are
     the hashes of its commits. `passed_over` are snapshots of a later date that are not genuine.
+    `removed` are members who were removed since, as far as is known here, and `commits_lost` the commits made since.
     """
 
     place: Place
@@ -57,6 +58,8 @@ class Plan:
     drops: list[Piece] = field(default_factory=list)
     heads: dict[int, str] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
+    commits_lost: int = 0
 
     @property
     def bytes(self) -> int:
@@ -70,14 +73,15 @@ def plan(
     live_store: Path | None,
     now: datetime,
     *,
+    others: Sequence[Place] = (),
     book: str | None = None,
     table: str | None = None,
     anyway: bool = False,
 ) -> Plan:
     """Return how to restore a snapshot, checked but for the bytes of its data files.
 
-    `live_store`, if it is of the same company, is asked for erasures too; `book` and `table` choose files. With
-    `anyway`, a snapshot is taken whatever its date says of it.
+    `live_store`, if of the same company, and `others` are asked for erasures too; `book` and `table` choose files.
+    With `anyway`, a snapshot is taken whatever its date says of it.
     Raises: NotFoundError, DamagedError if anything is missing or not what was signed, InputError.
     """
     genesis, raw = snapshots.genesis_of(place)
@@ -99,7 +103,13 @@ def plan(
     chain = found.chains[snapshot.name]
     wanted = found.files(snapshot)
     erased, clients = set(found.erased()), found.erased_clients()
+    for other in others:
+        with suppress(CrmError, OSError):
+            also = judging.judged(other, now)[1]
+            erased |= also.erased().keys()
+            clients |= also.erased_clients()
     theirs = _ledger(live_store, genesis)
+    later = [known for known in (*found.went_on(snapshot), theirs) if known.holds(snapshot)]
     erased |= theirs.erased()[0].keys()
     clients |= theirs.state.erased
     if book is not None:
@@ -134,6 +144,8 @@ def plan(
         drops,
         chain.heads,
         judging.newer(shelf, found, snapshot) if name == snapshots.LATEST else {},
+        {who for known in later for who in found.moment(snapshot).members if not known.state.members[who].active},
+        max((known.state.seq for known in later), default=snapshot.seq) - snapshot.seq,
     )
 
 
@@ -173,8 +185,10 @@ def staged(target: Path) -> Iterator[Path]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise LockedError(f"another restore into {target} is at work") from error
+        # What one left that was cut short goes; what somebody else put there does not, unasked.
+        if foreign := {path.name for path in stage.iterdir()} - {*FOLDERS, "genesis.json", "lock"}:
+            raise ConflictError(f"{stage} holds {min(foreign)}, which no restore left there", "move it away")
         try:
-            # What one left that was cut short.
             for path in stage.iterdir():
                 _remove(path)
             yield stage

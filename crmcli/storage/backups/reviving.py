@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import NotPermittedError
 from crmcli.model.ids import decode_id
 from crmcli.storage import erasure, files
+from crmcli.storage.backups.places import refuse_within
 from crmcli.storage.backups.restoring import plan as planned
 from crmcli.storage.backups.restoring import staged, write
 from crmcli.storage.keys import random_bytes
@@ -19,7 +20,7 @@ from crmcli.storage.view import Draft
 from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from crmcli.storage.backups.places import Place
@@ -29,12 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which snapshot, and which files of it: those of a book, of a table, or all. `anyway`: though it is strange."""
+    """Which snapshot, and which files of it: those of a book, of a table, or all. `anyway`: though it is strange.
+
+    `others` are places that are asked for erasures, too.
+    """
 
     snapshot: str
     book: str | None = None
     table: str | None = None
     anyway: bool = False
+    others: Sequence[Place] = ()
 
 
 @dataclass
@@ -64,9 +69,17 @@ def restore_to(
     With an identity, an admin's, it becomes the store again. Raises: NotFoundError, DamagedError, ConflictError,
     NotPermittedError if clients were erased since and the identity is no admin's.
     """
+    refuse_within(place, target)
     with files.mapped(f"restore into {target}"):
         plan = planned(
-            place, wanted.snapshot, live_store, at, book=wanted.book, table=wanted.table, anyway=wanted.anyway
+            place,
+            wanted.snapshot,
+            live_store,
+            at,
+            book=wanted.book,
+            table=wanted.table,
+            anyway=wanted.anyway,
+            others=wanted.others,
         )
         is_known = identity is not None and plan.genesis.hash in identity.stores
         with staged(target) as stage:
@@ -79,6 +92,9 @@ def restore_to(
         done.notes.append(f"who saw a newer state than this one: crmcli verify --accept-restore {commit}")
     elif not plan.left_out:
         done.notes.append("it is what it was, to the byte: no commit says that the log goes on from here")
+    if plan.commits_lost:
+        done.notes.append(f"{plan.commits_lost} commits that were made since are not in it")
+    done.notes += [f"removed since, and a member again: crmcli member remove {who}" for who in sorted(plan.removed)]
     for name, why in plan.passed_over.items():
         done.notes.append(f"passed over {name}, which is not genuine: {why}")
     if len(plan.drops) < len(snapshot.inbox):
