@@ -51,6 +51,8 @@ def test_disk_that_is_full_can_be_tidied_up(mount: Mount, company: Company) -> N
     fill_blocks(disk)
     listed = company.crmcli("backup", "list", "--to", str(place), who="lead")
     assert listed.code == 0
+    checked = company.crmcli("backup", "verify", "--deep", "--to", str(place), who="lead")
+    assert (checked.code, "the result could not be kept" in checked.err) == (6, True), checked
     result = company.crmcli("backup", "forget", first, "--yes", "--to", str(place), who="lead")
     assert result.code in (0, 5), result
     make_room(disk)

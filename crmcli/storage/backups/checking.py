@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crmcli.storage.log import FileEntry
 
 _AT_ONCE = 3
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Checked:
 
     `strange` are snapshots that are none of this store, or cannot be of the date they bear; `lacking` those that lack
     files which the store had lost, and how many. `counts` are those that may count as verified.
+    `not_kept` is why the result could not be kept beside them.
     """
 
     snapshots: list[str] = field(default_factory=list)
@@ -58,6 +60,7 @@ class Checked:
     troubles: list[Trouble] = field(default_factory=list)
     strange: dict[str, str] = field(default_factory=dict)
     lacking: dict[str, int] = field(default_factory=dict)
+    not_kept: str | None = None
     counts: set[str] = field(default_factory=set)
 
     @property
@@ -198,7 +201,10 @@ def verify(
         ok = genuine[-1] not in done.spoilt and genuine[-1] in done.counts
         result = Result(kind, stamp(now), genuine[-1], ok, seconds, done.read, done.read_bytes)
         done.verified = result.snapshot if result.reads_all else None
-        # A place that can only be read can be checked all the same.
-        with suppress(OSError):
+        # A place that can only be read can be checked all the same; of one that is full, somebody has to know.
+        try:
             snapshots.note(place, result)
+        except OSError as error:
+            if error.errno not in _READ_ONLY:
+                done.not_kept = (error.strerror or "it fails").lower()
     return done

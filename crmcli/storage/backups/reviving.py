@@ -92,6 +92,8 @@ def restore_to(
         done.notes.append(f"who saw a newer state than this one: crmcli verify --accept-restore {commit}")
     elif not plan.left_out:
         done.notes.append("it is what it was, to the byte: no commit says that the log goes on from here")
+        if identity is not None:
+            done.notes.append("only an admin makes one, and this identity is none there")
     if plan.commits_lost:
         done.notes.append(f"{plan.commits_lost} commits that were made since are not in it")
     done.notes += [f"removed since, and a member again: crmcli member remove {who}" for who in sorted(plan.removed)]
