@@ -42,18 +42,42 @@ def places(crm: Session, given: list[str] | None) -> list[Place]:
     return found
 
 
-def one_place(crm: Session, given: list[str] | None, snapshot: str) -> Place:
-    """Return the first place that has such a snapshot. Raises: NotFoundError, ConflictError, what the last one says."""
-    from crmcli.storage.backups.snapshots import shelf
+def ranked(crm: Session, given: list[str] | None, snapshot: str) -> list[Place]:
+    """Return the places that have such a snapshot; of the latest, that which has the later genuine one first.
 
-    found = places(crm, given)
-    for place in found[:-1]:
+    Raises: NotFoundError, ConflictError, what the last one says, if none has it.
+    """
+    from crmcli.storage.backups.judging import having
+
+    every = places(crm, given)
+    found, failures = each(every, lambda place: having(place, snapshot, crm.now))
+    if not found:
+        for error in failures[:-1]:
+            crm.output.note(error.message)
+        raise failures[-1]
+    for error in failures:
+        crm.output.note(error.message)
+    # Where one goes on from the other the dates need not be asked; whoever planted one has chosen them.
+    best = found[0]
+    for other in found[1:]:
+        if snapshot == "latest" and other[1].is_later_than(best[1]):
+            best = other
+    return [best[0], *(place for place, _ in found if place is not best[0])]
+
+
+def one_place(crm: Session, given: list[str] | None, snapshot: str) -> Place:
+    """Return the place that `ranked` puts first. Raises: NotFoundError, ConflictError, DamagedError."""
+    return ranked(crm, given, snapshot)[0]
+
+
+def first(crm: Session, places: list[Place], job: Callable[[Place], _Done]) -> _Done:
+    """Do a job at the first place that is not spoilt. Raises: DamagedError, what the last one says."""
+    for place in places[:-1]:
         try:
-            shelf(place).find(snapshot)
-        except (CrmError, OSError):
-            continue
-        return place
-    return found[-1]
+            return job(place)
+        except DamagedError as error:
+            crm.output.note(f"{place.text}: {error.message}; the next place is tried")
+    return job(places[-1])
 
 
 def each(places: list[Place], job: Callable[[Place], _Done]) -> tuple[list[tuple[Place, _Done]], list[CrmError]]:
@@ -65,6 +89,8 @@ def each(places: list[Place], job: Callable[[Place], _Done]) -> tuple[list[tuple
         except InterruptedByUserError:
             raise
         except CrmError as error:
+            if len(places) > 1 and place.text not in error.message:
+                error.message = f"{place.text}: {error.message}"
             failures.append(error)
     return done, failures
 
@@ -153,6 +179,16 @@ def raise_strange(strange: dict[str, str]) -> None:
         raise AttentionError(
             f"{len(strange)} snapshots cannot be what they say: {name}: {why}",
             "find out who put them there; nothing genuine is removed for them",
+        )
+
+
+def raise_lacking(lacking: dict[str, int]) -> None:
+    """Raise AttentionError about snapshots that lack files, which the store had lost when they were made."""
+    if lacking:
+        name = max(lacking)
+        raise AttentionError(
+            f"snapshot {name} lacks {lacking[name]} files that the store had lost",
+            "it counts for nothing while an older one is whole: crmcli backup list",
         )
 
 

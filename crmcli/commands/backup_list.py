@@ -25,22 +25,25 @@ def backup_list(ctx: typer.Context, to: To = None, form: Form = "table", limit: 
     `verified_at` is when one was last read back whole. Times are in UTC, for the company's time zone takes a key.
     """
     crm = ctx.obj
-    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place)))
+    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place, crm.now)))
     backing_up.show(crm, COLUMNS, [row for _, rows in done for row in rows], form, limit)
     backing_up.end(crm, failures)
 
 
-def _rows(place: Place) -> Iterator[tuple[object, ...]]:
+def _rows(place: Place, now: datetime) -> Iterator[tuple[object, ...]]:
     from crmcli.storage import files
-    from crmcli.storage.backups import snapshots
+    from crmcli.storage.backups import judging, snapshots
 
     with files.mapped(f"read the backup in {place.text}"):
-        genesis, _ = snapshots.genesis_of(place)
-        shelf = snapshots.shelf(place, genesis.hash)
+        shelf, found = judging.judged(place, now)
         whole = [result for result in reversed(snapshots.results(place)) if result.reads_all]
     verified = {result.snapshot: datetime.fromisoformat(result.at) for result in whole}
+    strange = judging.strange(shelf, found)
     for one in reversed(shelf.snapshots):
-        state = "whole" if not one.lost else f"lacks {len(one.lost)} files"
+        if one.name in strange:
+            state = f"not genuine: {strange[one.name]}"
+        else:
+            state = f"lacks {len(found.lacked(one))} files" if found.lacked(one) else "whole"
         pinned = one.name in shelf.pinned
         yield one.name, one.at, one.seq, one.files, one.bytes, state, verified.get(one.name), pinned, place.text
     for name, why in shelf.strange.items():

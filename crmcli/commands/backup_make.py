@@ -44,6 +44,8 @@ def backup_make(
     made, failures = backing_up.each(places, lambda place: _make(crm, source, place))
     rows = [_row(place, done) for place, done in made]
     backing_up.show(crm, COLUMNS, rows, form)
+    for name in dict.fromkeys(name for _, done in made for name in done.passed_over):
+        crm.output.note(f"snapshot {name} is no part of this store: crmcli backup verify says more")
     problems = dict.fromkeys(problem for _, done in made for problem in done.problems)
     failures += [DamagedError(f"the backup lacks what the store has lost: {problem}", _HINT) for problem in problems]
     backing_up.end(crm, failures)
@@ -67,10 +69,10 @@ def _row(place: Place, made: Made) -> tuple[object, ...]:
 def _due(crm: Session, places: list[Place], days: int | None) -> list[Place]:
     """Return the places where a backup is due now."""
     from crmcli.model.backups import is_due
-    from crmcli.storage.backups.snapshots import shelf
+    from crmcli.storage.backups.judging import made_at
 
     every = backing_up.schedule(crm, days) - 1
-    due = [place for place in places if is_due([known.at for known in shelf(place).snapshots], crm.now, every)]
+    due = [place for place in places if is_due(made_at(place, crm.now), crm.now, every)]
     for place in places:
         if place not in due:
             crm.say(f"{place.text}: not due yet")

@@ -17,9 +17,9 @@ def backup_pin(
     remove: Annotated[bool, typer.Option("--remove", help="take the pin out again")] = False,
 ) -> None:
     """Keep a snapshot whatever its age, until the pin is taken out. Erased files are removed from it all the same."""
-    from crmcli.storage.backups.snapshots import pin
+    from crmcli.storage.backups.judging import pin
 
     crm = ctx.obj
     place = backing_up.one_place(crm, to, snapshot)
-    name = pin(place, snapshot, remove=remove)
+    name = pin(place, snapshot, crm.now, remove=remove)
     crm.output.pairs([("snapshot", name), ("place", place.text), ("pinned", not remove)])

@@ -14,7 +14,7 @@ def backup_show(ctx: typer.Context, snapshot: Snapshot = "latest", to: To = None
     from crmcli.storage.backups.contents import contents
 
     crm = ctx.obj
-    found = contents(backing_up.one_place(crm, to, snapshot), snapshot)
+    found = contents(backing_up.one_place(crm, to, snapshot), snapshot, crm.now)
     if form == "table":
         crm.output.pairs(found.told)
         crm.output.line("")

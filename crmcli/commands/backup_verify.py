@@ -49,6 +49,7 @@ def backup_verify(
     backing_up.end(crm, failures)
     backing_up.raise_damage(crm, [(place, trouble) for place, found in done for trouble in found.troubles])
     backing_up.raise_strange({name: why for _, found in done for name, why in found.strange.items()})
+    backing_up.raise_lacking({name: count for _, found in done for name, count in found.lacking.items()})
 
 
 def _row(place: Place, found: Checked) -> tuple[object, ...]:

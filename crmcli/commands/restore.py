@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crmcli.commands import backing_up
 from crmcli.commands.backing_up import Snapshot
+
+if TYPE_CHECKING:
+    from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.reviving import Restored
 
 
 def restore(
@@ -23,9 +27,12 @@ def restore(
     exact: Annotated[
         bool, typer.Option("--exact", help="as it was, to the byte, without a commit; takes no key")
     ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="though its date, or its place in time, is not right")
+    ] = False,
     recovery_key: Annotated[bool, typer.Option("--recovery-key", help="as who has the recovery key on paper")] = False,
 ) -> None:
-    """Restore a snapshot, every byte checked; the folder is there whole, or not at all.
+    """Restore a snapshot, every byte checked; the folder is there whole, or not at all. Latest is the latest genuine.
 
     With an admin's identity at hand, or the recovery key, who was erased since is erased again, and a commit says where
     the log goes on: whoever saw a newer state accepts that by crmcli verify --accept-restore HASH. Without one, the
@@ -34,11 +41,16 @@ def restore(
     from crmcli.storage.backups.reviving import Wanted, restore_to
 
     crm = ctx.obj
-    place = backing_up.one_place(crm, source, snapshot)
+    places = backing_up.ranked(crm, source, snapshot)
     part = bool(book or table)
-    identity = None if exact or part else backing_up.restorer(crm, place, recovery_key=recovery_key)
-    with crm.output.progress(None, f"restoring from {place.text}") as advance:
-        done = restore_to(place, Wanted(snapshot, book, table), to, crm.store_path, identity, crm.now, advance)
+    identity = None if exact or part else backing_up.restorer(crm, places[0], recovery_key=recovery_key)
+    wanted = Wanted(snapshot, book, table, anyway)
+
+    def restored(place: Place) -> Restored:
+        with crm.output.progress(None, f"restoring from {place.text}") as advance:
+            return restore_to(place, wanted, to, crm.store_path, identity, crm.now, advance)
+
+    done = backing_up.first(crm, places, restored)
     crm.output.pairs(
         [
             ("store", str(to)),

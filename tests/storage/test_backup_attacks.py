@@ -15,7 +15,7 @@ import pytest
 
 from crmcli.storage.backups import lineage
 from tests.storage.company import Company
-from tests.storage.test_backups import DAY, age, backed_up, grow, ok, rows, tree
+from tests.storage.test_backups import DAY, age, backed_up, grow, objects, ok, rows, tree
 
 Document = dict[str, Any]
 
@@ -277,3 +277,241 @@ def test_clocks_that_are_years_off_cost_nothing(company: Company) -> None:
     assert set(names) < {row["snapshot"] for row in rows(company, "backup", "list")}
     verified = rows(right, "backup", "verify", "--deep", code=6)
     assert verified[0]["problems"] == 2
+
+
+@pytest.fixture
+def rolled(company: Company) -> Company:
+    """A company with backups of three days, and two planted ones that bear later dates: its first state again."""
+    for days in range(3):
+        now = replace(company, now=company.now + days * DAY)
+        grow(now)
+        backed_up(now)
+    place = company.folder / "backups"
+    for days in (2, 3650):
+        plant(place, an_old_state(place, company.now + days * DAY + timedelta(hours=1)))
+    return replace(company, now=company.now + 2 * DAY + timedelta(hours=2))
+
+
+def test_latest_is_the_latest_genuine_one(rolled: Company) -> None:
+    listed = rows(rolled, "backup", "list")
+    assert [row["state"].split(":")[0] for row in listed] == ["not genuine", "not genuine", "whole", "whole", "whole"]
+    latest = listed[2]["snapshot"]
+    result = rolled.crmcli("restore", "latest", "--to", str(rolled.folder / "copy"), "--exact", who="nobody")
+    assert result.code == 0, result
+    assert result.err.count("passed over") == 2
+    assert tree(rolled.folder / "copy" / "log") == tree(rolled.log)
+    assert rows(rolled, "backup", "drill")[0]["snapshot"] == latest
+    assert latest in ok(rolled, "backup", "show", who="nobody")
+    assert latest in ok(rolled, "backup", "pin", "latest", who="nobody")
+    assert rows(rolled, "backup", "verify", "latest", "--deep", code=6)[0]["verified"] == latest
+
+
+def test_what_is_not_genuine_is_restored_only_on_purpose(rolled: Company) -> None:
+    for row in rows(rolled, "backup", "list")[:2]:
+        target = ("--to", str(rolled.folder / row["snapshot"]), "--exact")
+        result = rolled.crmcli("restore", row["snapshot"], *target)
+        assert result.code == 13
+        assert "is not genuine: it is" in result.err
+        assert not (rolled.folder / row["snapshot"]).exists()
+        ok(rolled, "restore", row["snapshot"], *target, "--anyway")
+        assert "no: it is" in ok(rolled, "backup", "show", row["snapshot"])
+
+
+def test_what_is_not_genuine_puts_no_backup_off(rolled: Company) -> None:
+    due = replace(rolled, now=rolled.now + 7 * DAY)
+    plant(rolled.folder / "backups", an_old_state(rolled.folder / "backups", due.now - DAY))
+    assert len(rows(due, "backup", "--if-due")) == 1
+
+
+def test_a_whole_snapshot_alone_puts_a_backup_off(company: Company) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    backed_up(company)
+    grow(company)
+    other = company.folder / "other"
+    later = replace(company, now=company.now + 8 * DAY)
+    backed_up(later, other)
+    # The newest state, but not its files.
+    shutil.copytree(other / "snapshots", place / "snapshots", dirs_exist_ok=True)
+    log = newest(place)["log"][-1][2]
+    (place / "objects" / log[:2]).mkdir(exist_ok=True)
+    shutil.copy(other / "objects" / log[:2] / log, place / "objects" / log[:2] / log)
+    assert len(rows(later, "backup", "--if-due")) == 1
+
+
+def test_of_several_places_the_latest_is_taken_and_a_spoilt_one_passed_over(company: Company) -> None:
+    first, second = (company.folder / name for name in ("first", "second"))
+    both = ("--from", str(first), "--from", str(second))
+    grow(company)
+    backed_up(company, first, second)
+    grow(company)
+    later = replace(company, now=company.now + DAY)
+    [made] = backed_up(later, second)
+    copy = later.folder / "copy"
+    assert made["snapshot"] in ok(later, "restore", "latest", "--to", str(copy), "--exact", *both, who="nobody")
+    # An old state, whatever its date, is not later than what goes on from it.
+    plant(first, newest(first) | {"made_at": stamped(later.now + timedelta(hours=1))})
+    shutil.rmtree(copy)
+    assert made["snapshot"] in ok(later, "restore", "latest", "--to", str(copy), "--exact", *both, who="nobody")
+    shutil.rmtree(copy)
+    backed_up(later, first)
+    for path in (first / "objects").glob("??/*"):
+        path.write_bytes(b"x" * path.stat().st_size)
+    result = later.crmcli("restore", "latest", "--to", str(copy), "--exact", *both, who="nobody")
+    assert result.code == 0, result
+    assert f"{first}: " in result.err
+    assert tree(copy / "log") == tree(company.log)
+
+
+def garbage(document: Document) -> bytes:
+    return b"".join(b"garbage %d\nsignature\n" % number for number in range(document["seq"]))
+
+
+def an_older_log(document: Document, place: Path) -> bytes:
+    """Commits that are genuine, but fewer, the last of them again and again."""
+    _, _, digest, _ = document["log"][0]
+    lines = (place / "objects" / digest[:2] / digest).read_bytes().splitlines(keepends=True)
+    return b"".join(lines[:-2] + lines[-4:-2])
+
+
+@pytest.mark.parametrize("kind", ["garbage", "an older log"])
+def test_the_pieces_of_a_log_are_what_their_head_says(company: Company, kind: str) -> None:
+    place = company.folder / "backups"
+    grow(company, 2)
+    [good] = backed_up(company)
+    document = newest(place)
+    content = garbage(document) if kind == "garbage" else an_older_log(document, place)
+    digest = hashlib.sha256(content).hexdigest()
+    (place / "objects" / digest[:2]).mkdir(exist_ok=True)
+    (place / "objects" / digest[:2] / digest).write_bytes(content)
+    at = stamped(company.now + timedelta(hours=1))
+    planted = plant(place, document | {"made_at": at, "log": [[1, document["seq"], digest, len(content)]]})
+    later = replace(company, now=company.now + timedelta(hours=2))
+    for deep in ((), ("--deep",)):
+        result = later.crmcli("backup", "verify", *deep, who="nobody")
+        assert (result.code, planted in result.err) == (6, True), result
+    assert rows(later, "backup", "drill")[0]["snapshot"] == good["snapshot"]
+    for more in ((), ("--exact",), ("--anyway",)):
+        result = later.crmcli("restore", planted, "--to", str(company.folder / "copy"), *more)
+        assert (result.code, result.err.count("\n")) == (13, 2), result
+        assert not (company.folder / "copy").exists()
+    assert good["snapshot"] in ok(later, "restore", "latest", "--to", str(company.folder / "copy"), "--exact")
+    assert tree(company.folder / "copy" / "log") == tree(company.log)
+    age(place)
+    ok(later, "backup", "forget", "--yes", "--keep-days", "0", who="nobody")
+    assert rows(later, "backup", "list")[-1]["snapshot"] == good["snapshot"]
+    later = replace(company, now=company.now + timedelta(hours=3))
+    [made] = backed_up(later)
+    ok(later, "restore", made["snapshot"], "--to", str(company.folder / "last"), "--exact")
+
+
+def forked(company: Company, name: str) -> Company:
+    """A copy of a company, in which somebody goes on alone."""
+    return replace(company, folder=Path(shutil.copytree(company.folder, company.folder.parent / name)))
+
+
+def put_among(place: Path, planted: Path) -> None:
+    for folder in ("objects", "snapshots"):
+        shutil.copytree(planted / folder, place / folder, dirs_exist_ok=True)
+
+
+def test_what_a_removed_admin_goes_on_with_is_not_believed(company: Company) -> None:
+    place = company.folder / "backups"
+    leaver = company.identity("lead").member
+    ok(company, "add-client", "Anna", "--note", "likes tea")
+    ok(company, "member", "role", leaver, "admin")
+    backed_up(company)
+    fork = replace(forked(company, "fork"), now=company.now + 3 * DAY)
+    ok(company, "member", "remove", leaver)
+    later = replace(company, now=company.now + DAY)
+    [good] = backed_up(later)
+    fork.forget("lead")
+    shutil.rmtree(fork.root)
+    ok(fork, "restore", "latest", "--to", str(fork.root), who="lead")
+    ok(fork, "erase", "Anna", "--yes", who="lead")
+    planted = backed_up(fork)[0]["snapshot"]
+    put_among(place, fork.folder / "backups")
+    last = replace(company, now=company.now + 4 * DAY)
+    assert last.crmcli("backup", "verify", who="nobody").code == 6
+    for more in ((), ("--exact",)):
+        out = ok(last, "restore", "latest", "--to", str(company.folder / "copy"), *more)
+        assert good["snapshot"] in out
+        assert "erased again    0" in out
+        shutil.rmtree(company.folder / "copy")
+    before = objects(place)
+    for days in (5, 13, 21, 29, 37, 45):
+        backed_up(replace(company, now=company.now + days * DAY))
+    age(place)
+    much = replace(company, now=company.now + 45 * DAY)
+    assert ", 0 of them of erased clients" in much.crmcli("backup", "forget", "--yes", who="nobody").err
+    assert before.keys() <= objects(place).keys()
+    assert f"tells that {planted}" in much.crmcli("backup", "forget", who="nobody").out
+    assert rows(much, "backup", "drill")[0]["snapshot"] > planted
+    assert company.names() == ["Anna"]
+
+
+@pytest.mark.parametrize("days", [1, 3], ids=["before the team's next backup", "after it"])
+def test_what_a_member_goes_on_with_alone_stops_no_backup(company: Company, days: int) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    backed_up(company)
+    fork = replace(forked(company, "fork"), now=company.now + days * DAY)
+    ok(fork, "add-client", "Mine", who="manager")
+    ok(fork, "add-client", "Mine too", who="manager")
+    backed_up(fork)
+    grow(company)
+    if days == 3:
+        backed_up(replace(company, now=company.now + 2 * DAY))
+    put_among(place, fork.folder / "backups")
+    last = replace(company, now=company.now + 4 * DAY)
+    grow(last)
+    result = last.crmcli("backup", who="nobody")
+    assert result.code == 0, result
+    assert "is no part of this store" in result.err
+    assert last.crmcli("backup", "verify", who="nobody").code == 6
+    assert last.crmcli("backup", "status", who="nobody").code == 6
+    ok(last, "restore", "latest", "--to", str(company.folder / "copy"), "--exact")
+    assert tree(company.folder / "copy" / "log") == tree(company.log)
+
+
+def test_who_puts_an_old_copy_back_and_goes_on_alone_is_stopped(company: Company) -> None:
+    grow(company)
+    old = forked(company, "old")
+    ok(company, "add-client", "Of the manager", who="manager")
+    grow(company)
+    backed_up(company)
+    shutil.rmtree(company.root)
+    old.root.rename(company.root)
+    company.forget("manager")
+    company.forget("nobody")
+    ok(company, "add-client", "Again", who="manager")
+    assert company.crmcli("backup", who="nobody").code == 14
+
+
+def test_a_snapshot_that_calls_files_lost_counts_for_nothing_before_a_whole_one(company: Company) -> None:
+    place = company.folder / "backups"
+    grow(company)
+    [good] = backed_up(company)
+    rows(company, "backup", "verify", "--deep")
+    later = replace(company, now=company.now + DAY)
+    grow(later)
+    # Of what was there before nothing is lost, for the place has it; of what came since all is.
+    backed_up(later, company.folder / "other")
+    document = newest(company.folder / "other")
+    digests = [entry.sha256 for entry in company.open().entries()]
+    log = document["log"][-1][2]
+    (place / "objects" / log[:2]).mkdir(exist_ok=True)
+    shutil.copy(company.folder / "other" / "objects" / log[:2] / log, place / "objects" / log[:2] / log)
+    planted = plant(place, document | {"lost": sorted(digests)})
+    missing = len(set(digests) - objects(place).keys())
+    assert 0 < missing < len(digests)
+    assert rows(later, "backup", "list")[0]["state"] == f"lacks {missing} files"
+    result = later.crmcli("backup", "verify", "--deep", who="nobody")
+    assert (result.code, f"snapshot {planted} lacks {missing} files" in result.err) == (6, True), result
+    assert later.crmcli("backup", "drill", who="nobody").code == 13
+    status = rows(later, "backup", "status", code=6)[0]
+    assert status["verified"] == rows(company, "backup", "list")[1]["made_at"]
+    age(place)
+    none = ("--keep-days", "0", "--keep-weekly", "0", "--keep-monthly", "1", "--keep-yearly", "0")
+    fates = {row["snapshot"]: row["fate"] for row in rows(later, "backup", "forget", *none)}
+    assert fates[good["snapshot"]] == "stays"

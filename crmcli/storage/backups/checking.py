@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups import judging, lineage, snapshots
 from crmcli.storage.backups.places import checked, object_name
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import stamp
@@ -20,22 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from crmcli.storage.backups.judging import Need
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Item, Place
-    from crmcli.storage.backups.snapshots import Piece, Shelf, Snapshot
+    from crmcli.storage.backups.snapshots import Piece, Snapshot
     from crmcli.storage.backups.source import Source
     from crmcli.storage.log import FileEntry
 
 _AT_ONCE = 3
-
-
-@dataclass
-class Need:
-    """An object that snapshots need: its length, their names, and what it is: a data file, or commits or a drop."""
-
-    bytes: int
-    by: list[str]
-    what: FileEntry | Piece
 
 
 @dataclass
@@ -53,7 +45,8 @@ class Trouble:
 class Checked:
     """What a check found. `verified` is the snapshot that was read back whole, if one was.
 
-    `strange` are snapshots that are none of this store, or cannot be of the date they bear.
+    `strange` are snapshots that are none of this store, or cannot be of the date they bear; `lacking` those that lack
+    files which the store had lost, and how many. `counts` are those that may count as verified.
     """
 
     snapshots: list[str] = field(default_factory=list)
@@ -64,30 +57,13 @@ class Checked:
     verified: str | None = None
     troubles: list[Trouble] = field(default_factory=list)
     strange: dict[str, str] = field(default_factory=dict)
+    lacking: dict[str, int] = field(default_factory=dict)
+    counts: set[str] = field(default_factory=set)
 
     @property
     def spoilt(self) -> set[str]:
         """The snapshots that cannot be restored as they are."""
         return {name for trouble in self.troubles if not trouble.repaired for name in trouble.spoils}
-
-
-def needs(found: Lineage, chosen: Sequence[Snapshot]) -> dict[str, Need]:
-    """Return all objects that snapshots need, by hash; of one whose log is not known, only those that it names."""
-    needed: dict[str, Need] = {}
-    for snapshot in chosen:
-        is_known = snapshot.name in found.chains
-        pieces = [*snapshot.log, *(found.drops(snapshot) if is_known else snapshot.inbox)]
-        parts = [(piece.sha256, piece.bytes, piece) for piece in pieces]
-        if is_known:
-            parts += [(digest, entry.bytes, entry) for digest, entry in found.files(snapshot).items()]
-        for digest, size, what in parts:
-            needed.setdefault(digest, Need(size, [], what)).by.append(snapshot.name)
-    return needed
-
-
-def examine(shelf: Shelf, found: Lineage, now: datetime) -> dict[str, str]:
-    """Return which snapshots of a place cannot be what they say, and why, whether or not their objects are there."""
-    return shelf.strange | found.wrong | lineage.out_of_order(found, shelf.snapshots, now)
 
 
 class Check:
@@ -109,10 +85,13 @@ class Check:
         genesis, _ = snapshots.genesis_of(self.place)
         shelf = snapshots.shelf(self.place, genesis.hash)
         with files.mapped(f"read the backup in {self.place.text}"):
-            found = lineage.lineage(self.place, genesis, shelf.snapshots)
-            chosen = list(shelf.snapshots) if name is None else [shelf.find(name)]
-            done = Checked([snapshot.name for snapshot in chosen], strange=examine(shelf, found, now))
-            needed = needs(found, chosen)
+            found = lineage.lineage(self.place, genesis, shelf.snapshots, now)
+            chosen = list(shelf.snapshots) if name is None else [judging.find(shelf, found, name)]
+            done = Checked([snapshot.name for snapshot in chosen], strange=judging.strange(shelf, found))
+            known = [snapshot for snapshot in chosen if snapshot.name in found.chains]
+            done.lacking = {one.name: len(found.lacked(one)) for one in known if found.lacked(one)}
+            done.counts = {snapshot.name for snapshot in found.whole()}
+            needed = judging.needs(found, chosen)
             present = self.place.items("objects")
             erased = found.erased()
             done.objects = len(needed)
@@ -216,7 +195,7 @@ def verify(
     if genuine:
         kind = "verify" if part is None else "deep" if part == (1, 1) else f"{part[0]}/{part[1]}"
         seconds = round(time.monotonic() - start, 3)
-        ok = genuine[-1] not in done.spoilt
+        ok = genuine[-1] not in done.spoilt and genuine[-1] in done.counts
         result = Result(kind, stamp(now), genuine[-1], ok, seconds, done.read, done.read_bytes)
         done.verified = result.snapshot if result.reads_all else None
         # A place that can only be read can be checked all the same.

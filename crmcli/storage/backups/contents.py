@@ -8,7 +8,7 @@ from datetime import datetime
 
 from crmcli.errors import DamagedError
 from crmcli.storage import files
-from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups import judging
 from crmcli.storage.backups.places import Place
 
 
@@ -21,14 +21,12 @@ class Contents:
     columns: tuple[str, ...] = ("table", "books", "files", "rows", "bytes", "first", "last")
 
 
-def contents(place: Place, name: str) -> Contents:
+def contents(place: Place, name: str, now: datetime) -> Contents:
     """Return what is in a snapshot. Raises: NotFoundError, DamagedError."""
     with files.mapped(f"read the backup in {place.text}"):
-        genesis, _ = snapshots.genesis_of(place)
-        shelf = snapshots.shelf(place, genesis.hash)
-        snapshot = shelf.find(name)
-        found = lineage.lineage(place, genesis, [snapshot])
-    if found.wrong:
+        shelf, found = judging.judged(place, now)
+        snapshot = judging.find(shelf, found, name)
+    if snapshot.name in found.wrong:
         raise DamagedError(f"snapshot {snapshot.name} is no backup of this store: {found.wrong[snapshot.name]}")
     tables = defaultdict(list)
     for entry in found.files(snapshot).values():
@@ -50,7 +48,8 @@ def contents(place: Place, name: str) -> Contents:
         ("files", snapshot.files),
         ("bytes", snapshot.bytes),
         ("drops in the inbox", len(snapshot.inbox)),
-        ("files lost before it", len(snapshot.lost)),
+        ("files lost before it", len(found.lacked(snapshot))),
+        ("genuine", f"no: {found.strange[snapshot.name]}" if snapshot.name in found.strange else "yes"),
         ("pinned", snapshot.name in shelf.pinned),
     ]
     return Contents(told, rows)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import restoring, snapshots
+from crmcli.storage.backups import judging, restoring, snapshots
 from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
@@ -24,24 +24,30 @@ if TYPE_CHECKING:
 def drill(
     place: Place, scratch: Path | None, identity: Identity | None, now: datetime, advance: Callable[[int], None]
 ) -> Result:
-    """Restore the newest snapshot into a scratch folder, check it, and keep what came of it beside the backup.
+    """Restore the newest genuine snapshot into a scratch folder, check it, and keep what came of it beside the backup.
 
     Raises: DamagedError, after that was kept, if it cannot be restored or read.
     """
     with files.mapped(f"practise a restore from {place.text}"):
-        genesis, _ = snapshots.genesis_of(place)
-        newest = snapshots.shelf(place, genesis.hash).find(snapshots.LATEST)
+        shelf, found = judging.judged(place, now)
+        newest = judging.find(shelf, found, snapshots.LATEST)
+        counts = newest in found.whole()
         start = time.monotonic()
         rows, failure = None, None
         try:
             with tempfile.TemporaryDirectory(prefix="crmcli-drill-", dir=scratch) as folder:
-                plan = restoring.plan(place, newest.name, None)
+                plan = restoring.plan(place, newest.name, None, now)
                 root = Path(folder) / "store"
                 root.mkdir(mode=restoring.MODES[1])
                 restoring.write(plan, root, with_erased=False, advance=advance)
                 rows = _rows(root, identity, Path(folder)) if identity is not None else None
         except DamagedError as error:
             failure = error
+        if failure is None and not counts:
+            failure = DamagedError(
+                f"snapshot {newest.name} lacks {len(found.lacked(newest))} files that the store had lost",
+                "an older one is whole: crmcli backup list",
+            )
         took = round(time.monotonic() - start, 3)
         result = Result("drill", stamp(now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
         snapshots.note(place, result)

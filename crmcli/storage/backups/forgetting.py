@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import NotFoundError, RuleError
 from crmcli.model.backups import ERASED_STAY, Policy, age_of, reasons_to_keep
 from crmcli.storage import files, log
-from crmcli.storage.backups import lineage, snapshots
-from crmcli.storage.backups.checking import examine, needs
+from crmcli.storage.backups import judging, snapshots
 from crmcli.storage.backups.places import object_name
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Shelf, Snapshot
-    from crmcli.storage.genesis import Genesis
 
 # Seconds for which nothing that was written to a place is removed: a backup at work relies on it.
 FRESH = 2 * 86_400
@@ -53,11 +51,9 @@ def forget(place: Place, policy: Policy, named: Sequence[str], now: datetime, *,
     Raises: NotFoundError, RuleError if a named one has to stay or none would be left.
     """
     with files.mapped(f"tidy up the backups in {place.text}"):
-        genesis, _ = snapshots.genesis_of(place)
-        shelf = snapshots.shelf(place, genesis.hash)
-        found = lineage.lineage(place, genesis, shelf.snapshots)
+        shelf, found = judging.judged(place, now)
         present = place.items("objects")
-        fates = _fates(place, shelf, found, present, policy, named, now)
+        fates = _fates(place, shelf, found, present, policy, named)
         going = {fate.name for fate in fates if not fate.stays}
         if going and not [fate for fate in fates if fate.stays]:
             raise RuleError("that would remove every snapshot")
@@ -66,17 +62,13 @@ def forget(place: Place, policy: Policy, named: Sequence[str], now: datetime, *,
         staying = [snapshot for snapshot in shelf.snapshots if snapshot.name not in going]
         if carry_out:
             # A backup may have ended meanwhile.
-            staying, found = _again(place, genesis)
+            again, found = judging.judged(place, now)
+            staying = list(again.snapshots)
         return _sweep(place, Forgotten(fates), found, staying, present, now, carry_out=carry_out)
 
 
 def _files_of(name: str) -> list[tuple[str, str]]:
     return [("snapshots", f"{name}.json"), ("pins", name)]
-
-
-def _again(place: Place, genesis: Genesis) -> tuple[list[Snapshot], Lineage]:
-    shelf = snapshots.shelf(place, genesis.hash)
-    return list(shelf.snapshots), lineage.lineage(place, genesis, shelf.snapshots)
 
 
 def _fates(
@@ -86,29 +78,28 @@ def _fates(
     present: dict[str, Item],
     policy: Policy,
     named: Sequence[str],
-    now: datetime,
 ) -> list[Fate]:
     """Return what becomes of each snapshot: those that cannot be what they say, or lack something, count for nothing.
 
     So nobody gets rid of genuine ones by planting others.
     """
-    strange = examine(shelf, found, now)
-    erased = found.erased()
+    strange = judging.strange(shelf, found)
     counting = []
     for snapshot in shelf.snapshots:
         if snapshot.name not in strange:
-            if all(
-                digest in erased or _is_there(present, digest, need.bytes)
-                for digest, need in needs(found, [snapshot]).items()
-            ):
+            if judging.is_whole(found, snapshot, present):
                 counting.append(snapshot)
             else:
                 strange[snapshot.name] = "it lacks something: crmcli backup verify"
-    policy_says = reasons_to_keep([snapshot.at for snapshot in counting], policy)
-    reasons = {snapshot.name: reason for snapshot, reason in zip(counting, policy_says, strict=True) if reason}
-    held = _held(place, shelf, counting)
+    # What lacks something stands for no week before what is whole, and stays by itself while it is called for.
+    whole = [snapshot for snapshot in counting if not found.lacked(snapshot)]
+    reasons: dict[str, str] = {}
+    for some in ([snapshot for snapshot in counting if found.lacked(snapshot)], whole):
+        told = zip(some, reasons_to_keep([snapshot.at for snapshot in some], policy), strict=True)
+        reasons |= {snapshot.name: reason for snapshot, reason in told if reason}
+    held = _held(place, shelf, found, counting)
     if named:
-        return _named_fates(shelf, strange, held, named)
+        return _named_fates(shelf, found, held, named)
     fates = []
     for snapshot in shelf.snapshots:
         why = held.get(snapshot.name) or reasons.get(snapshot.name)
@@ -122,11 +113,7 @@ def _fates(
     return fates
 
 
-def _is_there(present: dict[str, Item], digest: str, size: int) -> bool:
-    return digest in present and present[digest].size == size
-
-
-def _held(place: Place, shelf: Shelf, counting: list[Snapshot]) -> dict[str, str]:
+def _held(place: Place, shelf: Shelf, found: Lineage, counting: list[Snapshot]) -> dict[str, str]:
     """Return the snapshots that nothing removes, and why."""
     written = place.items("snapshots")
     held = {
@@ -137,16 +124,21 @@ def _held(place: Place, shelf: Shelf, counting: list[Snapshot]) -> dict[str, str
     # A backup that is at work may rely on what was the newest one when it began.
     for snapshot in [*[old for old in counting if old.name not in held][-1:], *counting[-1:]]:
         held[snapshot.name] = "the newest"
-    names = {snapshot.name for snapshot in counting}
+    whole = [snapshot for snapshot in counting if not found.lacked(snapshot)] or counting
+    held |= {snapshot.name: "the newest that is whole" for snapshot in whole[-1:] if snapshot is not counting[-1]}
+    names = {snapshot.name for snapshot in whole}
     verified = [result.snapshot for result in snapshots.results(place) if result.reads_all and result.snapshot in names]
     if verified:
         held[max(verified)] = "the newest verified"
+    # Without it, the one that parted from it might be taken for genuine.
+    held |= {good: f"tells that {parted} is not genuine" for parted, good in found.parted.items()}
     return held | dict.fromkeys(shelf.pinned, "pinned")
 
 
-def _named_fates(shelf: Shelf, strange: dict[str, str], held: dict[str, str], named: Sequence[str]) -> list[Fate]:
+def _named_fates(shelf: Shelf, found: Lineage, held: dict[str, str], named: Sequence[str]) -> list[Fate]:
     """Return the fates of snapshots when some were named to go. Raises: NotFoundError, RuleError."""
-    going = {name if name in strange else shelf.find(name).name for name in named}
+    strange = judging.strange(shelf, found)
+    going = {name if name in strange else judging.find(shelf, found, name).name for name in named}
     for name in sorted(going):
         if name in held:
             raise RuleError(f"snapshot {name} has to stay: {held[name]}")
@@ -168,7 +160,7 @@ def _sweep(
     carry_out: bool,
 ) -> Forgotten:
     """Remove the objects that no snapshot needs any more, and those of clients who were erased long enough ago."""
-    needed = needs(found, staying)
+    needed = judging.needs(found, staying)
     times = [snapshot.at for snapshot in staying if snapshot.name in found.chains]
     stale = {
         digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,6 +10,7 @@ from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import AHEAD
 from crmcli.storage.backups.places import checked
 from crmcli.storage.erasure import erasures
+from crmcli.storage.members import ADMIN
 from crmcli.storage.state import State
 from crmcli.storage.tables import PERSONAL, stamp
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.snapshots import Piece, Snapshot
+    from crmcli.storage.erasure import Erasure
     from crmcli.storage.genesis import Genesis
     from crmcli.storage.log import FileEntry
 
@@ -37,30 +40,96 @@ class Moment(NamedTuple):
 class Chain:
     """What a log adds up to: the hash of every commit, the moments that were asked for, and what was erased when.
 
-    `erased` is SHA-256 of a personal file -> instant. `damage` says why the log ended before its end.
+    `pieces` is SHA-256 and length of the runs of commits that were asked for. `restorers` is the commit that a restore
+    goes on from -> who made it, `signers` the number of a commit -> its author, and whether an admin. `erasures` are
+    the erasures in it, with the SHA-256 of the files that each erased. `damage` says why the log ended before its end.
     """
 
     state: State
     heads: dict[int, str] = field(default_factory=dict)
     moments: dict[int, Moment] = field(default_factory=dict)
-    erased: dict[str, str] = field(default_factory=dict)
+    pieces: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
+    restorers: dict[tuple[int, str], str] = field(default_factory=dict)
+    signers: dict[int, tuple[str, bool]] = field(default_factory=dict)
+    erasures: list[tuple[Erasure, list[str]]] = field(default_factory=list)
     damage: str | None = None
 
     def holds(self, snapshot: Snapshot) -> bool:
         """Say whether a snapshot is this log up to one of its commits."""
         return self.heads.get(snapshot.seq) == snapshot.head
 
+    def erased(self, last: int | None = None) -> tuple[dict[str, str], set[str]]:
+        """Return what is erased by commits up to `last`, or all: SHA-256 of a file -> when, and the clients."""
+        found: dict[str, str] = {}
+        clients: set[str] = set()
+        for erasure, digests in self.erasures:
+            if last is None or erasure.seq <= last:
+                found |= dict.fromkeys(digests, erasure.at)
+                clients.update(erasure.clients)
+        return found, clients
+
+    def is_in(self, pieces: Iterable[Piece]) -> bool:
+        """Say whether objects hold the commits of this log that they are said to hold."""
+        return all(self.pieces.get((piece.first, piece.last)) == (piece.sha256, piece.bytes) for piece in pieces)
+
     def goes_on_from(self, older: Chain) -> bool:
-        """Say whether this log is, by an admin's restore, what became of another one that it does not hold."""
-        since = [restore for restore in self.state.restores if restore not in older.state.restores]
-        return any(older.heads.get(seq) == head for seq, head in since)
+        """Say whether this log is, by an admin's restore, what became of another one that it does not hold.
+
+        The admin has to be one at the end of that other log, too: who was removed restores nothing.
+        """
+        admins = {who.member for who in older.state.members.values() if who.active and who.role == ADMIN}
+        return any(
+            older.heads.get(seq) == head and (seq, head) not in older.restorers and author in admins
+            for (seq, head), author in self.restorers.items()
+        )
 
 
-def fold(genesis: Genesis, raws: Iterable[bytes], wanted: Iterable[int]) -> Chain:
-    """Check a log from its first commit on; `wanted` are the commits whose moments are asked for."""
-    asked = set(wanted)
+def outranks(one: Chain, other: Chain) -> bool:
+    """Say whether more admins, or as many and more members, signed one of two logs since they parted than the other.
+
+    Whoever signs a log of his own alone does not prevail over the team with it. Nobody counts whom only one of them
+    knows: that one may have made them up.
+    """
+    parted = max(
+        (seq for seq in one.heads.keys() & other.heads.keys() if one.heads[seq] == other.heads[seq]), default=0
+    )
+    known = one.state.members.keys() & other.state.members.keys()
+
+    def weight(chain: Chain) -> tuple[int, int]:
+        signed = {row for seq, row in chain.signers.items() if seq > parted and row[0] in known}
+        return len({who for who, is_admin in signed if is_admin}), len({who for who, _ in signed})
+
+    return weight(one) > weight(other)
+
+
+class _Pieces:
+    """The runs of commits that are the pieces of the logs of snapshots, hashed while a log is read once."""
+
+    def __init__(self, snapshots: Iterable[Snapshot], done: dict[tuple[int, int], tuple[str, int]]) -> None:
+        self.done = done
+        self.begun: dict[tuple[int, int], tuple[hashlib._Hash, int]] = {}
+        self.spans: dict[int, set[tuple[int, int]]] = {}
+        for snapshot in snapshots:
+            for piece in snapshot.log:
+                self.spans.setdefault(piece.first, set()).add((piece.first, piece.last))
+
+    def take(self, seq: int, raw: bytes) -> None:
+        """Add the next commit."""
+        self.begun |= {span: (hashlib.sha256(), 0) for span in self.spans.get(seq, ())}
+        for span, (digest, size) in list(self.begun.items()):
+            digest.update(raw)
+            self.begun[span] = (digest, size + len(raw))
+            if span[1] == seq:
+                del self.begun[span]
+                self.done[span] = (digest.hexdigest(), size + len(raw))
+
+
+def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot]) -> Chain:
+    """Check a log from its first commit on; the moments of `snapshots`, and the pieces of their logs, are noted."""
+    asked = {snapshot.seq for snapshot in snapshots}
     personal: dict[str, str] = {}
     chain = Chain(State(genesis, None))
+    pieces = _Pieces(snapshots, chain.pieces)
     chain.heads[0] = genesis.hash
     if 0 in asked:
         chain.moments[0] = Moment(genesis.created_at, (), frozenset())
@@ -69,17 +138,21 @@ def fold(genesis: Genesis, raws: Iterable[bytes], wanted: Iterable[int]) -> Chai
         state = chain.state
         for raw in raws:
             commit = state.apply(raw)
+            chain.signers[state.seq] = (commit.author, state.members[commit.author].role == ADMIN)
             personal.update((entry.file_id, entry.sha256) for entry in commit.add if entry.group == PERSONAL)
             if len(state.live) > MOST_FILES:
                 raise DamagedError(f"commit {state.seq} makes more files than a store can have")
             chain.heads[state.seq] = state.hash
+            if commit.type == "restore":
+                chain.restorers[commit.seq - 1, commit.prev] = commit.author
+            pieces.take(state.seq, raw)
             if state.seq in asked:
                 chain.moments[state.seq] = Moment(state.at, tuple(state.live.values()), frozenset(state.erased))
             yield raw
 
     try:
         for erasure in erasures(followed()):
-            chain.erased.update((personal[file_id], erasure.at) for file_id in erasure.files)
+            chain.erasures.append((erasure, [personal[file_id] for file_id in erasure.files]))
     except CrmError as error:
         chain.damage = error.message
     except FileNotFoundError:
@@ -101,24 +174,38 @@ def raws_of(place: Place, snapshot: Snapshot) -> Iterator[bytes]:
 class Lineage:
     """The snapshots of a place, checked: `chains` has the log of each, `wrong` why one is no backup of this store.
 
-    `newest` is the last of those that are.
+    `strange` says of the others which cannot have been made when they say, and why; `parted` which of them have a log
+    that parted from that of a genuine one, and from which. `genuine` are what is left, oldest first. `held` are objects
+    of the place that a snapshot calls lost.
     """
 
     chains: dict[str, Chain] = field(default_factory=dict)
-    newest: Snapshot | None = None
     wrong: dict[str, str] = field(default_factory=dict)
+    strange: dict[str, str] = field(default_factory=dict)
+    parted: dict[str, str] = field(default_factory=dict)
+    genuine: list[Snapshot] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
 
     def files(self, snapshot: Snapshot) -> dict[str, FileEntry]:
-        """Return the live files of a snapshot, by SHA-256, without those that the store had lost by then."""
-        lost = set(snapshot.lost)
-        return {entry.sha256: entry for entry in self.moment(snapshot).live if entry.sha256 not in lost}
+        """Return the live files of a snapshot, by SHA-256, without those that it lacks."""
+        lacked = self.lacked(snapshot)
+        return {entry.sha256: entry for entry in self.moment(snapshot).live if entry.sha256 not in lacked}
+
+    def lacked(self, snapshot: Snapshot) -> set[str]:
+        """Return the live files that the store had lost when a snapshot was made, and that the place has not either."""
+        lost = set(snapshot.lost) - self.held
+        return {entry.sha256 for entry in self.moment(snapshot).live if entry.sha256 in lost}
+
+    def whole(self) -> list[Snapshot]:
+        """Return the genuine snapshots that lack nothing, or all of them if each one does; only they count."""
+        return [known for known in self.genuine if not self.lacked(known)] or self.genuine
 
     def moment(self, snapshot: Snapshot) -> Moment:
         """Return what the store was at the head of a snapshot."""
         return self.chains[snapshot.name].moments[snapshot.seq]
 
     def erased_since(self, snapshot: Snapshot) -> set[str]:
-        """Return the clients who were erased after a snapshot, as any of the logs tells."""
+        """Return the clients who were erased after a snapshot, as the trusted logs tell."""
         return self.erased_clients() - self.moment(snapshot).erased
 
     def drops(self, snapshot: Snapshot) -> list[Piece]:
@@ -126,52 +213,66 @@ class Lineage:
 
         Nobody without a key knows who is in a drop. So once somebody was erased, only those count that wait still.
         """
-        waiting = {piece.sha256 for piece in self.newest.inbox} if self.newest is not None else set()
+        waiting = {piece.sha256 for piece in self.genuine[-1].inbox} if self.genuine else set()
         may_hold = bool(self.erased_since(snapshot))
         return [piece for piece in snapshot.inbox if not may_hold or piece.sha256 in waiting]
 
     def erased(self) -> dict[str, str]:
-        """Return what any of the logs says is erased: SHA-256 -> when."""
+        """Return what the trusted logs say is erased: SHA-256 -> when."""
         found: dict[str, str] = {}
-        for chain in self.distinct():
-            for digest, at in chain.erased.items():
+        for erased, _ in self._ledgers():
+            for digest, at in erased.items():
                 found[digest] = min(at, found.get(digest, at))
         return found
 
     def erased_clients(self) -> set[str]:
-        """Return the clients that any of the logs says are erased."""
-        return set().union(*(chain.state.erased for chain in self.distinct()))
+        """Return the clients that the trusted logs say are erased."""
+        return set().union(*(clients for _, clients in self._ledgers()))
+
+    def _ledgers(self) -> Iterator[tuple[dict[str, str], set[str]]]:
+        """Yield what is erased by each log, as far as the last genuine snapshot on it.
+
+        All of a log is trusted that goes on from the last genuine one, whatever its date, and every one if none is.
+        """
+        for chain in self.distinct():
+            if not self.genuine or chain.holds(self.genuine[-1]):
+                yield chain.erased()
+            else:
+                yield chain.erased(max((known.seq for known in self.genuine if chain.holds(known)), default=0))
 
     def distinct(self) -> list[Chain]:
         """Return each log once."""
         return list({id(chain): chain for chain in self.chains.values()}.values())
 
 
-def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot]) -> Lineage:
-    """Check the logs of snapshots, each log once: most snapshots are the beginning of a longer one."""
+def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], now: datetime) -> Lineage:
+    """Check the logs of snapshots, oldest first, each log once: most snapshots are the beginning of a longer one."""
     found = Lineage()
-    wanted = {snapshot.seq for snapshot in snapshots}
+    if lost := {digest for snapshot in snapshots for digest in snapshot.lost}:
+        found.held = lost & place.items("objects").keys()
     for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.seq, reverse=True):
         known = next((chain for chain in found.distinct() if chain.holds(snapshot)), None)
-        # Its own piece of the log is what it would be restored from; that is looked at with its other objects.
-        chain = known or fold(genesis, raws_of(place, snapshot), wanted)
-        if chain.holds(snapshot):
+        chain = known or fold(genesis, raws_of(place, snapshot), snapshots)
+        if chain.holds(snapshot) and not chain.is_in(snapshot.log):
+            found.wrong[snapshot.name] = "the pieces of its log are not the commits that lead to its head"
+        elif chain.holds(snapshot):
             found.chains[snapshot.name] = chain
         else:
             found.wrong[snapshot.name] = chain.damage or "its head is not the end of its log"
-    genuine = [snapshot for snapshot in snapshots if snapshot.name in found.chains]
-    found.newest = max(genuine, key=lambda snapshot: (snapshot.made_at, snapshot.seq), default=None)
+    found.strange = _out_of_order(found, snapshots, now)
+    found.genuine = [known for known in snapshots if known.name in found.chains and known.name not in found.strange]
     return found
 
 
-def out_of_order(found: Lineage, snapshots: Sequence[Snapshot], now: datetime) -> dict[str, str]:
-    """Return which of the genuine snapshots, oldest first, cannot have been made when they say, and why.
+def _out_of_order(found: Lineage, snapshots: Sequence[Snapshot], now: datetime) -> dict[str, str]:
+    """Return which of the snapshots whose logs are right, oldest first, cannot have been made when they say, and why.
 
     A later one goes on where an earlier one ended, or was made after an admin's restore. Whoever plants an old state
-    under a new date is found out by that, and who plants a new state under an old date by the time of its head.
+    under a new date is found out by that, and who plants a new state under an old date by the time of its head. Of two
+    that part, the one made first stays, unless the other's log outranks its log.
     """
     strange: dict[str, str] = {}
-    last: Snapshot | None = None
+    stay: list[Snapshot] = []
     for snapshot in snapshots:
         chain = found.chains.get(snapshot.name)
         if chain is None:
@@ -183,11 +284,25 @@ def out_of_order(found: Lineage, snapshots: Sequence[Snapshot], now: datetime) -
         if stamp(snapshot.at + AHEAD) < found.moment(snapshot).at <= stamp(now):
             strange[snapshot.name] = "it is dated before its own newest commit"
             continue
-        if last is not None:
+        last = stay[-1] if stay else None
+        if last is not None and not _follows(found, last, snapshot):
             before = found.chains[last.name]
-            goes_on = last.seq <= snapshot.seq and chain.heads.get(last.seq) == last.head
-            if not goes_on and not (chain is not before and chain.goes_on_from(before)):
+            if before.holds(snapshot) or not outranks(chain, before):
                 strange[snapshot.name] = f"it is older than, or differs from, {last.name}, which was made before it"
+                if not before.holds(snapshot):
+                    found.parted[snapshot.name] = last.name
                 continue
-        last = snapshot
+            while stay and not _follows(found, stay[-1], snapshot):
+                gone = stay.pop().name
+                strange[gone] = f"it differs from {snapshot.name}, which more of the members signed"
+                found.parted[gone] = snapshot.name
+        stay.append(snapshot)
     return strange
+
+
+def _follows(found: Lineage, last: Snapshot, snapshot: Snapshot) -> bool:
+    """Say whether a snapshot goes on where an earlier one ended, or is what an admin's restore made of that."""
+    before, chain = found.chains[last.name], found.chains[snapshot.name]
+    if last.seq <= snapshot.seq and chain.holds(last):
+        return True
+    return chain is not before and chain.goes_on_from(before)

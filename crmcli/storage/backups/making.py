@@ -18,7 +18,7 @@ from crmcli.storage.keys import sha256
 from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from crmcli.storage.backups.places import Place
@@ -39,12 +39,13 @@ _TRIES = 20
 
 @dataclass
 class Made:
-    """A backup that was made: its snapshot, what was copied for it, and what the store could not give."""
+    """A backup that was made: what was copied for it, what the store could not give, which snapshots are none of it."""
 
     snapshot: Snapshot
     copied: int = 0
     copied_bytes: int = 0
     problems: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
 
 
 def make(source: Source, place: Place, now: datetime, advance: Callable[[int], None]) -> Made:
@@ -74,6 +75,7 @@ class _Making:
         self.copied: list[int] = []
         self.present: dict[str, Item] = {}
         self.base: Snapshot | None = None
+        self.passed_over: list[str] = []
 
     def run(self) -> Made:
         raw, _ = files.read_regular(self.source.root / "genesis.json", MAX_GENESIS)
@@ -110,7 +112,7 @@ class _Making:
         self.place.settle()
         self.source.close()
         told = [error.message for error in problems.values()]
-        return Made(snapshot, len(self.copied), sum(self.copied), told)
+        return Made(snapshot, len(self.copied), sum(self.copied), told, self.passed_over)
 
     def _base(self) -> Snapshot | None:
         """Return the newest snapshot that the store goes on from.
@@ -125,15 +127,27 @@ class _Making:
                 break
             others.append(snapshot)
         if others:
-            found = lineage.lineage(self.place, self.source.genesis, others)
-            ours = lineage.Chain(self.source.state)
-            for name, chain in found.chains.items():
-                if not ours.goes_on_from(chain):
-                    raise RolledBackError(
-                        f"the store is older than, or differs from, snapshot {name}",
-                        "somebody put an old copy back; crmcli restore brings a snapshot back as the store",
-                    )
+            self._refuse_to_go_back(known, others)
         return base
+
+    def _refuse_to_go_back(self, known: Sequence[Snapshot], others: list[Snapshot]) -> None:
+        """Raise RolledBackError if the store does not go on from one of `others`, and that one counts for more.
+
+        It does if the store is the beginning of it, or if it is genuine and as much of the team signed it.
+        """
+        found = lineage.lineage(self.place, self.source.genesis, known, self.now)
+        ours = lineage.fold(self.source.genesis, (raw for _, raw in self.source.commits()), ())
+        for snapshot in others:
+            chain = found.chains.get(snapshot.name)
+            if chain is None or ours.goes_on_from(chain):
+                continue
+            is_ahead = chain.heads.get(ours.state.seq) == ours.state.hash
+            if is_ahead or (snapshot.name not in found.strange and not lineage.outranks(ours, chain)):
+                raise RolledBackError(
+                    f"the store is older than, or differs from, snapshot {snapshot.name}",
+                    "somebody put an old copy back; crmcli restore brings a snapshot back as the store",
+                )
+            self.passed_over.append(snapshot.name)
 
     def _copy_files(self) -> dict[str, CrmError]:
         """Copy what the place lacks; return file id -> what is wrong with files that are still part of the store."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import ConflictError, CrmError, DamagedError, InputError, LockedError, NotPermittedError
 from crmcli.storage import files, log
-from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups import judging, lineage, snapshots
 from crmcli.storage.backups.places import checked, object_name
 from crmcli.storage.reading import file_path
 from crmcli.storage.store import FOLDERS, read_genesis
@@ -20,6 +20,7 @@ from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from crmcli.storage.backups.places import Place
@@ -40,7 +41,8 @@ class Plan:
 
     `entries` are the files to be written; those of `erased` among them hold clients who were erased since, `gone` are
     such files that the place has no more. `clients` are who was erased since, wherever that is recorded. `left_out`
-    counts files that were not asked for. `drops` are those that nobody can be in who was erased since.
+    counts files that were not asked for. `drops` are those that nobody can be in who was erased since. `heads` are
+    the hashes of its commits. `passed_over` are snapshots of a later date that are not genuine.
     """
 
     place: Place
@@ -53,6 +55,8 @@ class Plan:
     clients: set[str] = field(default_factory=set)
     left_out: int = 0
     drops: list[Piece] = field(default_factory=list)
+    heads: dict[int, str] = field(default_factory=dict)
+    passed_over: dict[str, str] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -61,29 +65,42 @@ class Plan:
 
 
 def plan(
-    place: Place, name: str, live_store: Path | None, *, book: str | None = None, table: str | None = None
+    place: Place,
+    name: str,
+    live_store: Path | None,
+    now: datetime,
+    *,
+    book: str | None = None,
+    table: str | None = None,
+    anyway: bool = False,
 ) -> Plan:
     """Return how to restore a snapshot, checked but for the bytes of its data files.
 
-    `live_store`, if it is of the same company, is asked for erasures too; `book` and `table` choose files.
+    `live_store`, if it is of the same company, is asked for erasures too; `book` and `table` choose files. With
+    `anyway`, a snapshot is taken whatever its date says of it.
     Raises: NotFoundError, DamagedError if anything is missing or not what was signed, InputError.
     """
     genesis, raw = snapshots.genesis_of(place)
     shelf = snapshots.shelf(place, genesis.hash)
-    snapshot = shelf.find(name)
     if table is not None and table not in TABLES:
         raise InputError("there is no such table", f"there is {', '.join(TABLES)}")
-    found = lineage.lineage(place, genesis, shelf.snapshots)
+    found = lineage.lineage(place, genesis, shelf.snapshots, now)
+    snapshot = judging.find(shelf, found, name)
     if snapshot.name in found.wrong:
         raise DamagedError(
             f"snapshot {snapshot.name} is no backup of this store: {found.wrong[snapshot.name]}",
             "crmcli backup verify shows which snapshots are",
         )
+    if snapshot.name in found.strange and not anyway:
+        raise DamagedError(
+            f"snapshot {snapshot.name} is not genuine: {found.strange[snapshot.name]}",
+            "restore another one; if it was a clock that was wrong, --anyway takes it",
+        )
     chain = found.chains[snapshot.name]
     wanted = found.files(snapshot)
     erased, clients = set(found.erased()), found.erased_clients()
     theirs = _ledger(live_store, genesis)
-    erased |= set(theirs.erased)
+    erased |= theirs.erased()[0].keys()
     clients |= theirs.state.erased
     if book is not None:
         book = _book(chain.state, book)
@@ -115,6 +132,8 @@ def plan(
         since,
         len(wanted) - len(entries),
         drops,
+        chain.heads,
+        judging.newer(shelf, found, snapshot) if name == snapshots.LATEST else {},
     )
 
 
@@ -214,6 +233,8 @@ def _lay_out(plan: Plan, root: Path) -> list[Path]:
     segment: list[bytes] = []
     packed = max(plan.snapshot.seq - log.LOOSE, 0) // log.SEGMENT * log.SEGMENT
     for seq, raw in enumerate(lineage.raws_of(plan.place, plan.snapshot), 1):
+        if log.digest(raw) != plan.heads.get(seq):
+            raise DamagedError(f"commit {seq} of snapshot {plan.snapshot.name} is not the one that was signed", _WHERE)
         segment.append(raw)
         if seq > packed:
             contents[root / "log" / log.loose_name(seq)] = raw

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which snapshot, and which files of it: those of a book, of a table, or all."""
+    """Which snapshot, and which files of it: those of a book, of a table, or all. `anyway`: though it is strange."""
 
     snapshot: str
     book: str | None = None
     table: str | None = None
+    anyway: bool = False
 
 
 @dataclass
@@ -64,7 +65,9 @@ def restore_to(
     NotPermittedError if clients were erased since and the identity is no admin's.
     """
     with files.mapped(f"restore into {target}"):
-        plan = planned(place, wanted.snapshot, live_store, book=wanted.book, table=wanted.table)
+        plan = planned(
+            place, wanted.snapshot, live_store, at, book=wanted.book, table=wanted.table, anyway=wanted.anyway
+        )
         is_known = identity is not None and plan.genesis.hash in identity.stores
         with staged(target) as stage:
             write(plan, stage, with_erased=is_known, advance=advance)
@@ -76,6 +79,8 @@ def restore_to(
         done.notes.append(f"who saw a newer state than this one: crmcli verify --accept-restore {commit}")
     elif not plan.left_out:
         done.notes.append("it is what it was, to the byte: no commit says that the log goes on from here")
+    for name, why in plan.passed_over.items():
+        done.notes.append(f"passed over {name}, which is not genuine: {why}")
     if len(plan.drops) < len(snapshot.inbox):
         left = len(snapshot.inbox) - len(plan.drops)
         done.notes.append(f"{left} drops were left out: clients who were erased since may be in them")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import ConflictError, DamagedError, NotFoundError, RolledBackError
 from crmcli.model.backups import Result
 from crmcli.model.frozen import dataclass
-from crmcli.storage import files, log
+from crmcli.storage import log
 from crmcli.storage.genesis import MAX_GENESIS, Genesis
 from crmcli.storage.keys import sha256
 
@@ -136,11 +136,9 @@ class Shelf:
     pinned: frozenset[str]
 
     def find(self, name: str) -> Snapshot:
-        """Return the snapshot that begins like that, or the latest. Raises: NotFoundError, ConflictError."""
+        """Return the snapshot that begins like that. Raises: NotFoundError, ConflictError."""
         if not self.snapshots:
             raise NotFoundError("there is no snapshot yet", "crmcli backup makes one")
-        if name == LATEST:
-            return self.snapshots[-1]
         fits = [snapshot for snapshot in self.snapshots if snapshot.name.startswith(name)]
         if len(fits) > 1:
             raise ConflictError(f"{len(fits)} snapshots begin like that", "crmcli backup list shows them")
@@ -220,16 +218,3 @@ def results(place: Place) -> list[Result]:
 def time_in(name: str) -> datetime:
     """Return the time in the name of a snapshot."""
     return datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-
-
-def pin(place: Place, name: str, *, remove: bool) -> str:
-    """Pin a snapshot of a place, or take the pin out; return its name. Raises: NotFoundError, ConflictError."""
-    with files.mapped(f"write to the backup in {place.text}"):
-        genesis, _ = genesis_of(place)
-        found = shelf(place, genesis.hash).find(name).name
-        if remove:
-            place.remove([f"pins/{found}"])
-        else:
-            place.put(f"pins/{found}", b"")
-            place.settle()
-    return found

@@ -12,8 +12,7 @@ from crmcli.errors import DamagedError
 from crmcli.model.backups import Result, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
-from crmcli.storage.backups import lineage, snapshots
-from crmcli.storage.backups.checking import examine
+from crmcli.storage.backups import judging, lineage, snapshots
 from crmcli.storage.backups.places import Folder
 from crmcli.storage.members import ADMIN
 from crmcli.storage.view import View
@@ -43,15 +42,19 @@ def standing(place: Place, now: datetime, days: int) -> Standing:
     with files.mapped(f"read the backup in {place.text}"):
         genesis, _ = snapshots.genesis_of(place)
         shelf = snapshots.shelf(place, genesis.hash)
-        strange = examine(shelf, lineage.lineage(place, genesis, shelf.snapshots), now)
-        genuine = {snapshot.name: snapshot for snapshot in shelf.snapshots if snapshot.name not in strange}
+        found = lineage.lineage(place, genesis, shelf.snapshots, now)
+        strange = judging.strange(shelf, found)
+        genuine = {snapshot.name: snapshot for snapshot in found.whole()}
+        lacking = [known for known in found.genuine[-1:] if found.lacked(known)]
         verified = [genuine[result.snapshot] for result in snapshots.results(place) if _counts(result, genuine)]
     last = max(verified, key=lambda snapshot: snapshot.made_at, default=None)
-    found = overdue(last.at if last else None, datetime.fromisoformat(genesis.created_at), now, days)
+    told = overdue(last.at if last else None, datetime.fromisoformat(genesis.created_at), now, days)
+    if lacking:
+        told = f"the newest snapshot lacks {len(found.lacked(lacking[0]))} files that the store had lost"
     if strange:
-        found = f"{len(strange)} snapshots cannot be what they say: crmcli backup verify"
-    newest = max((snapshot.at for snapshot in genuine.values()), default=None)
-    return Standing(len(shelf.snapshots), newest, last.at if last else None, found)
+        told = f"{len(strange)} snapshots cannot be what they say: crmcli backup verify"
+    newest = max((snapshot.at for snapshot in found.genuine), default=None)
+    return Standing(len(shelf.snapshots), newest, last.at if last else None, told)
 
 
 def _counts(result: Result, genuine: dict[str, snapshots.Snapshot]) -> bool:
