@@ -70,7 +70,7 @@ def _jobs(home: Home, tool: str, step: str) -> Jobs:
             run(_script(home, tool, "prepare"))
         if not is_first and number < 0:
             run(_script(home, tool, "first backup"))
-        shutil.rmtree(home.folder / "target", ignore_errors=True)
+        shutil.rmtree(home.folder / f"{tool}-target", ignore_errors=True)
         os.sync()
         return _script(home, tool, step)
 
@@ -81,5 +81,5 @@ def _script(home: Home, tool: str, step: str) -> Job:
     sh = shutil.which("sh") or "/bin/sh"
     job = home.job(sh, "-c", SCRIPTS[tool][step])
     secrets = {"RESTIC_PASSWORD": "correct horse", "BORG_PASSPHRASE": "correct horse"}
-    places = {"PLACE": str(home.folder / tool), "TARGET": str(home.folder / "target"), "STORE": str(home.store)}
+    places = {"PLACE": str(home.folder / tool), "TARGET": str(home.folder / f"{tool}-target"), "STORE": str(home.store)}
     return Job(job.command, job.environ | secrets | places | {"PATH": f"{BIN}:{job.environ['PATH']}"})

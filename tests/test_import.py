@@ -478,7 +478,7 @@ def test_one_bad_row_and_nothing_is_saved(company: Company) -> None:
     result = put(company, "clients", text)
     assert (result.code, result.out) == (2, "")
     lines = result.err.splitlines()
-    assert lines[0] == "line 2: not a phone number"
+    assert lines[0].startswith("line 2: not a phone number (")
     assert lines[1].startswith("line 3: the process has no source 'nowhere' (there is ")
     assert lines[2:] == [
         "crmcli: error: 2 of 3 rows rejected; nothing was saved",

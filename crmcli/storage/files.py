@@ -60,7 +60,9 @@ def ensure_folder(path: Path, mode: int) -> None:
     """Create a folder that a copying program may have left out because it was empty."""
     require_folder(path)
     if not path.exists():
-        make_folder(path, mode)
+        # Another process may be as far.
+        with suppress(FileExistsError):
+            make_folder(path, mode)
         sync_folder(path.parent)
 
 

@@ -63,7 +63,15 @@ def visit_counts(view: View, pipeline: Pipeline, period: Bounds | None, as_of: d
     """Return what the deals opened in a period did at each stage of a pipeline that any of them was at."""
     parameters, places = cohort(pipeline, period, as_of), stage_places(view, pipeline)
     deals, changes = ("deal_id", "client_id", "pipeline", "opened_at"), ("deal_id", "to_stage", "move", "changed_at")
-    standing = query.run(view.reader, "open_visits", {"deals": deals, "stage_changes": changes}, parameters)
+    # A deal at a stage that is gone goes by the norm of the one that it counts as.
+    present = [pipeline.stages[place - 1].id for place in places.column("position").to_pylist()]
+    standing = query.run(
+        view.reader,
+        "open_visits",
+        {"deals": deals, "stage_changes": changes},
+        parameters,
+        {"stages": places.append_column("present", pa.array(present, pa.string()))},
+    )
     norms = [(place, stage.norm) for place, stage in enumerate(pipeline.stages, 1) if stage.norm]
     rows = query.run(
         view.reader,

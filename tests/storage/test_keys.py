@@ -290,7 +290,7 @@ def test_key_opens_the_own_book_and_nothing_else(company: Company) -> None:
     for who, names in expected.items():
         view = company.view(who)
         assert sorted(contact.name for contact in view.records("contacts")) == names
-        assert len(view.records("notes")) == len(names)
+        assert len({note.client_id for note in view.records("notes")}) == len(names)
         facts = 4 if who in ("analyst", "service") else len(names)
         for table in ("clients", "deals", "stage_changes"):
             assert len(view.records(table)) == facts, (who, table)

@@ -136,3 +136,17 @@ def test_the_report_counts_what_one_counts_by_hand(
                 # Half a tenth is rounded up by one side and to even by the other.
                 assert cell == want or (isinstance(want, float) and abs(cell - want) < 0.1001), (row, wanted)
         view.store.close()
+
+
+def test_a_deal_at_a_stage_that_is_gone_goes_by_the_norm_it_counts_as(founded: Company, tmp_path: Path) -> None:
+    company = Company(Path(shutil.copytree(founded.folder, tmp_path / "company")))
+    whole = Process((Pipeline("p", "P", (Stage("a", "A", "2d"), Stage("b", "B"))),), (), (), ())
+    put(company, whole, [[("a", START), ("b", START + timedelta(days=1))]], [])
+    store = company.open()
+    draft = Draft(store)
+    shorter = Process((Pipeline("p", "P", (Stage("a", "A", "2d"),)),), (), (), ())
+    draft.put_document("process", r.Document(3, 3, json.dumps(shorter.to_plain()), NOW, 7))
+    store.commit(draft.finish(), draft.base, new_op_id(), NOW)
+    (row,) = stage_rows(shorter.pipelines[0], visit_counts(View(store), shorter.pipelines[0], None, AS_OF))
+    # Both visits count as A's: one of a day, within the norm, and one of 39 days that is open and past it.
+    assert row == ("A", "2d", 2, 20.0, 35.2, 50.0, 1, 1, 0, 1, 39.0)

@@ -61,7 +61,7 @@ def the_id(company: Company, table: str, who: str = "manager") -> str:
 @pytest.fixture
 def busy(company: Company) -> Company:
     """A manager with a client, a deal, a call and a sale."""
-    do(company, *ANNA, "--note", "likes tea", "--buy-by", "2026-04-01")
+    do(company, *ANNA, "--note", "likes tea")
     do(company, "log-call", "Anna", "in", "--said", "hello")
     do(company, "log-sale", "Anna", "700", "--item", "tea:2:350")
     return company

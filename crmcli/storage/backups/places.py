@@ -75,7 +75,7 @@ class Folder:
     def prepare(self) -> None:
         """Make the folder, not those above it: a disk that is not there is to be missed, not replaced."""
         if not self.root.is_dir():
-            self.root.mkdir(0o700)
+            self.root.mkdir(0o700, exist_ok=True)
             files.sync_folder(self.root.parent)
         self._modes = files.modes(self.root)
         for name in ("tmp", "objects", "snapshots", "pins", "results"):

@@ -4,12 +4,13 @@ WITH entries AS (
         e.deal_id,
         d.client_id,
         d.opened_at,
-        CAST(e.to_stage AS VARCHAR) AS stage,
+        coalesce(s.present, CAST(e.to_stage AS VARCHAR)) AS stage,
         e.changed_at,
         coalesce(e.changed_at, d.opened_at, TIMESTAMP '0001-01-01') AS entered_at,
         CASE WHEN e.to_stage IN ('won', 'lost') THEN 2 WHEN e.move = 'open' THEN 0 ELSE 1 END AS rank
     FROM stage_changes e
     JOIN deals d ON d.deal_id = e.deal_id
+    LEFT JOIN stages s ON s.stage = e.to_stage
     WHERE d.pipeline = $pipeline
         AND (e.changed_at IS NULL OR e.changed_at <= $as_of)
         AND (d.opened_at IS NULL OR d.opened_at <= $as_of)
