@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crmcli.model import records as r
+from crmcli.model.dates import day_end, local_day
 from crmcli.model.flags import flags
 from crmcli.model.moves import moves
 from crmcli.model.process import Pipeline, Process, Stage
@@ -33,17 +34,19 @@ AS_OF = START + timedelta(days=40)
 ZONE = ZoneInfo("Europe/Berlin")
 norms = st.none() | st.integers(0, 9).map("{}d".format) | st.integers(1, 7).map("{}bd".format)
 # The stops of a deal after its opening, some hours apart; more than a day after AS_OF there is nothing.
-ways = st.lists(st.tuples(st.sampled_from((*NAMES, "won", "lost")), st.integers(1, 400)), max_size=6)
+# Half of them are at the first instant of a local day, which is no more within the norm that ended with the day before.
+ways = st.lists(st.tuples(st.sampled_from((*NAMES, "won", "lost")), st.integers(1, 400), st.booleans()), max_size=6)
 
 
-def visited(way: list[tuple[str, int]], opened: datetime) -> list[tuple[str, datetime]]:
+def visited(way: list[tuple[str, int, bool]], opened: datetime) -> list[tuple[str, datetime]]:
     """The stops of a deal in order, as a pipeline lets it go: what is won stays so, and nobody goes to where he is."""
     stops = [("a", opened)]
-    for stage, hours in way:
+    for stage, hours, is_midnight in way:
         last, at = stops[-1]
         if last in ("won", stage) or (last == "lost" and stage == "won"):
             continue
-        stops.append((stage, at + timedelta(hours=hours)))
+        later = at + timedelta(hours=hours)
+        stops.append((stage, day_end(local_day(later, ZONE), ZONE) if is_midnight else later))
     return stops
 
 
