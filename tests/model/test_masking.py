@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from crmcli.model.exporting import COLUMNS as EXPORTED
 from crmcli.model.exporting import PERSONAL, WORDS, is_covered
+from crmcli.model.flags import FLAGS
 from crmcli.model.masking import CONTACT_COLUMNS, MASK, masked
 from crmcli.storage.listing import KINDS
 from crmcli.storage.log import WORD
@@ -37,7 +38,7 @@ def test_columns_that_a_grant_covers_are_shown() -> None:
 
 def test_every_personal_column_of_a_listing_is_masked() -> None:
     facts = {name for table in TABLES.values() if table.group != "personal" for name in table.schema.names}
-    facts |= {"owner", "by"}
+    facts |= {"owner", "by", *FLAGS}
     for kind in KINDS.values():
         assert set(kind.columns) - facts <= CONTACT_COLUMNS
 

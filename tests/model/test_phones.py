@@ -7,7 +7,7 @@ import sys
 
 import phonenumbers
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from crmcli.errors import InputError
@@ -81,6 +81,8 @@ def test_example_numbers_of_every_region_in_every_form(region: str) -> None:
 
 @given(raw=written(st.from_regex(r"(\+7|8|7|)[3489][0-9]{9}", fullmatch=True, alphabet=st.characters(codec="ascii"))))
 def test_every_way_to_write_a_russian_number_is_one_number(raw: str) -> None:
+    # 8 and 10 begin a call abroad.
+    assume(not "".join(letter for letter in raw if letter.isdecimal()).startswith("810"))
     normal = normalise_phone(raw, "RU")
     assert normal.startswith("+7")
     assert len(normal) == 12
