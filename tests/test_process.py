@@ -155,7 +155,8 @@ def test_only_an_admin_applies(company: Company) -> None:
         ("350.5", "nan", "price must be a number from 0 on with at most two places"),
         ("350.5", "-1", "price must be a number from 0 on with at most two places"),
         ("350.5", "1e300", "price must be a number from 0 on with at most two places"),
-        ("use_up_days = 30", "use_up_days = 0", "use_up_days must be a whole number from 1 on"),
+        ("use_up_days = 30", "use_up_days = 0", "use_up_days must be a whole number from 1 to 9999"),
+        ("use_up_days = 30", "use_up_days = 10000", "use_up_days must be a whole number from 1 to 9999"),
     ],
 )
 def test_a_wrong_file_is_told_what_is_wrong(company: Company, before: str, after: str, problem: str | None) -> None:

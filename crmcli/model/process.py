@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crmcli.model.records import Deal
 
 _MOST_LETTERS = 64
+_MOST_DAYS = 9999
 _MOST_OF_TEXT = 200
 # Fields that a stage may ask for: of the contact, of the client, of the deal.
 CONTACT_FIELDS = ("phone", "email", "company", "tax_id", "address")
@@ -259,8 +260,8 @@ def _product(document: Any) -> ListedProduct:
     price, days = document.get("price"), document.get("use_up_days")
     if price is not None and (isinstance(price, bool) or not isinstance(price, (int, str, float))):
         raise InputError(f"product {name!r}: price must be a number")
-    if days is not None and (type(days) is not int or days < 1):
-        raise InputError(f"product {name!r}: use_up_days must be a whole number from 1 on")
+    if days is not None and (type(days) is not int or not 1 <= days <= _MOST_DAYS):
+        raise InputError(f"product {name!r}: use_up_days must be a whole number from 1 to {_MOST_DAYS}")
     return ListedProduct(
         name,
         None if category is None else _name(category, "the category of a product"),
