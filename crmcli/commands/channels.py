@@ -27,7 +27,7 @@ def member_meant(store: View, name: str | None) -> str:
     from crmcli.storage.members import SERVICE
     from crmcli.storage.team import named
 
-    me = store.store.state.members[store.store.identity.member]
+    me = store.store.member
     member = me if name is None else named(store, name)
     if member.member != me.member and me.role != SERVICE:
         raise NotPermittedError("only a service sends to others")

@@ -28,7 +28,7 @@ def in_force(store: View) -> dict[str, str]:
     """Return the schedules that run for the member: name -> cron expression."""
     from crmcli.storage.scheduling import stored_schedules
 
-    return schedules(stored_schedules(store), COMMANDS, store.store.state.members[store.store.identity.member].role)
+    return schedules(stored_schedules(store), COMMANDS, store.store.member.role)
 
 
 def rows_of(store: View, now: datetime) -> list[tuple[Any, ...]]:

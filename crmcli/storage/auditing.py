@@ -123,7 +123,7 @@ class Audit:
         self._view = view
         self._store = view.store
         self._state = view.store.state
-        self._is_admin = self._state.members[view.store.identity.member].role == ADMIN
+        self._is_admin = view.store.member.role == ADMIN
         self._watch = Watch(view.settings.zone)
         # Commit -> the books whose keys it renewed.
         self._renewed: dict[int, list[str]] = {}

@@ -75,7 +75,7 @@ class Dispatch:
 
     def recipients(self) -> list[int]:
         """Return who may have something to be told by this run, as numbers; nobody, of a role without a book."""
-        me = self._store.state.members[self._store.identity.member]
+        me = self._store.member
         if self._store.state.own_book(me.member) is None:
             return []
         if me.role != SERVICE:
@@ -84,7 +84,7 @@ class Dispatch:
 
     def _named(self) -> list[int]:
         """Return the owners of the books that an admin named to this service."""
-        me = self._store.state.members[self._store.identity.member]
+        me = self._store.member
         owners = (self._store.state.books[book].owner for book in me.personal)
         return [number for owner in owners if owner and (number := decode_id(owner))]
 
@@ -148,7 +148,7 @@ class Dispatch:
     def _in_book(self, book: Book) -> Iterable[tuple[int, pa.Table]]:
         """Yield (recipient, rows) of the reminders in a book."""
         state, settings = self._store.state, self.view.settings
-        me = state.members[self._store.identity.member]
+        me = self._store.member
         if me.role == SERVICE and book.book not in me.personal:
             return
         rows = self._open(book.book)

@@ -151,7 +151,7 @@ def erase(draft: Draft, client: Client) -> bool:
     Raises: NotPermittedError without a grant to ask for it, RuleError if it has been asked for.
     """
     is_again = is_erased(draft.store, client.client_id)
-    member = draft.store.state.members[draft.store.identity.member]
+    member = draft.store.member
     if member.role != ADMIN:
         if not is_again:
             _request(draft, client)
@@ -227,7 +227,7 @@ def _request(draft: Draft, client: Client) -> None:
 
 def carry_out(store: Store, op_id: Callable[[], str], at: datetime) -> list[str]:
     """Let an admin erase who others, by their grants, asked to be erased; return a line about each."""
-    if not store.state.requests or store.state.members[store.identity.member].role != ADMIN:
+    if not store.state.requests or store.member.role != ADMIN:
         return []
     lines = []
     unknown: dict[tuple[str, str], int] = defaultdict(int)

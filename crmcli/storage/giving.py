@@ -152,7 +152,7 @@ def _person(view: View, member: str | None) -> str:
 
 def is_admin(view: View) -> bool:
     """Say whether the member of this run is an admin."""
-    return view.store.state.members[view.store.identity.member].role == ADMIN
+    return view.store.member.role == ADMIN
 
 
 def _require_admin(view: View) -> None:

@@ -97,7 +97,7 @@ class Clients:
 
     def _foreign_books(self, draft: Draft) -> dict[int, str | None]:
         """Return the books of clients that are not in the own one: None for those that the member may not change."""
-        member = draft.store.state.members[draft.store.identity.member]
+        member = draft.store.member
         books: dict[int, str | None] = {}
         for book in self._reader.parts(TABLES["clients"]):
             if book != self.own_book:
@@ -228,7 +228,7 @@ class People:
     """The staff that rows name; an admin's import adds those that nobody knows yet."""
 
     def __init__(self, draft: Draft, acting: Acting) -> None:
-        member = draft.store.state.members[draft.store.identity.member]
+        member = draft.store.member
         self._may_add = may_write(member, draft.store.state.books[draft.store.state.book_of_kind("company")], "staff")
         self._known = {name.casefold(): number for number, name in draft.staff.items()}
         self._new_id = acting.new_id

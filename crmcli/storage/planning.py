@@ -43,7 +43,7 @@ def mark_planned(view: View, now: datetime) -> None:
 def plan_touches(draft: Draft, acting: Acting) -> list[Record]:
     """Return the reminders of the touches that are due with clients in the own book; none for who has no such book."""
     store = draft.store
-    member = store.state.members[store.identity.member]
+    member = store.member
     book = store.state.own_book(member.member)
     if book is None or not may_write(member, store.state.books[book], "reminders"):
         return []

@@ -26,7 +26,7 @@ def quarantine(store: Store, name: str, op_id: str, at: datetime) -> Commit:
     Raises: NotPermittedError; NotFoundError; RuleError if it can be read and has a row that may be true; DamagedError
     if a backup may have the bytes that were signed.
     """
-    if store.state.members[store.identity.member].role != ADMIN:
+    if store.member.role != ADMIN:
         raise NotPermittedError("only an admin takes a file out of the store")
     entry = store.state.live.get(Path(name).stem)
     if entry is None:

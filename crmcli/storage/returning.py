@@ -57,7 +57,7 @@ def norms(view: View, as_of: datetime) -> Norms:
 
 def works_by_published(view: View) -> bool:
     """Say whether the member opens but a part of the facts, so that figures of the whole base have to be published."""
-    return view.store.state.members[view.store.identity.member].role in (MANAGER, LEAD)
+    return view.store.member.role in (MANAGER, LEAD)
 
 
 def published_norms(view: View) -> Norms | None:

@@ -20,7 +20,7 @@ from crmcli.storage.identity import Identity, new_member_id
 from crmcli.storage.keyring import Keyring, new_epoch
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.log import Commit, FileEntry
-from crmcli.storage.members import Book
+from crmcli.storage.members import Book, Member
 from crmcli.storage.memory import Memory
 from crmcli.storage.reading import Reader
 from crmcli.storage.state import State
@@ -230,6 +230,11 @@ class Store:
                         files.sync_folder(self.root / "log")
                     return commit
         return None
+
+    @property
+    def member(self) -> Member:
+        """The member at work."""
+        return self.state.members[self.identity.member]
 
     @property
     def own_book(self) -> str:

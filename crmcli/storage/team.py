@@ -21,7 +21,7 @@ COLUMNS = ("member", "name", "role", "state", "clients", "reads", "personal", "d
 
 def require_admin(store: Store) -> None:
     """Raise NotPermittedError unless the member at work is an admin."""
-    member = store.state.members[store.identity.member]
+    member = store.member
     if member.role != ADMIN:
         raise NotPermittedError(f"{role_text(member.role)} may not change the team", "an admin can")
 

@@ -115,7 +115,7 @@ def undo(draft: Draft, seq: int | None) -> Undoing:
 
 def may_undo(view: View, author: str) -> bool:
     """Say whether this member may take back what somebody did: the own, an admin everything."""
-    me = view.store.state.members[view.store.identity.member]
+    me = view.store.member
     return me.role == ADMIN or me.member == author
 
 

@@ -35,7 +35,7 @@ SMALL_ROWS = 256
 
 def crowded(store: Store) -> list[list[FileEntry]]:
     """Return, for each table of a book with too many files, those that a compaction would now replace."""
-    member = store.state.members[store.identity.member]
+    member = store.member
     chosen = []
     for (book, table), entries in entries_of(store.state.live.values()).items():
         may = member.role == ADMIN or (store.state.books[book].owner == member.member and table != ADMIN_TABLE)
@@ -158,7 +158,7 @@ def collect(store: Store, now: datetime, keep: timedelta | None = None, *, at_on
     the log's time for no more than `LEAP`. `at_once`: whatever left the store goes, however young it is; a command that
     still reads it begins again. Raises: NotPermittedError for that by who is no admin.
     """
-    role = store.state.members[store.identity.member].role
+    role = store.member.role
     if at_once and role != ADMIN:
         raise NotPermittedError(f"{role_text(role)} may not remove files before their time", "an admin can")
     keep = KEEP if keep is None else keep

@@ -299,7 +299,7 @@ class Draft(View):
 
     def require_right(self, book: str, table: str) -> None:
         """Raise NotPermittedError for who may not write a table into a book."""
-        member = self.store.state.members[self.store.identity.member]
+        member = self.store.member
         if not may_write(member, self.store.state.books[book], table):
             raise NotPermittedError(f"{role_text(member.role)} may not write {table} there", _who_may(member.role))
 

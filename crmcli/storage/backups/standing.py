@@ -89,7 +89,7 @@ def _known(path: Path) -> dict[str, str]:
 
 def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> str | None:
     """Return what to tell an admin of backups, or None when all is well and for who is no admin."""
-    if store.state.members[store.identity.member].role != ADMIN:
+    if store.member.role != ADMIN:
         return None
     names = list(_known(_memory(pins, store.genesis.hash)).values())
     for place in (Folder(Path(text)) for text in places if "://" not in text):
