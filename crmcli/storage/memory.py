@@ -26,7 +26,7 @@ _LIMITS = {"cache": 1 << 26, "pin": 1 << 16, "agenda": 1 << 22, "jobs": 1 << 14}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
 _LAYOUT = 5
 # Seconds to wait for another process that is writing its pin; nobody waits for one that hangs.
-_PATIENCE = 0.2
+_PATIENCE = 1.0
 
 
 class Memory:
