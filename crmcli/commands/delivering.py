@@ -86,9 +86,8 @@ def _left(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form
 def _show(crm: Session, view: View, batch: Batch, form: Format) -> None:
     lines = Lines(view, batch.reminders, crm.now)
     columns = SHOWN if form == "table" else COLUMNS
-    mark = {at: "overdue" for at, number in enumerate(batch.reminders) if lines.is_overdue(number)}
     rows = lines.rows(batch.reminders, columns)
-    show_rows(crm, view, columns, rows, form, 0, mark=mark, id_column="reminder_id")
+    show_rows(crm, view, columns, rows, form, 0, mark=lines.marks(batch.reminders), id_column="reminder_id")
     # What is recorded as delivered has to be out.
     crm.output.flush()
 
@@ -96,7 +95,7 @@ def _show(crm: Session, view: View, batch: Batch, form: Format) -> None:
 def _message(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch) -> Message:
     view = dispatch.view
     told = batch.reminders[:MOST_LINES]
-    columns = (*SHOWN, "overdue")
+    columns = (*SHOWN, "overdue", "instead_of")
     shorts = view.short("reminders", told)
     rows, _ = masked(columns, Lines(view, told, crm.now).rows(told, columns), view.settings.reveal_rows)
     lines = [dict(zip(columns, row, strict=True)) for row in rows]

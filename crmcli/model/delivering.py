@@ -71,7 +71,8 @@ def _line(line: Mapping[str, Any], *, is_personal: bool) -> str:
     parts = [line["due"], "overdue" if line["overdue"] else ""]
     if is_personal:
         stage = f"[{_plain(line['stage'])}]" if line["stage"] else ""
-        parts += [_plain(line["whom"]), _plain(line["phone"]), _said(line), stage, f"({_plain(line['who'])})"]
+        who = " instead of ".join(_plain(line[name]) for name in ("who", "instead_of") if line[name])
+        parts += [_plain(line["whom"]), _plain(line["phone"]), _said(line), stage, f"({who})"]
     return "  ".join(part for part in (*parts, line["reminder_id"]) if part)
 
 

@@ -8,6 +8,7 @@ off to a later time.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -16,11 +17,12 @@ import pyarrow as pa
 
 from crmcli.model.dates import local_day
 from crmcli.model.delivering import DROPPED, FAILED, SENT, cutoffs, escalates_before, is_due_again
-from crmcli.model.ids import BITS, decode_id, encode_id
+from crmcli.model.ids import BITS, decode_id
 from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
 from crmcli.storage.agenda import READ, chosen, in_order, instant
 from crmcli.storage.archiving import in_sight
+from crmcli.storage.assigning import ids, keepers
 from crmcli.storage.members import ADMIN, LEAD, SERVICE
 from crmcli.storage.tables import TABLES
 from crmcli.storage.view import View
@@ -146,29 +148,28 @@ class Dispatch:
         return self._due
 
     def _in_book(self, book: Book) -> Iterable[tuple[int, pa.Table]]:
-        """Yield (recipient, rows) of the reminders in a book."""
+        """Yield (recipient, rows) of the reminders in a book: who is to do them, and who leads."""
         state, settings = self._store.state, self.view.settings
         me = self._store.member
         if me.role == SERVICE and book.book not in me.personal:
             return
         rows = self._open(book.book)
         assignees = rows.column("assignee_id")
-        if me.role == SERVICE:
-            tellable = [number for name in state.members if (number := decode_id(name))]
-            tellable = [n for n in tellable if state.members[encode_id(n)].active]
-            leading = [number for member in _leaders(state.members.values(), book) if (number := decode_id(member))]
-        else:
-            tellable = [self._store.member_number]
-            leading = tellable if me.member in _leaders(state.members.values(), book) else []
-        wanted = set(assignees.to_pylist()) if me.role == SERVICE else set(tellable)
-        for number in sorted(wanted.intersection(tellable)):
-            yield number, pc.filtered(rows, pc.equal(assignees, number))
+        known = keepers(state, book.book)
+        theirs: defaultdict[int, list[int]] = defaultdict(list)
+        for assignee in pc.distinct(assignees).to_pylist():
+            for doer in known.doers(assignee):
+                theirs[doer].append(assignee)
+        leading = {number for member in _leaders(state.members.values(), book) if (number := decode_id(member))}
+        told = theirs.keys() | leading if me.role == SERVICE else {self._store.member_number}
+        for number in sorted(told & theirs.keys()):
+            yield number, pc.filtered(rows, pc.is_in(assignees, ids(theirs[number])))
         before = escalates_before(self._now, settings.escalate_days, settings.zone)
-        if before is None or not leading:
+        if before is None:
             return
         late = pc.filtered(rows, pc.less(rows.column("due_at"), instant(before)))
-        for number in leading:
-            yield number, pc.filtered(late, pc.not_equal(late.column("assignee_id"), number))
+        for number in sorted(told & leading):
+            yield number, pc.filtered(late, pc.invert(pc.is_in(late.column("assignee_id"), ids(theirs[number]))))
 
     def _open(self, book: str) -> pa.Table:
         """Return the open reminders in a book that are to be delivered, of clients who exist and are in sight."""
