@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from crmcli.commands.listing import show_rows
-from crmcli.errors import CrmError
+from crmcli.errors import CrmError, NoSpaceError
 from crmcli.model.channels import LOCAL, STDOUT, Channel, Message
 from crmcli.model.delivering import MOST_LINES, message_text
 from crmcli.model.ids import encode_id
@@ -34,7 +35,11 @@ def plan(crm: Session) -> None:
 
 
 def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
-    """Deliver all that is due, and say what was done; what fails is recorded, and tried again by a later run."""
+    """Deliver all that is due, and say what was done; what fails is recorded, and tried again by a later run.
+
+    Raises: CrmError if nobody took what was printed.
+    """
+    unheard = None
     for channel, member_id in _ways(crm, dispatch):
         waiting = dispatch.batches(member_id, channel.name)
         while waiting:
@@ -43,7 +48,15 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
                 waiting = dispatch.batches(member_id, channel.name)
                 continue
             crm.saved = True
-            dispatch.record(batch, was_sent=_left(crm, dispatch, channel, batch, form))
+            error = _undelivered(crm, dispatch, channel, batch, form)
+            dispatch.record(batch, was_sent=error is None)
+            if error is not None and channel.kind == STDOUT:
+                unheard = error
+                break
+    if unheard is not None:
+        # It is the repetition that delivers.
+        crm.saved = False
+        raise unheard
 
 
 def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
@@ -63,24 +76,40 @@ def _ways(crm: Session, dispatch: Dispatch) -> Iterator[tuple[Channel, int]]:
             yield channel, member_id
 
 
-def _left(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form: Format) -> bool:
-    """Show or send a batch; say whether it went out, and on stderr what became of it."""
+def _undelivered(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form: Format) -> CrmError | None:
+    """Show or send a batch, and say on stderr what became of what was sent; return why it did not go out, if so."""
     view, count = dispatch.view, len(batch.reminders)
     if not count:
-        return True
+        return None
+    what = f"{count} {'reminder' if count == 1 else 'reminders'}"
     if channel.kind == STDOUT:
-        _show(crm, view, batch, form)
-        return True
-    what = f"{channel.name}: {count} {'reminder' if count == 1 else 'reminders'}"
+        return _unshown(crm, view, batch, form, what)
+    what = f"{channel.name}: {what}"
     try:
         from crmcli.channels import send
 
         send(channel, _message(crm, dispatch, channel, batch))
     except CrmError as error:
         crm.say(f"{what} not sent, to be tried again: {error.message}")
-        return False
+        return error
     crm.say(f"{what} sent to {view.staff.get(batch.member_id)}")
-    return True
+    return None
+
+
+def _unshown(crm: Session, view: View, batch: Batch, form: Format, what: str) -> CrmError | None:
+    """Show a batch; return why not all of it was taken, if so: what counts as delivered has to be out."""
+    hint = "the next run shows them again"
+    if not crm.output.is_heard:
+        return CrmError(f"{what} not shown: there is no stdout", hint)
+    try:
+        _show(crm, view, batch, form)
+        crm.output.stdout.flush()
+    except OSError as error:
+        crm.output.silence()
+        reason = (error.strerror or type(error).__name__).lower()
+        told = NoSpaceError if error.errno == errno.ENOSPC else CrmError
+        return told(f"{what} not shown: {reason}", hint)
+    return None
 
 
 def _show(crm: Session, view: View, batch: Batch, form: Format) -> None:
@@ -88,8 +117,6 @@ def _show(crm: Session, view: View, batch: Batch, form: Format) -> None:
     columns = SHOWN if form == "table" else COLUMNS
     rows = lines.rows(batch.reminders, columns)
     show_rows(crm, view, columns, rows, form, 0, mark=lines.marks(batch.reminders), id_column="reminder_id")
-    # What is recorded as delivered has to be out.
-    crm.output.flush()
 
 
 def _message(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch) -> Message:
