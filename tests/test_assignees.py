@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,32 @@ def test_a_service_brings_it_to_the_owner(office: Office) -> None:
     office.run("remind", who="robot")
     (text,) = office.mailbox.texts
     assert "(olga instead of boris)" in text
+
+
+def test_a_service_keeps_from_nobody_what_it_cannot_bring(office: Office) -> None:
+    """Whom it has no channel to is told nothing by it, and it claims nothing: the member's own run brings it."""
+    office.hire("robot", "service")
+    office.hire("clara", "manager")
+    office.run("member", "allow", "robot", "--personal", "olga", "--personal", "clara")
+    office.run("add-client", "Client of clara", "--no-deal", who="clara")
+    office.run("add-reminder", "clara", "call", "--due", "today 11:30", who="clara")
+    office.add_channel("robot", "--for", "olga")
+    line = "without a channel here, and not told: boris, clara; crmcli channel add KIND --for NAME\n"
+    for days, told in ((0, line), (0, ""), (1, line)):
+        process = office.start("remind", who="robot", at=timedelta(days=days))
+        assert (*process.communicate(), process.returncode) == ("", told, 0)
+    process = office.start("remind", "--dry-run", who="robot", at=timedelta(days=1))
+    assert line in process.communicate()[1]
+    # What is long overdue goes to who leads only by a channel, too; Olga leads here, and is told by mail.
+    process = office.start("remind", who="robot", at=timedelta(days=9))
+    assert process.communicate()[0] == ""
+    assert sum("Client of clara" in text for text in office.mailbox.texts) == 1
+    found = office.run("doctor", "--format", "csv", who="robot", code=6)
+    assert "members served,attention,no channel for clara: crmcli channel add KIND --for NAME\n" in found
+    assert "call" in office.run("remind", who="clara")
+    assert "approve" in office.run("remind", who="boris")
+    office.add_channel("robot", "--for", "clara")
+    assert "members served,ok,all have a channel\n" in office.run("doctor", "--format", "csv", who="robot", code=6)
 
 
 def test_nobody_is_given_what_they_could_not_close(office: Office) -> None:

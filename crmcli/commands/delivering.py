@@ -13,8 +13,9 @@ from crmcli.model.ids import encode_id
 from crmcli.model.masking import masked
 from crmcli.storage.agenda import COLUMNS, SHOWN, Lines
 from crmcli.storage.channel_file import channels_of, read_channels
+from crmcli.storage.daily import PLANNING, UNREACHED, is_done_today, mark_done
 from crmcli.storage.delivering import Batch, Dispatch
-from crmcli.storage.planning import is_planned, mark_planned, plan_touches
+from crmcli.storage.planning import plan_touches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 def plan(crm: Session) -> None:
     """Make reminders of the touches that are due, once a day."""
     with crm.reading() as view:
-        if is_planned(view, crm.now):
+        if is_done_today(view, PLANNING, crm.now):
             return
     with crm.writing() as draft:
         draft.put(*plan_touches(draft, crm.acting(draft)))
-    mark_planned(view, crm.now)
+    mark_done(view, PLANNING, crm.now)
 
 
 def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
@@ -39,6 +40,9 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
 
     Raises: CrmError if nobody took what was printed.
     """
+    # Cron, which may run this every minute, is told once a day.
+    if not is_done_today(dispatch.view, UNREACHED, crm.now) and _say_unreached(crm, dispatch):
+        mark_done(dispatch.view, UNREACHED, crm.now)
     unheard = None
     for channel, member_id in _ways(crm, dispatch):
         waiting = dispatch.batches(member_id, channel.name)
@@ -61,6 +65,7 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
 
 def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
     """Show what would be delivered, and deliver nothing."""
+    _say_unreached(crm, dispatch)
     rows = [
         (channel.name, dispatch.view.staff.get(member_id), len(batch.reminders))
         for channel, member_id in _ways(crm, dispatch)
@@ -70,10 +75,24 @@ def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
 
 
 def _ways(crm: Session, dispatch: Dispatch) -> Iterator[tuple[Channel, int]]:
+    """Yield each channel to each recipient; a service keeps from others what it has no channel to them for."""
     known = read_channels(crm.identity_path)
     for member_id in dispatch.recipients():
-        for channel in channels_of(known, encode_id(member_id)):
+        for channel in channels_of(known, encode_id(member_id), dispatch.sender):
             yield channel, member_id
+
+
+def _say_unreached(crm: Session, dispatch: Dispatch) -> bool:
+    """Say to whom a service brings nothing that is due, for want of a channel; return whether there is anybody."""
+    known, view = read_channels(crm.identity_path), dispatch.view
+    names = [
+        view.staff.get(number, "")
+        for number in dispatch.recipients()
+        if not channels_of(known, encode_id(number), dispatch.sender) and dispatch.awaits(number)
+    ]
+    if names:
+        crm.say(f"without a channel here, and not told: {', '.join(sorted(names))}; crmcli channel add KIND --for NAME")
+    return bool(names)
 
 
 def _undelivered(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form: Format) -> CrmError | None:

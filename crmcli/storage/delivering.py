@@ -75,6 +75,11 @@ class Dispatch:
         self._base = store.state.seq
         self._due: dict[int, pa.Table] | None = None
 
+    @property
+    def sender(self) -> str:
+        """The member at work."""
+        return self._store.member.member
+
     def recipients(self) -> list[int]:
         """Return who may have something to be told by this run, as numbers; nobody, of a role without a book."""
         me = self._store.member
@@ -89,6 +94,10 @@ class Dispatch:
         me = self._store.member
         owners = (self._store.state.books[book].owner for book in me.personal)
         return [number for owner in owners if owner and (number := decode_id(owner))]
+
+    def awaits(self, member_id: int) -> bool:
+        """Say whether anything is due of which a member is to be told, or was."""
+        return bool(self._reminders().get(member_id, _none()).num_rows)
 
     def batches(self, member_id: int, channel: str) -> list[Batch]:
         """Return what is to be delivered to a member through a channel now, what was tried before first."""

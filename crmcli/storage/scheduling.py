@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 
 from crmcli.model.dates import format_moment
 from crmcli.model.delivering import FAILED, STALE
+from crmcli.model.ids import decode_id
 from crmcli.model.records import Document
 from crmcli.model.repeating import slot_after
 from crmcli.model.schedules import missed
 from crmcli.storage import kernels as pc
 from crmcli.storage.agenda import instant
-from crmcli.storage.channel_file import channel_file
+from crmcli.storage.channel_file import channel_file, channels_of, read_channels
 from crmcli.storage.diagnosis import Finding
+from crmcli.storage.members import SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from crmcli.model.acting import Acting
+    from crmcli.model.channels import Channel
     from crmcli.storage.view import Draft, View
 
 _KEY = "schedules"
@@ -55,6 +58,7 @@ def diagnose_reminders(view: View, identity: Path, schedules: Mapping[str, str],
         mode = path.stat().st_mode & 0o777
         advice = ": chmod 600 it" if mode & 0o077 else ""
         yield Finding("channels", not advice, f"mode {mode:04o}{advice}")
+    yield from _served(view, read_channels(identity))
     last = last_runs(view)
     if not last.keys() & schedules.keys():
         yield Finding("schedules", ok=True, found="none run on this machine; crmcli schedule install prints how")
@@ -66,6 +70,21 @@ def diagnose_reminders(view: View, identity: Path, schedules: Mapping[str, str],
         at = format_moment(datetime.fromisoformat(ran), zone) if ran else "never"
         ahead = format_moment(slot_after(cron, now, zone), zone)
         yield Finding(f"schedule {name}", ran is not None and not count, f"last {at}, next {ahead}, missed {count}")
+
+
+def _served(view: View, channels: Sequence[Channel]) -> Iterator[Finding]:
+    """Say, to a service, whether it can reach all those for whose books it was named."""
+    state, me = view.store.state, view.store.member
+    if me.role != SERVICE or not me.personal:
+        return
+    owners = [owner for book in me.personal if (owner := state.books[book].owner) and state.members[owner].active]
+    without = sorted(
+        view.staff.get(decode_id(owner) or 0, "") for owner in owners if not channels_of(channels, owner, me.member)
+    )
+    found = (
+        f"no channel for {', '.join(without)}: crmcli channel add KIND --for NAME" if without else "all have a channel"
+    )
+    yield Finding("members served", not without, found)
 
 
 def _deliveries(view: View, now: datetime) -> Finding:
