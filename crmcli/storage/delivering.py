@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _TABLE = TABLES["deliveries"]
 # The reminder and the client of a digest, which is about all of a day: the last id there is.
-_ALL = (1 << BITS) - 1
+DIGEST = (1 << BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Dispatch:
         if self.is_digest:
             return self._digest(before, member_id, channel)
         due = self._reminders().get(member_id, _none())
-        pending = pc.filtered(before, pc.not_equal(before.column("reminder_id"), _ALL))
+        pending = pc.filtered(before, pc.not_equal(before.column("reminder_id"), DIGEST))
         batches = self._again(pending, due)
         told = _latest(pending)
         places = pc.index_in(due.column("reminder_id"), told[0])
@@ -246,14 +246,14 @@ class Dispatch:
     def _digest(self, before: pa.Table, member_id: int, channel: str) -> list[Batch]:
         """Return the digest of today, unless it was sent, is being sent or there is nothing to do."""
         zone = self.view.settings.zone
-        digests = _TABLE.to_records(pc.filtered(before, pc.equal(before.column("reminder_id"), _ALL)))
+        digests = _TABLE.to_records(pc.filtered(before, pc.equal(before.column("reminder_id"), DIGEST)))
         today = [d for d in digests if local_day(d.claimed_at, zone) == local_day(self._now, zone)]
         if any(not is_due_again(delivery, self._now) for delivery in today):
             return []
         ids = in_order(chosen(self.view, self._now, member_id), 0)
         if today:
             return [Batch(self._retried(_TABLE.to_arrow(today[:1]), 0), "upsert", ids)]
-        every = pa.table({name: pa.array([_ALL], pa.int64()) for name in ("reminder_id", "client_id")})
+        every = pa.table({name: pa.array([DIGEST], pa.int64()) for name in ("reminder_id", "client_id")})
         return [Batch(self._claims(every, member_id, channel, 0), "insert", ids)] if ids else []
 
 
