@@ -55,7 +55,7 @@ def add_reminder(acting: Acting, client_id: int, task: Task, deal_id: int | None
         raise InputError("--from goes with --every")
     repeat = None
     if task.every is not None:
-        from crmcli.model.repeating import parse_repeat
+        from crmcli.model.repeating import in_series, parse_repeat
 
         repeat = parse_repeat(task.every)
     made = replace(
@@ -64,6 +64,8 @@ def add_reminder(acting: Acting, client_id: int, task: Task, deal_id: int | None
         repeat=repeat,
         repeat_from=(task.start or "done") if repeat else None,
     )
+    if repeat is not None:
+        made = in_series(made, acting.zone)
     return [made, *_text(acting, made, task.text)]
 
 
@@ -73,25 +75,25 @@ def finish(acting: Acting, reminder: Reminder, text: str | None, zone: tzinfo) -
     ended: list[Record] = [replace(reminder, status=DONE, done_at=acting.at)]
     if reminder.repeat is None:
         return ended
-    from crmcli.model.repeating import next_due
+    from crmcli.model.repeating import following
 
-    due = next_due(reminder, acting.at, zone)
+    due = following(reminder, acting.at, zone)
     if due is None:
         return ended
-    following = replace(
-        reminder,
-        reminder_id=acting.new_id(),
-        due_at=due.at,
-        has_time=due.has_time,
-        created_at=acting.now,
-        created_by=acting.by,
-    )
-    return [*ended, following, *_text(acting, following, text)]
+    made = replace(due, reminder_id=acting.new_id(), created_at=acting.now, created_by=acting.by)
+    return [*ended, made, *_text(acting, made, text)]
 
 
-def snooze(reminder: Reminder, due: tuple[datetime, bool]) -> Reminder:
-    """Return a reminder that is due at another time. Raises: RuleError if it is done."""
+def snooze(reminder: Reminder, due: tuple[datetime, bool], zone: tzinfo) -> Reminder:
+    """Return a reminder that is due at another time; those that follow it in its series stay where they were.
+
+    Raises: RuleError if it is done.
+    """
     _check_open(reminder)
+    if reminder.repeat is not None:
+        from crmcli.model.repeating import in_series
+
+        reminder = in_series(reminder, zone)
     return replace(reminder, due_at=due[0], has_time=due[1])
 
 

@@ -44,7 +44,8 @@ def test_a_task_becomes_a_reminder_with_its_text() -> None:
     assert isinstance(reminder, r.Reminder)
     assert isinstance(note, r.Note)
     assert (reminder.cause, reminder.is_promise, reminder.assignee_id, reminder.created_by) == ("promise", True, 9, 7)
-    assert (reminder.repeat, reminder.repeat_from, reminder.deal_id, reminder.due_at) == ("30d", "done", 3, DUE[0])
+    assert (reminder.repeat, reminder.repeat_from) == ("30d@2026-03-03T09:00+0", "done")
+    assert (reminder.deal_id, reminder.due_at) == (3, DUE[0])
     assert (note.field, note.text, note.about_id) == ("promised", "call", reminder.reminder_id)
 
 
@@ -67,10 +68,10 @@ def test_done_makes_the_next_one_if_it_repeats() -> None:
 
 
 def test_what_is_done_cannot_be_done_again_nor_put_off() -> None:
-    for rule in (lambda x: finish(acting(), x, None, ZONE), lambda x: snooze(x, DUE)):
+    for rule in (lambda x: finish(acting(), x, None, ZONE), lambda x: snooze(x, DUE, ZONE)):
         with pytest.raises(RuleError):
             rule(made(status="done"))
-    assert snooze(made(), DUE) == made(due_at=DUE[0])
+    assert snooze(made(), DUE, ZONE) == made(due_at=DUE[0])
 
 
 @pytest.mark.parametrize("cause", CAUSES)
