@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from crmcli.model.acting import Acting
 
-CADENCE, MISSED_CALL = "cadence", "missed_call"
+PROMISE, CADENCE, MISSED_CALL = "promise", "cadence", "missed_call"
 CAUSES = (
     "manual",
-    "promise",
+    PROMISE,
     "process",
     CADENCE,
     "next_purchase",
@@ -30,7 +30,7 @@ CAUSES = (
     "buy_by",
 )
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
-_MANY = ("manual", "promise")
+_MANY = ("manual", PROMISE)
 # What a deal's stage asks for is due once for each deal.
 _PER_DEAL = ("process",)
 
@@ -59,7 +59,7 @@ def add_reminder(acting: Acting, client_id: int, task: Task, deal_id: int | None
 
         repeat = parse_repeat(task.every)
     made = replace(
-        _made(acting, client_id, "promise" if task.is_promise else "manual", task.due, deal_id),
+        _made(acting, client_id, PROMISE if task.is_promise else "manual", task.due, deal_id),
         assignee_id=task.assignee_id or acting.by,
         repeat=repeat,
         repeat_from=(task.start or "done") if repeat else None,
@@ -143,7 +143,7 @@ def remind(
 
 def _made(acting: Acting, client_id: int, cause: str, due: tuple[datetime, bool], deal_id: int | None) -> Reminder:
     return Reminder(
-        acting.new_id(), client_id, cause, *due, acting.by, acting.now, acting.by, deal_id, cause == "promise"
+        acting.new_id(), client_id, cause, *due, acting.by, acting.now, acting.by, deal_id, cause == PROMISE
     )
 
 
