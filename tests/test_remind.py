@@ -254,6 +254,17 @@ def test_touches_are_planned_for_those_who_may_be_touched_and_one_for_each(offic
     assert len(reminders.split()) == 1
 
 
+def test_an_older_call_that_is_recorded_late_puts_no_touch_off(office: Office) -> None:
+    days = 24 * HOUR
+    office.run("log-call", "Анна", "out", at=10 * days)
+    assert planned(office, 95 * days) == [NAME]
+    office.run("log-call", "Анна", "out", "--when", "2026-03-05 12:00", at=95 * days)
+    office.run("log-activity", "Анна", "visit", "--when", "2026-02-01 12:00", at=95 * days)
+    assert planned(office, 96 * days) == [NAME]
+    office.run("log-call", "Анна", "out", "--when", "2026-04-05 12:00", at=96 * days)
+    assert planned(office, 97 * days) == []
+
+
 def test_a_touch_that_is_done_without_a_call_counts_too(office: Office) -> None:
     days = 24 * HOUR
     assert planned(office, 90 * days) == [NAME]

@@ -119,6 +119,26 @@ def test_a_completed_touch_settles_the_reminder_to_keep_in_touch() -> None:
     assert [(x.cause, x.status) for x in reminders(visit)] == [("cadence", "done")]
 
 
+def test_a_touch_that_is_recorded_late_settles_only_what_it_comes_after() -> None:
+    """The cadence runs from the last touch, from one that was said to be done, or since the client is known."""
+    hour = timedelta(hours=1)
+    open_one, done = made("cadence"), made("cadence", reminder_id=2, status="done", done_at=NOW - 5 * hour)
+    visit, missed = (
+        r.Activity(9, 5, kind, NOW - 5 * hour, 7, result=x) for kind, x in (("visit", None), ("call", "busy"))
+    )
+
+    def ends(hours: int, known: list[r.Reminder], others: list[r.Activity], since: datetime | None = None) -> bool:
+        late = replace(acting(NOW - hours * hour), now=NOW)
+        touch = Touch("call", "out", "answered")
+        return bool(reminders(log_touch(late, 5, touch, None, known, lambda: others, since)))
+
+    assert [ends(hours, [open_one], [visit]) for hours in (0, 4, 5, 6)] == [True, True, False, False]
+    assert [ends(hours, [open_one, done], []) for hours in (0, 4, 5, 6)] == [True, True, False, False]
+    assert [ends(hours, [open_one], [], NOW - 5 * hour) for hours in (0, 4, 6)] == [True, True, False]
+    # What was no touch is none that the cadence runs from, nor what was a mistake.
+    assert ends(6, [open_one], [missed, replace(visit, voided=True)], NOW - 9 * hour)
+
+
 def test_which_activities_are_touches() -> None:
     visit, answered, tried = (
         r.Activity(1, 5, kind, NOW, 7, result=result)
