@@ -29,6 +29,7 @@ CAUSES = (
     MISSED_CALL,
     "buy_by",
 )
+MAX_TASK = 1_000
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
 _MANY = ("manual", PROMISE)
 # What a deal's stage asks for is due once for each deal.
@@ -48,9 +49,13 @@ class Task:
 
 
 def add_reminder(acting: Acting, client_id: int, task: Task, deal_id: int | None = None) -> list[Record]:
-    """Return the reminder of a task and its text. Raises: InputError without a text, or for no repetition."""
+    """Return the reminder of a task and its text.
+
+    Raises: InputError without a text, or for no repetition; RuleError for too long a text.
+    """
     if not task.text.strip():
         raise InputError("what is there to do?")
+    require_short(task.text)
     if task.start is not None and task.every is None:
         raise InputError("--from goes with --every")
     repeat = None
@@ -67,6 +72,15 @@ def add_reminder(acting: Acting, client_id: int, task: Task, deal_id: int | None
     if repeat is not None:
         made = in_series(made, acting.zone)
     return [made, *_text(acting, made, task.text)]
+
+
+def require_short(text: str) -> None:
+    """Raise RuleError for a text that is too long to be a line of an agenda."""
+    if len(text.strip()) > MAX_TASK:
+        raise RuleError(
+            f"what there is to do takes more than {MAX_TASK} characters",
+            "put it in short; the rest goes into --said of log-call or log-activity",
+        )
 
 
 def finish(acting: Acting, reminder: Reminder, text: str | None, zone: tzinfo) -> list[Record]:

@@ -17,7 +17,7 @@ from crmcli.model.records import (
     Record,
     Reminder,
 )
-from crmcli.model.reminding import CADENCE, MISSED_CALL, finish, remind, settle
+from crmcli.model.reminding import CADENCE, MISSED_CALL, finish, remind, require_short, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,7 +58,8 @@ def log_touch(
     `activities` gives the client's, which tell what one that is recorded late comes too late for; the client is known
     `since` then.
 
-    Raises: InputError for an unknown kind, direction or result, or a promise without a date.
+    Raises: InputError for an unknown kind, direction or result, or a promise without a date; RuleError for too long a
+    promise.
     """
     _one_of("kind", touch.kind, ACTIVITY_KINDS)
     if touch.direction is not None:
@@ -91,7 +92,8 @@ def log_touch(
     if touch.due is not None:
         due_at, has_time = touch.due
         cause = "promise" if touch.promise else "manual"
-        text = touch.promise or touch.about
+        text = touch.promise or touch.about or ""
+        require_short(text)
         records += remind(acting, client_id, cause, due_at, has_time=has_time, about=text, deal_id=deal_id)
     return records
 

@@ -15,7 +15,7 @@ from crmcli.errors import InputError, NotFoundError, RuleError
 from crmcli.model import records as r
 from crmcli.model.acting import Acting
 from crmcli.model.numbering import Numbers, is_number
-from crmcli.model.reminding import CAUSES, Task, add_reminder, finish, is_overdue, remind, snooze
+from crmcli.model.reminding import CAUSES, MAX_TASK, Task, add_reminder, finish, is_overdue, remind, snooze
 from crmcli.model.touching import Touch, do, is_completed, log_touch
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -53,6 +53,18 @@ def test_what_is_no_task() -> None:
     for task in (Task(" ", DUE), Task("call", DUE, every="often"), Task("call", DUE, start="due")):
         with pytest.raises(InputError):
             add_reminder(acting(), 5, task)
+
+
+def test_what_there_is_to_do_is_no_story() -> None:
+    most, more = "x" * MAX_TASK, "x" * (MAX_TASK + 1)
+    add_reminder(acting(), 5, Task(f" {most}\n", DUE))
+    log_touch(acting(), 5, Touch("visit", promise=most, due=DUE))
+    log_touch(acting(), 5, Touch("visit", about=more))
+    with pytest.raises(RuleError):
+        add_reminder(acting(), 5, Task(more, DUE))
+    for touch in (Touch("visit", promise=more, due=DUE), Touch("visit", about=more, due=DUE)):
+        with pytest.raises(RuleError):
+            log_touch(acting(), 5, touch)
 
 
 def test_done_makes_the_next_one_if_it_repeats() -> None:
