@@ -310,6 +310,7 @@ def test_two_runners_of_schedules_run_a_job_once(office: Office) -> None:
 def test_a_job_that_fails_is_run_again(office: Office) -> None:
     channels = office.folder / "olga" / "config" / "crmcli" / "identity.channels.json"
     channels.write_text("nonsense")
+    channels.chmod(0o600)
     process = office.start("schedule", "run")
     _, err = process.communicate()
     assert process.returncode == 1
