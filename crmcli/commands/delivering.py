@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.commands.listing import show_rows
 from crmcli.errors import CrmError, NoSpaceError
+from crmcli.model.cadence import MOST_OPEN
 from crmcli.model.channels import LOCAL, STDOUT, Channel, Message
 from crmcli.model.delivering import MOST_LINES, message_text
 from crmcli.model.ids import encode_id
@@ -31,7 +32,10 @@ def plan(crm: Session) -> None:
         if is_done_today(view, PLANNING, crm.now):
             return
     with crm.writing() as draft:
-        draft.put(*plan_touches(draft, crm.acting(draft)))
+        touches, waiting = plan_touches(draft, crm.acting(draft))
+        draft.put(*touches)
+    if waiting:
+        crm.say(f"touches that are due and wait: {waiting}, for {MOST_OPEN} at most are open at a time")
     mark_done(view, PLANNING, crm.now)
 
 
