@@ -205,15 +205,17 @@ def test_every_row_is_rewritten_a_logarithmic_number_of_times() -> None:
     assert rewritten / 20_000 < 20
 
 
-def test_full_files_are_not_merged_again(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [9, 21, 23, 24, 25])
+def test_full_files_are_not_merged_again(company: Company, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Merged, they would be as many full files as before, and due for a compaction after every command."""
     for module in (writing, upkeep):
-        monkeypatch.setattr(module, "FILE_ROWS", 4)
-    monkeypatch.setattr(upkeep, "MANY", 2)
+        monkeypatch.setattr(module, "FILE_ROWS", 8)
+    monkeypatch.setattr(upkeep, "MANY", 1)
     store = company.open()
-    put(store, store.own_book, "insert", TABLE.to_arrow(client(number, 1) for number in range(1, 24)))
-    full = {entry.file_id for entry in store.entries() if entry.rows == 4}
-    assert len(full) == 5
+    put(store, store.own_book, "insert", TABLE.to_arrow(client(number, 1) for number in range(1, count + 1)))
+    files = store.state.entries("clients")
+    full = {entry.file_id for entry in files if entry.rows >= 4}
+    assert len(full) == len(files) == -(-count // 8)
     for number in range(30, 36):
         put(store, store.own_book, "insert", TABLE.to_arrow([client(number, 1)]))
         upkeep.run(store, new_op_id, NOW)
@@ -221,7 +223,7 @@ def test_full_files_are_not_merged_again(company: Company, monkeypatch: pytest.M
     seq = store.state.seq
     upkeep.run(store, new_op_id, NOW)
     assert store.state.seq == seq
-    assert store.reader.merged("clients", ["client_id"]).num_rows == 29
+    assert store.reader.merged("clients", ["client_id"]).num_rows == count + 6
     assert problems(company) == []
 
 
