@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import AHEAD
-from crmcli.storage.backups.places import checked
+from crmcli.storage.backups.places import NO_FILE, checked
 from crmcli.storage.erasure import erasures
 from crmcli.storage.members import ADMIN
 from crmcli.storage.state import State
@@ -263,7 +263,7 @@ def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], now: 
     """Check the logs of snapshots, oldest first, each log once: most snapshots are the beginning of a longer one."""
     found = Lineage()
     if lost := {digest for snapshot in snapshots for digest in snapshot.lost}:
-        found.held = lost & place.items("objects").keys()
+        found.held = {digest for digest, item in place.items("objects").items() if item.size != NO_FILE} & lost
     for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.seq, reverse=True):
         known = next((chain for chain in found.distinct() if chain.holds(snapshot)), None)
         chain = known or fold(genesis, raws_of(place, snapshot), snapshots)

@@ -12,6 +12,7 @@ from crmcli.errors import ConflictError, DamagedError, NotFoundError, RolledBack
 from crmcli.model.backups import Result
 from crmcli.model.frozen import dataclass
 from crmcli.storage import log
+from crmcli.storage.backups.places import NO_FILE
 from crmcli.storage.genesis import MAX_GENESIS, Genesis
 from crmcli.storage.keys import sha256
 
@@ -150,10 +151,10 @@ class Shelf:
 def shelf(place: Place, genesis: str | None = None) -> Shelf:
     """Return what lies in a place, of the store of that genesis."""
     found, strange = [], {}
-    for file in sorted(place.items("snapshots")):
+    for file, item in sorted(place.items("snapshots").items()):
         name = file.removesuffix(".json")
-        if not _NAME.fullmatch(file):
-            strange[name] = "it is not named like a snapshot"
+        if not _NAME.fullmatch(file) or item.size == NO_FILE:
+            strange[name] = "it is no regular file" if item.size == NO_FILE else "it is not named like a snapshot"
             continue
         try:
             snapshot = parse(name, place.read(f"snapshots/{file}", MAX_SNAPSHOT))
@@ -175,7 +176,18 @@ def genesis_of(place: Place) -> tuple[Genesis, bytes]:
         raw = place.read(GENESIS, MAX_GENESIS)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"no backups in {place.text}", "--to or CRMCLI_BACKUPS names where they lie") from error
-    return Genesis.parse(raw), raw
+    except DamagedError as error:
+        raise _no_genesis(place) from error
+    try:
+        return Genesis.parse(raw), raw
+    except DamagedError as error:
+        raise _no_genesis(place) from error
+
+
+def _no_genesis(place: Place) -> DamagedError:
+    return DamagedError(
+        f"{GENESIS} in {place.text} is damaged", f"put a copy of {GENESIS} of the store, or of another place, there"
+    )
 
 
 def claim(place: Place, raw: bytes) -> None:
