@@ -8,16 +8,18 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from crmcli.errors import ConflictError, DamagedError, NotFoundError, RolledBackError
+from crmcli.errors import ConflictError, CrmError, DamagedError, NotFoundError, RolledBackError
 from crmcli.model.backups import Result
 from crmcli.model.frozen import dataclass
-from crmcli.storage import log
+from crmcli.storage import files, log
 from crmcli.storage.backups.places import NO_FILE
 from crmcli.storage.genesis import MAX_GENESIS, Genesis
 from crmcli.storage.keys import sha256
+from crmcli.storage.store import read_genesis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from crmcli.storage.backups.places import Place
 
@@ -199,7 +201,25 @@ def claim(place: Place, raw: bytes) -> None:
         place.settle()
         return
     if there != raw:
-        raise RolledBackError(f"{place.text} has backups of another store", "give each store a place of its own")
+        raise _of_another(place)
+
+
+def require_of(root: Path, place: Place) -> None:
+    """Raise RolledBackError if a place has backups of another store than the one in a folder, where there is one."""
+    try:
+        ours = read_genesis(root)
+    except CrmError:
+        return
+    with files.mapped(f"read the backup in {place.text}"):
+        theirs, _ = genesis_of(place)
+    if theirs.hash != ours.hash:
+        raise _of_another(place)
+
+
+def _of_another(place: Place) -> RolledBackError:
+    return RolledBackError(
+        f"{place.text} has backups of another store", "give each store a place of its own; --store names the store"
+    )
 
 
 def note(place: Place, result: Result) -> None:
