@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
 from crmcli.model.importing import DealRow
-from crmcli.model.moves import moves
+from crmcli.model.moves import in_chain, moves
 from crmcli.model.records import LOST, OPEN, WON
 from crmcli.storage.importing import Import
 from crmcli.storage.importing_stages import Entries
@@ -51,8 +51,10 @@ class Histories(Import):
         if wanted:
             for change in stored(self.draft.reader, "stage_changes", ("deal_id", wanted)).values():
                 changes[change[1]].append(change)
-        for history in changes.values():
-            history.sort(key=_when)
+        for number, history in changes.items():
+            history.sort(key=lambda change: _when(change)[:2])
+            entries = [(change[_CHANGE["changed_at"]], *change[4:7]) for change in history]
+            changes[number] = [history[place] for place in in_chain(entries)]
         return changes
 
     def change(self, deal: Cells, to: str, at: int | None, by: int) -> Cells:
