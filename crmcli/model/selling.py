@@ -56,9 +56,7 @@ def sell(
     by_name = {product.name.casefold(): product.product_id for product in products}
     records: list[Record] = [sale]
     if deal and deal.product_id and not items:
-        records.append(
-            SaleLine(acting.new_id(), sale.sale_id, client_id, deal.product_id, Decimal(1), amount, amount)
-        )
+        records.append(SaleLine(acting.new_id(), sale.sale_id, client_id, deal.product_id, Decimal(1), amount, amount))
     for item in items:
         product_id = by_name.get(item.name.casefold())
         line = SaleLine(acting.new_id(), sale.sale_id, client_id, product_id, item.quantity, item.price, _cost(item))
