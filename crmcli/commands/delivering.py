@@ -45,11 +45,12 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
         mark_done(dispatch.view, UNREACHED, crm.now)
     unheard = None
     for channel, member_id in _ways(crm, dispatch):
-        waiting = dispatch.batches(member_id, channel.name)
+        most = None if channel.kind == STDOUT else MOST_LINES
+        waiting = dispatch.batches(member_id, channel.name, most)
         while waiting:
             batch = waiting.pop(0)
             if not dispatch.claim(batch):
-                waiting = dispatch.batches(member_id, channel.name)
+                waiting = dispatch.batches(member_id, channel.name, most)
                 continue
             crm.saved = True
             error = _undelivered(crm, dispatch, channel, batch, form)
@@ -69,7 +70,7 @@ def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
     rows = [
         (channel.name, dispatch.view.staff.get(member_id), len(batch.reminders))
         for channel, member_id in _ways(crm, dispatch)
-        for batch in dispatch.batches(member_id, channel.name)
+        for batch in dispatch.batches(member_id, channel.name, None if channel.kind == STDOUT else MOST_LINES)
     ]
     crm.output.rows(("channel", "to", "reminders"), rows, form=form, limit=0)
 
