@@ -179,6 +179,8 @@ class Session:
                 raise
             self.saved = True
             self.unsettled = None
+            for remark in draft.remarks:
+                self.say(remark)
 
     def _refuse_repetition(self, store: Store) -> None:
         if self.op_id is None:

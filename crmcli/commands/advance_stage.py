@@ -12,7 +12,7 @@ from crmcli.commands.showing import show_records
 from crmcli.errors import InputError
 from crmcli.model.closing import lose_until, move, win_with_sale
 from crmcli.model.expecting import follow_up
-from crmcli.storage.finding import deal_unmoved, reminders_known, require_known
+from crmcli.storage.finding import client_at_work, deal_unmoved, reminders_known, require_known
 
 
 def advance_stage(
@@ -40,7 +40,7 @@ def advance_stage(
         raise InputError("--return goes with --lost")
     with crm.writing() as store:
         acting = crm.acting(store, when)
-        known = store.client(client)
+        known = client_at_work(store, client)
         current = deal_unmoved(store, known, deal, crm.seen, reopening=to is not None)
         if won is not None:
             total = amount(won)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import ConflictError, InputError, NotFoundError, RuleError
 from crmcli.model.acting import clean_name
+from crmcli.model.archiving import unarchive
 from crmcli.model.capture import Introduction, interest, introduce
 from crmcli.model.ids import encode_id
 from crmcli.model.phones import looks_like_phone
@@ -30,10 +31,24 @@ def refuse_known(draft: Draft, contact: Contact) -> None:
         raise ConflictError("you know this client already", f"see crmcli show: {draft.named(known)}")
 
 
+def client_at_work(draft: Draft, who: str) -> Client:
+    """Return the client meant, for what somebody does with them: one who was archived is in sight again by that."""
+    return back_in_sight(draft, draft.client(who))
+
+
+def back_in_sight(draft: Draft, client: Client) -> Client:
+    """Return a client as not archived, and put it if that is other than before."""
+    if client.archived:
+        client = unarchive(client)
+        draft.put(client)
+        draft.remarks.append("the client was archived, and is in sight again")
+    return client
+
+
 def client_or_new(draft: Draft, acting: Acting, who: str, name: str | None) -> tuple[Client, list[Record]]:
     """Return the client meant, or a new one of that name who called from the phone `who`, with the records to put."""
     try:
-        return draft.client(who), []
+        return client_at_work(draft, who), []
     except NotFoundError:
         if not looks_like_phone(who):
             raise
