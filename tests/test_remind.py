@@ -134,6 +134,23 @@ def test_what_failed_and_was_done_meanwhile_is_not_sent(office: Office) -> None:
     assert office.mailbox.mails == []
 
 
+def test_what_can_arrive_no_more_is_no_failure(office: Office) -> None:
+    """Neither by a channel that was removed, nor of a reminder that is closed, nor the digest of a day that is over."""
+    office.add_channel()
+    remind_of(office, "call")
+    office.mailbox.on_mail = lambda: "451 try later"
+    office.run("remind")
+    office.run("remind", "--digest")
+    assert 'deliveries,attention,"2 failed' in office.run("doctor", "--format", "csv", code=6)
+    assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
+    office.run("channel", "remove", "smtp")
+    assert "deliveries,ok,none waits" in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
+    office.add_channel()
+    assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
+    office.run("done", office.run("agenda", "--format", "ids").strip())
+    assert "deliveries,ok,none waits" in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
+
+
 def test_a_clock_that_is_put_back_sends_nothing_twice_and_holds_up_nothing(office: Office) -> None:
     office.add_channel()
     remind_of(office, "call")

@@ -11,9 +11,11 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
-from crmcli.model.dates import Moment, add_months, local_day, shown
+from crmcli.model.dates import Moment, add_months, day_start, local_day, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crmcli.model.records import Reminder
 
 DUE, DONE = "due", "done"
@@ -25,6 +27,7 @@ _LONGEST = 64
 # A day such as 29 February is at most eight years away, across a century year that does not leap.
 _YEARS = 8
 _AROUND = timedelta(hours=3)
+_TICK = timedelta(microseconds=1)
 # What croniter reads as chance or as a hash: two machines would not agree on it.
 _UNCERTAIN = re.compile(r"(?:^|[ ,])[rh]")
 
@@ -62,13 +65,51 @@ def slot_before(cron: str, at: datetime, zone: tzinfo) -> datetime:
     return _slot(cron, at, zone, forward=False)
 
 
+def count_slots(cron: str, start: datetime, end: datetime, zone: tzinfo) -> int:
+    """Return how many slots of a cron expression lie after an instant, up to another one (included).
+
+    A day on which the clocks are not changed has as many as there are hours and minutes named, or none.
+    """
+    times = _times(cron)
+    count, day = 0, local_day(start, zone)
+    while (begin := day_start(day, zone)) <= end:
+        first, day = max(start, begin - _TICK), day + timedelta(days=1)
+        last = min(end, day_start(day, zone) - _TICK)
+        if not _is_even(begin, day_start(day, zone), zone):
+            count += sum(1 for _ in _slots_one_by_one(cron, first, last, zone))
+        elif slot_after(cron, begin - _TICK, zone) < day_start(day, zone):
+            low, high = first - begin, last - begin
+            count += sum(low < at <= high for at in times)
+    return count
+
+
+def _times(cron: str) -> list[timedelta]:
+    """Return how long after the start of a day that has slots they come."""
+    from croniter import croniter
+
+    minutes, hours = (
+        range(most) if found == ["*"] else found
+        for found, most in zip(croniter.expand(cron)[0], (60, 24), strict=False)
+    )
+    return [timedelta(hours=hour, minutes=minute) for hour in hours for minute in minutes]
+
+
+def _slots_one_by_one(cron: str, start: datetime, end: datetime, zone: tzinfo) -> Iterator[datetime]:
+    while (start := slot_after(cron, start, zone)) <= end:
+        yield start
+
+
+def _is_even(start: datetime, end: datetime, zone: tzinfo) -> bool:
+    """Say whether the clocks are not changed between two instants, nor just around."""
+    return (start - _AROUND).astimezone(zone).utcoffset() == (end + _AROUND).astimezone(zone).utcoffset()
+
+
 def _slot(cron: str, at: datetime, zone: tzinfo, *, forward: bool) -> datetime:
     local = at.astimezone(zone)
     offset = local.utcoffset() or timedelta()
     is_hourly = cron.split()[1] == "*"
     # Around a change of the clocks wall-clock time runs otherwise than the slots, so that more of them are tried.
-    is_even = all((at + step).astimezone(zone).utcoffset() == offset for step in (-_AROUND, _AROUND))
-    slack = timedelta() if is_even else _AROUND
+    slack = timedelta() if _is_even(at, at, zone) else _AROUND
     slots = _slots(cron, local.replace(tzinfo=None) + (-slack if forward else slack + timedelta(microseconds=1)))
     while True:
         wall: datetime = slots.get_next(datetime) if forward else slots.get_prev(datetime)

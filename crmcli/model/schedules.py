@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
 from crmcli.model.frozen import dataclass
-from crmcli.model.repeating import parse_cron, slot_after, slot_before
+from crmcli.model.repeating import count_slots, parse_cron, slot_before
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import tzinfo
 
 NEVER = "none"
-_MOST_COUNTED = 99
 # A job that fails is not run again every minute.
 _PAUSE = timedelta(minutes=10)
 
@@ -98,10 +97,5 @@ def waits(name: str, scheduled: Collection[str], last: Mapping[str, str]) -> boo
 
 
 def missed(cron: str, last: str | None, now: datetime, zone: tzinfo) -> int:
-    """Return how many slots have passed since the last success (ISO), up to 99; the newest one may be running now."""
-    if last is None:
-        return 0
-    count, at = 0, datetime.fromisoformat(last)
-    while count < _MOST_COUNTED and (at := slot_after(cron, at, zone)) <= now:
-        count += 1
-    return max(count - 1, 0)
+    """Return how many slots have passed since the last success (ISO); the newest one may be running now."""
+    return 0 if last is None else max(count_slots(cron, datetime.fromisoformat(last), now, zone) - 1, 0)

@@ -55,6 +55,7 @@ def channel_named(channels: Sequence[Channel], name: str, member: str) -> Channe
     raise NotFoundError(f"there is no channel {name[:40]!r}", "crmcli channel list shows them")
 
 
-def channels_of(channels: Sequence[Channel], member: str) -> list[Channel]:
-    """Return the channels of a member; what is printed if there is none."""
-    return [channel for channel in channels if channel.member == member] or [default_channel(member)]
+def channels_of(channels: Sequence[Channel], member: str, sender: str) -> list[Channel]:
+    """Return the channels of a member; what is printed if there is none, for whoever sends to oneself."""
+    theirs = [channel for channel in channels if channel.member == member]
+    return theirs or ([default_channel(member)] if member == sender else [])

@@ -8,6 +8,7 @@ off to a later time.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -16,11 +17,12 @@ import pyarrow as pa
 
 from crmcli.model.dates import local_day
 from crmcli.model.delivering import DROPPED, FAILED, SENT, cutoffs, escalates_before, is_due_again
-from crmcli.model.ids import BITS, decode_id, encode_id
+from crmcli.model.ids import BITS, decode_id
 from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
 from crmcli.storage.agenda import READ, chosen, in_order, instant
 from crmcli.storage.archiving import in_sight
+from crmcli.storage.assigning import ids, keepers
 from crmcli.storage.members import ADMIN, LEAD, SERVICE
 from crmcli.storage.tables import TABLES
 from crmcli.storage.view import View
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 _TABLE = TABLES["deliveries"]
 # The reminder and the client of a digest, which is about all of a day: the last id there is.
-_ALL = (1 << BITS) - 1
+DIGEST = (1 << BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Dispatch:
         self._base = store.state.seq
         self._due: dict[int, pa.Table] | None = None
 
+    @property
+    def sender(self) -> str:
+        """The member at work."""
+        return self._store.member.member
+
     def recipients(self) -> list[int]:
         """Return who may have something to be told by this run, as numbers; nobody, of a role without a book."""
         me = self._store.member
@@ -88,13 +95,17 @@ class Dispatch:
         owners = (self._store.state.books[book].owner for book in me.personal)
         return [number for owner in owners if owner and (number := decode_id(owner))]
 
+    def awaits(self, member_id: int) -> bool:
+        """Say whether anything is due of which a member is to be told, or was."""
+        return bool(self._reminders().get(member_id, _none()).num_rows)
+
     def batches(self, member_id: int, channel: str) -> list[Batch]:
         """Return what is to be delivered to a member through a channel now, what was tried before first."""
         before = self._before(member_id, channel)
         if self.is_digest:
             return self._digest(before, member_id, channel)
         due = self._reminders().get(member_id, _none())
-        pending = pc.filtered(before, pc.not_equal(before.column("reminder_id"), _ALL))
+        pending = pc.filtered(before, pc.not_equal(before.column("reminder_id"), DIGEST))
         batches = self._again(pending, due)
         told = _latest(pending)
         places = pc.index_in(due.column("reminder_id"), told[0])
@@ -146,29 +157,28 @@ class Dispatch:
         return self._due
 
     def _in_book(self, book: Book) -> Iterable[tuple[int, pa.Table]]:
-        """Yield (recipient, rows) of the reminders in a book."""
+        """Yield (recipient, rows) of the reminders in a book: who is to do them, and who leads."""
         state, settings = self._store.state, self.view.settings
         me = self._store.member
         if me.role == SERVICE and book.book not in me.personal:
             return
         rows = self._open(book.book)
         assignees = rows.column("assignee_id")
-        if me.role == SERVICE:
-            tellable = [number for name in state.members if (number := decode_id(name))]
-            tellable = [n for n in tellable if state.members[encode_id(n)].active]
-            leading = [number for member in _leaders(state.members.values(), book) if (number := decode_id(member))]
-        else:
-            tellable = [self._store.member_number]
-            leading = tellable if me.member in _leaders(state.members.values(), book) else []
-        wanted = set(assignees.to_pylist()) if me.role == SERVICE else set(tellable)
-        for number in sorted(wanted.intersection(tellable)):
-            yield number, pc.filtered(rows, pc.equal(assignees, number))
+        known = keepers(state, book.book)
+        theirs: defaultdict[int, list[int]] = defaultdict(list)
+        for assignee in pc.distinct(assignees).to_pylist():
+            for doer in known.doers(assignee):
+                theirs[doer].append(assignee)
+        leading = {number for member in _leaders(state.members.values(), book) if (number := decode_id(member))}
+        told = theirs.keys() | leading if me.role == SERVICE else {self._store.member_number}
+        for number in sorted(told & theirs.keys()):
+            yield number, pc.filtered(rows, pc.is_in(assignees, ids(theirs[number])))
         before = escalates_before(self._now, settings.escalate_days, settings.zone)
-        if before is None or not leading:
+        if before is None:
             return
         late = pc.filtered(rows, pc.less(rows.column("due_at"), instant(before)))
-        for number in leading:
-            yield number, pc.filtered(late, pc.not_equal(late.column("assignee_id"), number))
+        for number in sorted(told & leading):
+            yield number, pc.filtered(late, pc.invert(pc.is_in(late.column("assignee_id"), ids(theirs[number]))))
 
     def _open(self, book: str) -> pa.Table:
         """Return the open reminders in a book that are to be delivered, of clients who exist and are in sight."""
@@ -236,14 +246,14 @@ class Dispatch:
     def _digest(self, before: pa.Table, member_id: int, channel: str) -> list[Batch]:
         """Return the digest of today, unless it was sent, is being sent or there is nothing to do."""
         zone = self.view.settings.zone
-        digests = _TABLE.to_records(pc.filtered(before, pc.equal(before.column("reminder_id"), _ALL)))
+        digests = _TABLE.to_records(pc.filtered(before, pc.equal(before.column("reminder_id"), DIGEST)))
         today = [d for d in digests if local_day(d.claimed_at, zone) == local_day(self._now, zone)]
         if any(not is_due_again(delivery, self._now) for delivery in today):
             return []
         ids = in_order(chosen(self.view, self._now, member_id), 0)
         if today:
             return [Batch(self._retried(_TABLE.to_arrow(today[:1]), 0), "upsert", ids)]
-        every = pa.table({name: pa.array([_ALL], pa.int64()) for name in ("reminder_id", "client_id")})
+        every = pa.table({name: pa.array([DIGEST], pa.int64()) for name in ("reminder_id", "client_id")})
         return [Batch(self._claims(every, member_id, channel, 0), "insert", ids)] if ids else []
 
 

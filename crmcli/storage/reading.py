@@ -32,6 +32,8 @@ SMALL = 1 << 20
 KEPT = 1 << 26
 # So many files stay open for the rest of a run, for a command often reads one again.
 OPENED = 8
+# The keys of files of up to this many rows are remembered from one run to the next.
+FEW_ROWS = 16
 # (column, ids): the rows wanted.
 Where: TypeAlias = "tuple[str, Sequence[int]]"
 
@@ -275,6 +277,23 @@ class Reader:
         newest = newest_versions(table.key, changes)
         hidden = changes.column(table.key).combine_chunks() if changes.num_rows else None
         return pc.filtered(newest, pc.invert(newest.column(DELETED))).select(columns), hidden
+
+    def keys(self, name: str) -> pa.ChunkedArray:
+        """Return the keys in all live files of a table, of rows that newer ones hide too; most are remembered."""
+        table = TABLES[name]
+        pieces: list[pa.Array] = []
+        few: list[int] = []
+        for entry in (entry for entries in self.parts(table).values() for entry in entries):
+            keys = self._memory.keys.get(entry.file_id)
+            if keys is None:
+                column = self.read(entry, [table.key]).column(table.key)
+                if entry.rows > FEW_ROWS:
+                    pieces += column.chunks
+                    continue
+                keys = self._memory.keys[entry.file_id] = column.to_pylist()
+                self._memory.changed = True
+            few += keys
+        return pa.chunked_array([*pieces, pa.array(few, pa.int64())])
 
     def most_rows(self, name: str) -> int:
         """Return a number that a table over the books at hand has no more rows than."""

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crmcli.errors import InputError
 from crmcli.model import records as r
-from crmcli.model.repeating import next_due, parse_cron, parse_repeat, slot_after, slot_before
+from crmcli.model.repeating import count_slots, next_due, parse_cron, parse_repeat, slot_after, slot_before
 
 MOSCOW, BERLIN = ZoneInfo("Europe/Moscow"), ZoneInfo("Europe/Berlin")
 
@@ -120,3 +120,26 @@ def test_slots_before_and_after_enclose_an_instant(cron: str, day: str, passed: 
     assert before <= at < after
     assert slot_after(cron, before - timedelta(microseconds=1), BERLIN) == before
     assert slot_before(cron, after, BERLIN) == after
+
+
+@settings(deadline=None)
+@example("0 * * * *", "2026-10-24", timedelta(), timedelta(days=3), BERLIN)
+@example("0 * * * *", "2026-03-28", timedelta(), timedelta(days=3), BERLIN)
+@example("30 2 * * *", "2026-10-24", timedelta(days=1, hours=2, minutes=45), timedelta(days=1), BERLIN)
+@given(
+    st.sampled_from(
+        ["*/7 * * * *", "0 * * * *", "30 2 * * *", "15,45 1-3 * * *", "0 9 * * mon-fri", "0 0 1 * *", "5 0 29 2 *"]
+    ),
+    st.sampled_from(["2026-03-28", "2026-10-24", "2028-02-27"]),
+    st.timedeltas(timedelta(), timedelta(days=2)),
+    st.timedeltas(timedelta(), timedelta(days=4)),
+    st.sampled_from([MOSCOW, BERLIN, ZoneInfo("America/St_Johns"), ZoneInfo("Africa/Cairo")]),
+)
+def test_slots_are_counted_as_they_come(
+    cron: str, day: str, passed: timedelta, span: timedelta, zone: ZoneInfo
+) -> None:
+    start = local(f"{day} 00:00", zone) + passed
+    end, at, expected = start + span, start, 0
+    while (at := slot_after(cron, at, zone)) <= end:
+        expected += 1
+    assert count_slots(cron, start, end, zone) == expected

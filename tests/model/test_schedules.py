@@ -103,7 +103,8 @@ def test_missed_slots_are_counted() -> None:
     last = at("2026-03-02 09:00").isoformat()
     found = [missed("0 * * * *", last, at(f"2026-03-02 {text}"), ZONE) for text in ("09:30", "10:00", "11:00", "14:30")]
     assert found == [0, 0, 1, 4]
-    assert missed("* * * * *", last, at("2026-03-05 09:00"), ZONE) == 98
+    assert missed("* * * * *", last, at("2026-03-05 09:00"), ZONE) == 3 * 24 * 60 - 1
+    assert missed("*/5 * * * *", last, at("2028-03-02 09:00"), ZONE) == (365 + 366) * 24 * 12 - 1
     assert missed("* * * * *", None, at("2026-03-05 09:00"), ZONE) == 0
 
 
