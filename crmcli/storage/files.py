@@ -107,11 +107,14 @@ def sync_files(paths: list[Path]) -> None:
 
     Raises: OSError if one could not be written.
     """
+    if len(paths) <= _FEW:
+        for path in paths:
+            _sync_file(path)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
-    if len(paths) > _FEW:
-        # It writes all out but tells of no failure; syncing each then has little left to do, and tells.
-        os.sync()
+    # It writes all out but tells of no failure; syncing each then has little left to do, and tells.
+    os.sync()
     with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
         list(pool.map(_sync_file, paths))
 

@@ -12,6 +12,7 @@ from crmcli.model.ids import decode_id
 from crmcli.storage import files, log, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import sha256
+from crmcli.storage.layout import file_path
 from crmcli.storage.tables import DELETED, PERSONAL, SEQ, TABLES, Table
 from crmcli.storage.together import at_once
 
@@ -380,8 +381,3 @@ def _filter(rows: pa.Table, where: Where | None) -> pa.Table:
         return rows
     column, ids = where
     return pc.filtered(rows, pc.is_in(rows.column(column), pa.array(ids, pa.int64())))
-
-
-def file_path(file_id: str) -> str:
-    """Return the path of a file inside the store."""
-    return f"files/{file_id[:2]}/{file_id}.parquet"

@@ -23,8 +23,8 @@ from crmcli.errors import (
 from crmcli.storage import files, log, lookup, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import random_bytes, sha256
+from crmcli.storage.layout import file_path
 from crmcli.storage.log import Commit, FileEntry
-from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES, Table, stamp
 
 if TYPE_CHECKING:

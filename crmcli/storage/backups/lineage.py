@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import AHEAD
 from crmcli.storage.backups.places import NO_FILE, checked
-from crmcli.storage.erasure import erasures
+from crmcli.storage.ledger import erasures
 from crmcli.storage.members import ADMIN
 from crmcli.storage.state import State
 from crmcli.storage.tables import PERSONAL, stamp
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.snapshots import Piece, Snapshot
-    from crmcli.storage.erasure import Erasure
     from crmcli.storage.genesis import Genesis
+    from crmcli.storage.ledger import Erasure
     from crmcli.storage.log import FileEntry
     from crmcli.storage.members import Grant, Member
 
@@ -116,7 +117,7 @@ class _Pieces:
 
     def __init__(self, snapshots: Iterable[Snapshot], done: dict[tuple[int, int], tuple[str, int]]) -> None:
         self.done = done
-        self.begun: dict[tuple[int, int], tuple[hashlib._Hash, int]] = {}
+        self.begun: dict[tuple[int, int], tuple[Hash, int]] = {}
         self.spans: dict[int, set[tuple[int, int]]] = {}
         for snapshot in snapshots:
             for piece in snapshot.log:
@@ -124,13 +125,13 @@ class _Pieces:
 
     def take(self, seq: int, raw: bytes) -> None:
         """Add the next commit."""
-        self.begun |= {span: (hashlib.sha256(), 0) for span in self.spans.get(seq, ())}
+        self.begun |= {span: (Hash(SHA256()), 0) for span in self.spans.get(seq, ())}
         for span, (digest, size) in list(self.begun.items()):
             digest.update(raw)
             self.begun[span] = (digest, size + len(raw))
             if span[1] == seq:
                 del self.begun[span]
-                self.done[span] = (digest.hexdigest(), size + len(raw))
+                self.done[span] = (digest.finalize().hex(), size + len(raw))
 
 
 def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot]) -> Chain:

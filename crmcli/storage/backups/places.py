@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from crmcli.errors import CrmError, DamagedError, InputError
 from crmcli.storage import files
 from crmcli.storage.keys import random_bytes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _MARK = "://"
-
-
 # The length of what is no regular file: a link, pipe, socket or device.
 NO_FILE = -1
 
@@ -100,7 +94,7 @@ class Folder:
     def items(self, folder: str) -> dict[str, Item]:
         """Return all but folders below a folder by the last name. Raises: DamagedError if the folder is none."""
         self._require(self.root / folder)
-        return dict(_walk(str(self.root / folder)))
+        return _below(self.root / folder)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a regular file."""
@@ -143,21 +137,27 @@ class Folder:
                 files.sync_folder(folder)
 
 
-def _walk(folder: str) -> Iterator[tuple[str, Item]]:
-    """Yield what lies below a folder, following no link and opening nothing; what goes away meanwhile is left out."""
-    try:
-        found = os.scandir(folder)
-    except FileNotFoundError:
-        return
-    with found:
-        for entry in found:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path)
-                continue
-            with suppress(FileNotFoundError):
-                status = entry.stat(follow_symlinks=False)
+def _below(folder: Path) -> dict[str, Item]:
+    """Return what lies below a folder, following no link and opening nothing; what goes away meanwhile is left out."""
+    found = {}
+    folders = [str(folder)]
+    while folders:
+        try:
+            listing = os.scandir(folders.pop())
+        except FileNotFoundError:
+            continue
+        with listing:
+            for entry in listing:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
                 size = status.st_size if stat.S_ISREG(status.st_mode) else NO_FILE
-                yield entry.name, Item(size, status.st_mtime)
+                found[entry.name] = Item(size, status.st_mtime)
+    return found
 
 
 def refuse_inside(place: Place, root: Path) -> None:

@@ -15,8 +15,7 @@ from crmcli.storage import files, log
 from crmcli.storage.backups import judging, lineage, snapshots
 from crmcli.storage.backups.places import checked, object_name
 from crmcli.storage.backups.withdrawing import Withdrawn, withdrawn
-from crmcli.storage.reading import file_path
-from crmcli.storage.store import FOLDERS, read_genesis
+from crmcli.storage.layout import FOLDERS, file_path, read_genesis
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:

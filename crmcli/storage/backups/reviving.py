@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import NotPermittedError
 from crmcli.model.ids import decode_id
-from crmcli.storage import erasure, files
+from crmcli.storage import files
 from crmcli.storage.backups.places import refuse_within
 from crmcli.storage.backups.restoring import plan as planned
 from crmcli.storage.backups.restoring import staged, write
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.members import ADMIN
-from crmcli.storage.store import Store
-from crmcli.storage.view import Draft
-from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.restoring import Plan
     from crmcli.storage.identity import Identity
+    from crmcli.storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -120,6 +118,10 @@ def revive(plan: Plan, root: Path, identity: Identity, at: datetime) -> str | No
     None if the identity is no admin's and there is nobody to erase: then the store is what it was, to the byte.
     Raises: NotPermittedError if there is somebody.
     """
+    # Who restores to the byte does without the engines.
+    from crmcli.storage import erasure
+    from crmcli.storage.writing import Pending
+
     with tempfile.TemporaryDirectory(prefix="crmcli-restore-") as scratch:
         store = _opened(plan, root, identity, Path(scratch))
         if store is None:
@@ -142,6 +144,8 @@ def revive(plan: Plan, root: Path, identity: Identity, at: datetime) -> str | No
 
 def _opened(plan: Plan, root: Path, identity: Identity, scratch: Path) -> Store | None:
     """Return the restored store if the identity is an admin's there. Raises: NotPermittedError if it has to be."""
+    from crmcli.storage.store import Store
+
     needed = plan.erased or plan.gone
     try:
         store = Store.open(root, identity, scratch / "cache", scratch / "pins")
@@ -156,6 +160,9 @@ def _opened(plan: Plan, root: Path, identity: Identity, scratch: Path) -> Store 
 
 
 def _erase(store: Store, client: str, op_id: str, at: datetime) -> None:
+    from crmcli.storage import erasure
+    from crmcli.storage.view import Draft
+
     draft = Draft(store)
     for known in draft.records("clients", "client_id", [decode_id(client) or 0]):
         erasure.erase(draft, known)

@@ -15,7 +15,7 @@ from crmcli.storage import files, log
 from crmcli.storage.backups.places import NO_FILE
 from crmcli.storage.genesis import MAX_GENESIS, Genesis
 from crmcli.storage.keys import sha256
-from crmcli.storage.store import read_genesis
+from crmcli.storage.layout import read_genesis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
