@@ -37,7 +37,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
 }
 # What a statement shares with others, and what it is told of the rows that it finds.
-SHARED = {"reactivation": "buying"}
+SHARED = {"funnel": "stops", "summary": "stops", "reactivation": "buying"}
 NAMED = {
     "reactivation": "SELECT client_id, name, phones[1] AS phone FROM contacts WHERE client_id IN (SELECT unnest($ids))"
 }

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crmcli.environment import (
     account_name,
@@ -43,7 +43,8 @@ class Session:
     """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`.
 
     `saved` says that a change was committed, `unsettled` is the operation that is being committed; `agreed` has the
-    questions that were answered with yes, `answers` what was typed in answer to others.
+    questions that were answered with yes, `answers` what was typed in answer to others, `seen` records by name that
+    nobody may have changed when the command has to be run again.
     """
 
     store_path: Path
@@ -60,6 +61,7 @@ class Session:
     unsettled: str | None = None
     agreed: set[str] = field(default_factory=set)
     answers: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
     _store: Store | None = None
     _said: set[str] = field(default_factory=set)
 
@@ -127,7 +129,7 @@ class Session:
         """Return the store of this run, opened and checked when it is first needed; `accept` is as in `Store.open`."""
         if self._store is None:
             from crmcli.storage import Store
-            from crmcli.storage.store import read_genesis
+            from crmcli.storage.layout import read_genesis
 
             read_genesis(self.store_path)
             self._store = Store.open(self.store_path, self.identity(), self.cache, self.pins, accept)
@@ -177,6 +179,8 @@ class Session:
                 raise
             self.saved = True
             self.unsettled = None
+            for remark in draft.remarks:
+                self.say(remark)
 
     def _refuse_repetition(self, store: Store) -> None:
         if self.op_id is None:
@@ -250,7 +254,7 @@ class Session:
         """
         from crmcli.storage.founding import take_over
         from crmcli.storage.identity import recovered, recovery_seed, require_absent, save_identity
-        from crmcli.storage.store import read_genesis
+        from crmcli.storage.layout import read_genesis
 
         identity = recovered(recovery_seed(text), read_genesis(self.store_path))
         require_absent(self.identity_path)

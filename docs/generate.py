@@ -81,7 +81,7 @@ CODES: dict[str, dict[int, str]] = {
     "advance-stage": {
         2: "no such stage or lost reason",
         3: "the client has no open deal",
-        4: "the client has several open deals",
+        4: "the client has several open deals; somebody moved the deal meanwhile",
         5: "the deal is there already, at the last stage, or closed; something that a stage requires is not known",
     },
     "add-reminder": {

@@ -463,6 +463,29 @@ def test_with_sales_a_won_deal_is_sold_once(company: Company) -> None:
     assert "--with-sales goes with deals" in put(company, "sales", "client,sold_at,amount\n", "--with-sales").err
 
 
+def test_the_sale_of_a_won_deal_is_of_the_product_that_it_names(company: Company) -> None:
+    for name in ("Tea", "Cup"):
+        assert company.crmcli("products", "set", name, "--new").code == 0
+    numbers = {product.name: product.product_id for product in company.view().products}
+
+    def lines() -> list[tuple[Any, ...]]:
+        return [
+            (line["product_id"], line["quantity"], line["amount"])
+            for line in sorted(table(company, "sale_lines"), key=lambda line: line["amount"])
+        ]
+
+    text = "client,stage,opened_at,closed_at,amount,product,external_id\na,won,2025-01-01,2025-02-01,50,Tea,1\n"
+    unnamed = "b,won,2025-01-01,2025-02-01,70,,2\n"
+    done(put(company, "deals", text + unnamed, "--with-sales"))
+    assert lines() == [(numbers["Tea"], 1, 50)]
+    done(put(company, "deals", text + unnamed, "--with-sales"))
+    assert lines() == [(numbers["Tea"], 1, 50)]
+    changed = text.replace("50,Tea", "60,Cup") + unnamed.replace("70,,", "70,Tea,")
+    assert counts(put(company, "deals", changed, "--with-sales")) == (0, 2, 0)
+    assert lines() == [(numbers["Cup"], 1, 60), (numbers["Tea"], 1, 70)]
+    assert problems(company) == []
+
+
 def test_the_maps_are_those_of_the_page() -> None:
     page = (HOWTO / "import.md").read_text(encoding="utf-8")
     for name in ("cdnow.toml", "maven.toml", "maven-process.toml"):
@@ -680,6 +703,8 @@ def test_maven_comes_in_whole(company: Company) -> None:
     assert {deal["amount"] for deal in deals if deal["status"] == "lost"} == {None}
     total = plain.aggregate("sum(close_value)").fetchall()[0][0]
     assert sum(sale["amount"] for sale in table(company, "sales")) == total
+    lines = table(company, "sale_lines")
+    assert (sum(line["amount"] for line in lines), len({line["product_id"] for line in lines})) == (total, 7)
     assert len({deal["product_id"] for deal in deals}) == 7
     moves_made = Counter(change["move"] for change in table(company, "stage_changes"))
     assert moves_made == {"open": 8800, "won": 4238, "lost": 2473}

@@ -9,8 +9,9 @@ import typer
 
 from crmcli.commands.params import Form, Minutes, ReminderId, When
 from crmcli.commands.showing import show_records
+from crmcli.model.ids import encode_id
 from crmcli.model.touching import Touch, do
-from crmcli.storage.finding import reminders_known, text_of
+from crmcli.storage.finding import client_at_work, reminders_known, text_of
 
 
 def done(
@@ -38,6 +39,8 @@ def done(
     with crm.writing() as store:
         acting = crm.acting(store, when)
         found = reminder_named(store, reminder)
+        if log_call is not None:
+            client_at_work(store, encode_id(found.client_id))
         touch = Touch("call", "out", log_call, minutes, said, promise, crm.due(store, due), about)
         known = reminders_known(store, found.client_id)
         others = partial(store.of_client, "activities", found.client_id)

@@ -10,7 +10,7 @@ import typer
 from crmcli.commands.params import DealId, Form, Minutes, When, Who
 from crmcli.commands.showing import show_records
 from crmcli.model.touching import Touch, log_touch
-from crmcli.storage.finding import deal_touched, reminders_known
+from crmcli.storage.finding import client_at_work, deal_touched, reminders_known
 
 
 def log_activity(
@@ -31,7 +31,7 @@ def log_activity(
     crm = ctx.obj
     with crm.writing() as store:
         acting = crm.acting(store, when)
-        known = store.client(client)
+        known = client_at_work(store, client)
         touch = Touch(kind, direction, None, minutes, said, promise, crm.due(store, due), about)
         number, deal_id = known.client_id, deal_touched(store, known, deal)
         reminders = reminders_known(store, number)

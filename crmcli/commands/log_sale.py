@@ -12,7 +12,7 @@ from crmcli.commands.showing import show_records
 from crmcli.model.closing import win_with_sale
 from crmcli.model.records import Record
 from crmcli.model.selling import refund, sell, total_of
-from crmcli.storage.finding import deal_named, open_deals, reminders_known, sale_named
+from crmcli.storage.finding import client_at_work, deal_named, open_deals, reminders_known, sale_named
 
 
 def log_sale(
@@ -39,7 +39,7 @@ def log_sale(
     crm = ctx.obj
     with crm.writing() as store:
         acting = crm.acting(store, when)
-        known = store.client(client)
+        known = client_at_work(store, client)
         sold, lines = amount(total), [item(text) for text in items or ()]
         if refund_of is not None:
             before = store.of_client("sales", known.client_id)

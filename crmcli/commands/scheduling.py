@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.commands import COMMANDS
 from crmcli.errors import CrmError
-from crmcli.model.schedules import JOBS, failed, is_due, missed, require_no_secret, schedules
+from crmcli.model.schedules import JOBS, failed, is_due, missed, require_no_secret, schedules, waits
 
 if TYPE_CHECKING:
     from crmcli.session import Session
@@ -65,7 +65,9 @@ def run_due(crm: Session) -> None:
         ensure_private(folder)
         with alone_in(folder) as is_alone:
             runs = memory.jobs()
-            if not is_alone or not is_due(cron, runs.get(name), crm.now, zone, runs.get(failed(name))):
+            if not is_alone or waits(name, times, runs):
+                continue
+            if not is_due(cron, runs.get(name), crm.now, zone, runs.get(failed(name))):
                 continue
             code = _run(crm, JOBS[name].arguments)
             memory.set_job(failed(name) if code else name, crm.now.isoformat())

@@ -44,7 +44,7 @@ def win_with_sale(
 
     `known` are the client's reminders.
     """
-    sale = sell(acting, deal.client_id, amount, items, products, deal.deal_id)
+    sale = sell(acting, deal.client_id, amount, items, products, deal)
     return [*pipeline.win(acting, deal, amount), *sale, *steps_taken(acting, deal, known)]
 
 

@@ -95,7 +95,8 @@ def edit_client(
     edited = replace(known, buy_by=day, **changes)
     if remind_at is None:
         return edited, settle(acting, "buy_by", reminders)
-    return edited, remind(acting, known.client_id, "buy_by", remind_at, known=reminders)
+    # Who is to be reminded of is worked with, so not archived any more.
+    return replace(edited, archived=False), remind(acting, known.client_id, "buy_by", remind_at, known=reminders)
 
 
 def edit_deal(deal: Deal, amount: Decimal | None, product: str | None, products: Iterable[Product]) -> Deal:
@@ -117,9 +118,10 @@ def edit_deal(deal: Deal, amount: Decimal | None, product: str | None, products:
 
 def sheet_of(client: Client, contact: Contact) -> dict[str, Any]:
     """Return what can be edited of a client, by field."""
-    return {
-        field: getattr(contact if hasattr(contact, field) else client, field)
-        for field in ("name", "company", "phones", "emails", "tax_id", "address", "source", "segment", "buy_by")
+    of_contact = ("name", "company", "phones", "emails", "tax_id", "address")
+    of_client = ("source", "segment", "buy_by", "archived")
+    return {field: getattr(contact, field) for field in of_contact} | {
+        field: getattr(client, field) for field in of_client
     }
 
 

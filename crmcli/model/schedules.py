@@ -26,13 +26,14 @@ _PAUSE = timedelta(minutes=10)
 class Job:
     """What a schedule runs: a command, the rest of its line, when, unless the company says otherwise, and for whom.
 
-    `roles` are those whose members run it; all, if there are none.
+    `roles` are those whose members run it; all, if there are none. `after` is another job that it is nothing without.
     """
 
     command: str
     options: tuple[str, ...] = ()
     usual: str | None = None
     roles: tuple[str, ...] = ()
+    after: str | None = None
 
     @property
     def arguments(self) -> list[str]:
@@ -47,7 +48,7 @@ JOBS = {
     "digest": Job("remind", ("--digest",)),
     "intake": Job("intake", usual="*/10 * * * *"),
     "backup": Job("backup make", usual="0 1 * * *", roles=_KEEPERS),
-    "drill": Job("backup drill", usual="0 3 * * sun", roles=_KEEPERS),
+    "drill": Job("backup drill", usual="0 3 * * sun", roles=_KEEPERS, after="backup"),
     "gc": Job("gc", usual="30 2 * * *", roles=_KEEPERS),
     "reactivate": Job("reactivate plan", ("--assign",), roles=("admin", "manager", "lead")),
     "norms": Job("norms", usual="0 2 * * *", roles=_KEEPERS),
@@ -100,6 +101,12 @@ def is_due(cron: str, last: str | None, now: datetime, zone: tzinfo, failed: str
     if last is None or datetime.fromisoformat(last) > now:
         return True
     return datetime.fromisoformat(last) < slot_before(cron, now, zone)
+
+
+def waits(name: str, scheduled: Collection[str], last: Mapping[str, str]) -> bool:
+    """Say whether a job waits until another one that is scheduled, too, has succeeded here once."""
+    before = JOBS[name].after
+    return before is not None and before in scheduled and before not in last
 
 
 def missed(cron: str, last: str | None, now: datetime, zone: tzinfo) -> int:

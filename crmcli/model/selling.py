@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
 from crmcli.model.frozen import dataclass
-from crmcli.model.records import Activity, Product, Record, Sale, SaleLine
+from crmcli.model.records import Activity, Deal, Product, Record, Sale, SaleLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,17 +43,20 @@ def sell(
     amount: Decimal,
     items: Sequence[Item] = (),
     products: Iterable[Product] = (),
-    deal_id: int | None = None,
+    deal: Deal | None = None,
 ) -> list[Record]:
     """Return the document, its lines, and the names of items that are no listed products as notes.
 
+    Where no items are named, one of the product of the `deal` that it comes from is what was sold.
     Raises: InputError for a sum that is not above 0.
     """
     if not 0 < amount < MOST:
         raise InputError("the amount must be above 0", "a refund is --refund-of ID with the sum given back")
-    sale = Sale(acting.new_id(), client_id, acting.at, amount, acting.by, deal_id)
+    sale = Sale(acting.new_id(), client_id, acting.at, amount, acting.by, deal.deal_id if deal else None)
     by_name = {product.name.casefold(): product.product_id for product in products}
     records: list[Record] = [sale]
+    if deal and deal.product_id and not items:
+        records.append(SaleLine(acting.new_id(), sale.sale_id, client_id, deal.product_id, Decimal(1), amount, amount))
     for item in items:
         product_id = by_name.get(item.name.casefold())
         line = SaleLine(acting.new_id(), sale.sale_id, client_id, product_id, item.quantity, item.price, _cost(item))

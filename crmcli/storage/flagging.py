@@ -15,7 +15,7 @@ from crmcli.model.reports import VisitCount
 from crmcli.model.worktime import add_days, deadlines, passed_before
 from crmcli.storage import kernels as pc
 from crmcli.storage import query
-from crmcli.storage.reporting import cohort, naive, stage_places
+from crmcli.storage.reporting import CHANGES, STOPS, cohort, naive, stage_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,31 +61,40 @@ def with_flags(view: View, wanted: Iterable[str], as_of: datetime) -> list[int]:
 
 def visit_counts(view: View, pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> list[VisitCount]:
     """Return what the deals opened in a period did at each stage of a pipeline that any of them was at."""
-    parameters, places = cohort(pipeline, period, as_of), stage_places(view, pipeline)
-    deals, changes = ("deal_id", "client_id", "pipeline", "opened_at"), ("deal_id", "to_stage", "move", "changed_at")
-    # A deal at a stage that is gone goes by the norm of the one that it counts as.
-    present = [pipeline.stages[place - 1].id for place in places.column("position").to_pylist()]
-    standing = query.run(
+    visits = query.run(
         view.reader,
-        "open_visits",
-        {"deals": deals, "stage_changes": changes},
-        parameters,
-        {"stages": places.append_column("present", pa.array(present, pa.string()))},
+        "visits",
+        {"deals": ("deal_id", "client_id", "pipeline", "opened_at"), "stage_changes": CHANGES},
+        cohort(pipeline, period, as_of),
+        {"stages": stage_places(view, pipeline)},
+        shared=[STOPS],
     )
     norms = [(place, stage.norm) for place, stage in enumerate(pipeline.stages, 1) if stage.norm]
     rows = query.run(
         view.reader,
         "stages",
-        {"deals": ("deal_id", "pipeline", "opened_at"), "stage_changes": changes},
-        parameters,
+        {},
+        {"as_of": naive(as_of)},
         {
-            "stages": places,
+            "visits": visits,
             "norms": _table(("position", "norm"), (pa.int32(), pa.string()), norms),
-            "deadlines": deadlines_table(view, view.reader.merged("stage_changes", ["changed_at"]).column(0), as_of),
-            "flags": flagged(view, standing, as_of),
+            "deadlines": deadlines_table(view, visits.column("entered_at"), as_of),
+            "flags": flagged(view, _standing(pipeline, visits), as_of),
         },
     )
     return [VisitCount(*row.values()) for row in rows.to_pylist()]
+
+
+def _standing(pipeline: Pipeline, visits: pa.Table) -> pa.Table:
+    """Return the deals whose visits are not over, in the columns STANDING.
+
+    A deal at a stage that is gone goes by the norm of the one that it counts as.
+    """
+    rows = pc.filtered(visits, visits.column("is_open"))
+    ids = pa.array([None, *(stage.id for stage in pipeline.stages)], pa.string())
+    rows = rows.append_column("stage", pc.taken(ids, rows.column("position")))
+    rows = rows.append_column("pipeline", pa.repeat(pipeline.id, rows.num_rows))
+    return rows.select(STANDING)
 
 
 def open_deals(view: View) -> pa.Table:

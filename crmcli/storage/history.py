@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crmcli.model.moves import in_chain
 from crmcli.model.records import OPEN
 
 if TYPE_CHECKING:
-    from crmcli.model.records import Client, Reminder
+    from crmcli.model.records import Client, Reminder, StageChange
     from crmcli.storage.view import View
 
 STORY = ("at", "what", "id", "text", "by")
@@ -38,7 +39,7 @@ def story(view: View, client: Client) -> list[tuple[Any, ...]]:
         what = ("refund" if sale.amount < 0 else "sale") + (" (voided)" if sale.voided else "")
         text = f"{abs(sale.amount)} {view.settings.currency}" + (f": {', '.join(items)}" if items else "")
         rows.append((sale.sold_at, what, ("sales", sale.sale_id), text, sale.by_id))
-    for move in view.of_client("stage_changes", client.client_id):
+    for move in _moves(view, client):
         flag = f" ({move.move})" if move.move in ("skip", "back", "reopen") else ""
         text = f"{move.from_stage or ''} -> {move.to_stage}{flag}".removeprefix(" -> ")
         rows.append((move.changed_at, "stage", ("deals", move.deal_id), text, move.by_id))
@@ -50,6 +51,18 @@ def story(view: View, client: Client) -> list[tuple[Any, ...]]:
     ]
     dated = sorted((row for row in rows if row[0] is not None), key=lambda row: row[0])
     return dated[::-1] + [row for row in rows if row[0] is None]
+
+
+def _moves(view: View, client: Client) -> list[StageChange]:
+    """Return the entries in the histories of a client's deals, each history as it came about."""
+    deals: dict[int, list[StageChange]] = {}
+    for move in view.of_client("stage_changes", client.client_id):
+        deals.setdefault(move.deal_id, []).append(move)
+    return [
+        entries[place]
+        for entries in deals.values()
+        for place in in_chain([(move.changed_at, move.from_stage, move.to_stage, move.move) for move in entries])
+    ]
 
 
 def open_reminders(view: View, client: Client) -> list[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
 from crmcli.model.importing import DealRow
-from crmcli.model.moves import moves
+from crmcli.model.moves import in_chain, moves
 from crmcli.model.records import LOST, OPEN, WON
 from crmcli.storage.importing import Import
 from crmcli.storage.importing_stages import Entries
@@ -51,8 +51,10 @@ class Histories(Import):
         if wanted:
             for change in stored(self.draft.reader, "stage_changes", ("deal_id", wanted)).values():
                 changes[change[1]].append(change)
-        for history in changes.values():
-            history.sort(key=_when)
+        for number, history in changes.items():
+            history.sort(key=lambda change: _when(change)[:2])
+            entries = [(change[_CHANGE["changed_at"]], *change[4:7]) for change in history]
+            changes[number] = [history[place] for place in in_chain(entries)]
         return changes
 
     def change(self, deal: Cells, to: str, at: int | None, by: int) -> Cells:
@@ -83,7 +85,7 @@ class DealImport(Histories):
 
     def __init__(self, draft: Draft, acting: Acting, cells: CellReader, terms: Terms) -> None:
         super().__init__(draft, acting, cells, terms)
-        draft.depends_on("products", *(("sales",) if terms.with_sales else ()))
+        draft.depends_on("products", *(("sales", "sale_lines") if terms.with_sales else ()))
         self._deals = Records(draft.reader, "deals", _natural_key)
         self._titles: dict[int, str] = {}
         if "title" in terms.fields:
@@ -198,6 +200,7 @@ class DealImport(Histories):
         """Gather the sale of each deal that is won, unless it has one; one that an import made follows its deal."""
         records = Records(self.draft.reader, "sales", lambda _: None)
         linked: dict[int, Cells] = {sale[5]: sale for sale in records.stored.values() if sale[5] and not sale[6]}
+        lines = self._lines({sale[0] for sale in linked.values()})
         for deal_id in self._deals.seen | set(self._deals.new):
             deal = _deal(self._deals.current(deal_id))
             if deal["status"] != WON or not deal["amount"]:
@@ -206,12 +209,29 @@ class DealImport(Histories):
             if sale is None:
                 number = self.acting.new_id()
                 records.put((number, deal["client_id"], *sold, deal["owner_id"], deal_id, None, False))
+                self._itemise(deal, number, None)
                 self.outcome.sales += 1
             elif deal_id in self._deals.changed:
                 before = _deal(self._deals.stored[deal_id])
                 if sale[2:4] == (before["closed_at"], before["amount"]):
                     records.put((*sale[:2], *sold, *sale[4:]))
+                    known = lines.get(sale[0], [])
+                    if not known or [line[3:] for line in known] == [_item(before)]:
+                        self._itemise(deal, sale[0], known[0][0] if known else None)
         self.add_records(records)
+
+    def _lines(self, sale_ids: set[int]) -> dict[int, list[Cells]]:
+        """Return the lines of sales that are in the store."""
+        lines: dict[int, list[Cells]] = defaultdict(list)
+        for line in stored(self.draft.reader, "sale_lines", ("sale_id", list(sale_ids))).values() if sale_ids else ():
+            lines[line[1]].append(line)
+        return lines
+
+    def _itemise(self, deal: Mapping[str, Any], sale_id: int, line_id: int | None) -> None:
+        """Gather what the sale of a deal is of, if the deal names a product: a new line, or a known one changed."""
+        if deal["product_id"]:
+            cells = (line_id or self.acting.new_id(), sale_id, deal["client_id"], *_item(deal))
+            self.add("sale_lines", deal["client_id"], cells, "upsert" if line_id else "insert")
 
 
 class StageImport(Histories):
@@ -304,6 +324,11 @@ def _standing(deal: Cells, history: Sequence[Cells]) -> Cells:
     if cells["opened_at"] is None:
         cells["opened_at"] = history[0][at]
     return tuple(cells.values())
+
+
+def _item(deal: Mapping[str, Any]) -> Cells:
+    """Return product, quantity, price and amount of the line that says what a deal was about."""
+    return deal["product_id"], 1, deal["amount"], deal["amount"]
 
 
 def _natural_key(deal: Cells) -> Any:

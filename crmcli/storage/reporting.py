@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 Bounds = tuple[datetime, datetime]
 _DEALS = ("deal_id", "pipeline", "opened_at")
-_CHANGES = ("deal_id", "to_stage", "move", "changed_at")
+CHANGES = ("deal_id", "from_stage", "to_stage", "move", "changed_at")
+# The file with what statements on the histories of deals share.
+STOPS = "stops"
 SALES = ("sale_id", "client_id", "sold_at", "amount", "refund_of", "voided")
 _CLIENTS = ("client_id", "source", "segment")
 # What a funnel by something reads besides: columns of deals, and tables.
@@ -39,7 +41,7 @@ def funnel_counts(
     """Return what became of the deals opened in the period, by group and stage."""
     column, needs = _BY_NEEDS[by] if by else (None, {})
     deals = (*_DEALS, column) if column else _DEALS
-    tables: dict[str, tuple[str, ...]] = {"deals": deals, "stage_changes": _CHANGES} | needs
+    tables: dict[str, tuple[str, ...]] = {"deals": deals, "stage_changes": CHANGES} | needs
     empty = {
         name: TABLES[name].schema.empty_table().select(columns)
         for name, columns in (("clients", _CLIENTS), ("sales", SALES))
@@ -52,6 +54,7 @@ def funnel_counts(
         cohort(pipeline, period, as_of) | {"by": by, "stages": len(pipeline.stages) + 1},
         {"stages": stage_places(view, pipeline)} | empty,
         {"deals": [name for name in ("client_id", "owner_id") if name != column]},
+        [STOPS],
     )
     return [StageCount(*row.values()) for row in rows.to_pylist()]
 
@@ -61,9 +64,10 @@ def standing(view: View, pipeline: Pipeline, period: Bounds | None, as_of: datet
     rows = query.run(
         view.reader,
         "funnel_snapshot",
-        {"deals": _DEALS, "stage_changes": _CHANGES},
+        {"deals": _DEALS, "stage_changes": CHANGES},
         cohort(pipeline, period, as_of),
         {"stages": stage_places(view, pipeline)},
+        shared=[STOPS],
     )
     return rows.to_pylist()  # type: ignore[no-any-return]
 
@@ -85,10 +89,11 @@ def summary_figures(view: View, periods: Mapping[str, Bounds | None], as_of: dat
             "sales": SALES,
             "activities": ("kind", "direction", "happened_at", "voided"),
             "deals": ("deal_id", "opened_at"),
-            "stage_changes": _CHANGES,
+            "stage_changes": CHANGES,
         },
         {"as_of": naive(as_of), "zone": view.settings.timezone},
-        {"periods": listed},
+        {"periods": listed, "stages": _stage_numbers(view)},
+        shared=[STOPS],
     )
     return {row["period"]: row for row in rows.to_pylist()}
 
@@ -106,8 +111,23 @@ def cohort(pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> dict[s
 
 def stage_places(view: View, pipeline: Pipeline) -> pa.Table:
     """Return the position of every stage that the pipeline has or had."""
+    return _stages(positions(pipeline.id, _processes(view)))
+
+
+def _stage_numbers(view: View) -> pa.Table:
+    """Return a number for every stage that any pipeline has or had, where nothing depends on which one."""
+    pipelines = (pipeline for process in _processes(view) for pipeline in process.pipelines)
+    ids = dict.fromkeys(stage.id for pipeline in pipelines for stage in pipeline.stages)
+    return _stages({name: number for number, name in enumerate(ids, 1)})
+
+
+def _processes(view: View) -> list[Process]:
+    """Return the versions of the process, oldest first."""
     versions = sorted(view.records("process"), key=lambda document: document.version)
-    places = positions(pipeline.id, [Process.from_plain(json.loads(document.text)) for document in versions])
+    return [Process.from_plain(json.loads(document.text)) for document in versions]
+
+
+def _stages(places: Mapping[str, int]) -> pa.Table:
     return pa.table(
         {"stage": pa.array(list(places), pa.string()), "position": pa.array(list(places.values()), pa.int32())}
     )

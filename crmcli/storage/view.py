@@ -247,6 +247,8 @@ class Draft(View):
         super().__init__(store)
         self.base = store.state.seq
         self.pending = Pending()
+        # What to say once it is saved.
+        self.remarks: list[str] = []
         self._loaded: set[tuple[str, int]] = set()
         self._books: dict[int, str] = {}
         self._puts: dict[tuple[str, str, str], dict[int, Any]] = {}

@@ -119,6 +119,14 @@ def test_listed_products_need_no_note() -> None:
     assert not any(isinstance(record, r.Note) for record in records)
 
 
+def test_what_is_won_is_of_the_product_that_the_deal_names() -> None:
+    deal = replace(opened(), product_id=5)
+    line = only(r.SaleLine, win_with_sale(acting(), deal, Decimal(90)))
+    assert (line.product_id, line.quantity, line.price, line.amount) == (5, 1, 90, 90)  # type: ignore[union-attr]
+    named = win_with_sale(acting(), deal, Decimal(90), [Item("Cup", Decimal(2), Decimal(45))], [r.Product(6, "Cup")])
+    assert only(r.SaleLine, named).product_id == 6  # type: ignore[union-attr]
+
+
 def test_refunds_never_exceed_what_is_left() -> None:
     (sale,) = sell(acting(), 1, Decimal(100))
     assert isinstance(sale, r.Sale)

@@ -9,7 +9,16 @@ import pytest
 
 from crmcli.commands import COMMANDS
 from crmcli.errors import InputError, RuleError
-from crmcli.model.schedules import JOBS, is_due, known_jobs, missed, parse_schedule, require_no_secret, schedules
+from crmcli.model.schedules import (
+    JOBS,
+    is_due,
+    known_jobs,
+    missed,
+    parse_schedule,
+    require_no_secret,
+    schedules,
+    waits,
+)
 
 ZONE = ZoneInfo("Europe/Berlin")
 
@@ -145,3 +154,12 @@ def test_a_job_runs_for_those_who_may_run_it() -> None:
         "analyst": {"remind"},
         "service": {"remind", "norms"},
     }
+
+
+def test_the_first_drill_waits_for_the_first_backup() -> None:
+    assert waits("drill", {"backup", "drill"}, {})
+    assert waits("drill", {"backup", "drill"}, {"backup failed": "2026-03-02T09:00:00+00:00"})
+    assert not waits("drill", {"backup", "drill"}, {"backup": "2026-03-02T09:00:00+00:00"})
+    # Where another machine makes the backups, it waits for nothing.
+    assert not waits("drill", {"drill"}, {})
+    assert not waits("backup", {"backup", "drill"}, {})

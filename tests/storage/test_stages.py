@@ -33,9 +33,10 @@ START = datetime(2026, 3, 20, 9, tzinfo=UTC)
 AS_OF = START + timedelta(days=40)
 ZONE = ZoneInfo("Europe/Berlin")
 norms = st.none() | st.integers(0, 9).map("{}d".format) | st.integers(1, 7).map("{}bd".format)
-# The stops of a deal after its opening, some hours apart; more than a day after AS_OF there is nothing.
+# The stops of a deal after its opening, some hours apart, or none; more than a day after AS_OF there is nothing.
 # Half of them are at the first instant of a local day, which is no more within the norm that ended with the day before.
-ways = st.lists(st.tuples(st.sampled_from((*NAMES, "won", "lost")), st.integers(1, 400), st.booleans()), max_size=6)
+hours = st.just(0) | st.integers(1, 400)
+ways = st.lists(st.tuples(st.sampled_from((*NAMES, "won", "lost")), hours, st.booleans()), max_size=8)
 
 
 def visited(way: list[tuple[str, int, bool]], opened: datetime) -> list[tuple[str, datetime]]:
@@ -56,8 +57,12 @@ def put(company: Company, process: Process, deals: list[list[tuple[str, datetime
     for number, stops in enumerate(deals, 1):
         told = moves(NAMES, [stage for stage, _ in stops])
         draft.put(r.Client(number, NOW, 7, 7), deal_of(number, stops))
-        for place, ((stage, at), (before, move)) in enumerate(zip(stops, told, strict=True)):
-            draft.put(r.StageChange(1000 * number + place, number, number, "p", before, stage, move, at, 7))
+        changes = [
+            r.StageChange(1000 * number + place, number, number, "p", before, stage, move, at, 7)
+            for place, ((stage, at), (before, move)) in enumerate(zip(stops, told, strict=True))
+        ]
+        # In which order entries of one instant lie says nothing.
+        draft.put(*(reversed(changes) if number % 2 else changes))
     for number in dues:
         if number <= len(deals):
             draft.put(r.Reminder(number, number, "manual", AS_OF, False, 7, START, 7))

@@ -22,48 +22,26 @@ cohort AS (
         AND (d.opened_at IS NULL OR d.opened_at <= $as_of)
         AND ($from_at IS NULL OR (d.opened_at >= $from_at AND d.opened_at < $to_at))
 ),
-entries AS (
-    SELECT
-        e.deal_id,
-        h.grouping,
-        -- Numbers, for texts and pairs take the engine twice as long: won is the last place, lost comes before all.
-        CAST(
-            CASE e.to_stage WHEN 'won' THEN $stages WHEN 'lost' THEN -1 ELSE coalesce(s.position, 0) END AS INTEGER
-        ) AS place,
-        e.changed_at,
-        -- Entries of one instant follow in this order; a closing without a date is told from the opening by it.
-        4 * epoch_us(coalesce(e.changed_at, h.opened_at, TIMESTAMP '0001-01-01'))
-            + CASE WHEN e.to_stage IN ('won', 'lost') THEN 2 WHEN e.move = 'open' THEN 0 ELSE 1 END AS turn
-    FROM stage_changes e
-    JOIN cohort h ON h.deal_id = e.deal_id
-    LEFT JOIN stages s ON s.stage = e.to_stage
-    WHERE e.changed_at IS NULL OR e.changed_at <= $as_of
+steps AS MATERIALIZED (
+    SELECT * FROM stops('cohort', $as_of)
 ),
-steps AS (
-    SELECT
-        deal_id,
-        grouping,
-        place,
-        changed_at,
-        lead(changed_at) OVER later AS left_at,
-        lead(place) OVER later AS next_place
-    FROM entries
-    WINDOW later AS (PARTITION BY deal_id ORDER BY turn)
+visits AS NOT MATERIALIZED (
+    SELECT * FROM in_chain('steps')
 ),
 reached AS (
     SELECT
         deal_id,
         any_value(grouping) AS grouping,
-        greatest(max(place) FILTER (place < $stages), 1) AS furthest,
-        max(place) FILTER (next_place IS NULL) AS latest
-    FROM steps
+        greatest(max(place), 1) AS furthest,
+        max(place) FILTER (is_last) AS latest
+    FROM visits
     GROUP BY deal_id
 ),
 outcomes AS (
     SELECT
         grouping,
-        CASE WHEN latest = $stages THEN $stages ELSE furthest END AS reach,
-        CASE WHEN latest = $stages THEN 'won' WHEN latest = -1 THEN 'lost' ELSE 'open' END AS outcome,
+        CASE WHEN latest = -2 THEN $stages ELSE furthest END AS reach,
+        CASE WHEN latest = -2 THEN 'won' WHEN latest = -1 THEN 'lost' ELSE 'open' END AS outcome,
         count(*) AS deals
     FROM reached
     GROUP BY ALL
@@ -73,11 +51,10 @@ durations AS (
         grouping,
         place AS position,
         quantile_cont(date_diff('microsecond', changed_at, left_at) / 86400e6, [0.5, 0.9]) AS days
-    FROM steps
-    WHERE place > 0 AND place < $stages AND left_at IS NOT NULL AND changed_at IS NOT NULL
+    FROM visits
+    WHERE place > 0 AND left_at IS NOT NULL AND changed_at IS NOT NULL
     GROUP BY ALL
-)
-,
+),
 rows_wanted AS (
     SELECT g.grouping, p.position
     FROM (SELECT DISTINCT grouping FROM outcomes) g, (SELECT unnest(range(1, $stages + 1)) AS position) p

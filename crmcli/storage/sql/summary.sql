@@ -50,37 +50,31 @@ calling AS (
     WHERE a.kind = 'call' AND NOT a.voided AND a.happened_at <= $as_of
     GROUP BY p.period
 ),
+cohort AS (
+    SELECT deal_id, opened_at FROM deals
+),
+steps AS MATERIALIZED (
+    SELECT * FROM stops('cohort', $as_of)
+),
 states AS (
-    SELECT
-        c.deal_id,
-        arg_max(
-            {'stage': CAST(c.to_stage AS VARCHAR), 'changed_at': c.changed_at},
-            (
-                coalesce(c.changed_at, d.opened_at, TIMESTAMP '0001-01-01'),
-                CASE WHEN c.to_stage IN ('won', 'lost') THEN 2 WHEN c.move = 'open' THEN 0 ELSE 1 END
-            )
-        ) AS latest
-    FROM stage_changes c
-    JOIN deals d ON d.deal_id = c.deal_id
-    WHERE c.changed_at IS NULL OR c.changed_at <= $as_of
-    GROUP BY c.deal_id
+    SELECT deal_id, place, changed_at FROM in_chain('steps') WHERE is_last
 ),
 closing AS (
     SELECT
         p.period,
-        count(*) FILTER (s.latest.stage = 'won') AS won,
-        count(*) FILTER (s.latest.stage = 'lost') AS lost
+        count(*) FILTER (s.place = -2) AS won,
+        count(*) FILTER (s.place = -1) AS lost
     FROM periods p
     JOIN states s
-        ON (p.from_at IS NULL OR s.latest.changed_at >= p.from_at) AND (p.to_at IS NULL OR s.latest.changed_at < p.to_at)
-    WHERE s.latest.stage IN ('won', 'lost')
+        ON (p.from_at IS NULL OR s.changed_at >= p.from_at) AND (p.to_at IS NULL OR s.changed_at < p.to_at)
+    WHERE s.place < 0
     GROUP BY p.period
 ),
 opening AS (
     SELECT
         p.period,
         count(*) AS opened,
-        count(*) FILTER (s.latest.stage = 'won') AS opened_and_won
+        count(*) FILTER (s.place = -2) AS opened_and_won
     FROM periods p
     JOIN deals d ON (p.from_at IS NULL OR d.opened_at >= p.from_at) AND (p.to_at IS NULL OR d.opened_at < p.to_at)
     JOIN states s ON s.deal_id = d.deal_id
