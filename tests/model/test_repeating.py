@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crmcli.errors import InputError
@@ -177,7 +177,6 @@ def test_slots_before_and_after_enclose_an_instant(cron: str, day: str, passed: 
     assert slot_before(cron, after, BERLIN) == after
 
 
-@settings(deadline=None)
 @example("0 * * * *", "2026-10-24", timedelta(), timedelta(days=3), BERLIN)
 @example("0 * * * *", "2026-03-28", timedelta(), timedelta(days=3), BERLIN)
 @example("30 2 * * *", "2026-10-24", timedelta(days=1, hours=2, minutes=45), timedelta(days=1), BERLIN)
