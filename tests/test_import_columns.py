@@ -84,6 +84,7 @@ COLUMNS = {
         "company": st.sampled_from(["", "Acme", "ACME"]), "tax_id": st.sampled_from(["", "", "1", "77", "77 "]),
         "source": st.sampled_from(["", "web", "Web", "moon"]), "owner": PEOPLE, "created_at": STAMPS,
         "interest": st.sampled_from(["", "tea"]), "external_id": st.sampled_from(["", "", "7", "70", "71"]),
+        "do_not_contact": st.sampled_from(["", "yes", "нет", "TRUE", "maybe"]),
     },
     "sales": {"client": CLIENTS, "sold_at": STAMPS, "amount": AMOUNTS, "by": PEOPLE},
     "calls": {
@@ -98,6 +99,7 @@ COLUMNS = {
     },
 }  # fmt: skip
 GOOD = {
+    "do_not_contact": ["", "yes", "нет", "TRUE"],
     "client": ["Anna", "+7 (916) 123-45-67", "New", "NEW", "Новый", "8 999 000-00-01", "7", "8", "anna@example.com"],
     "sold_at": ["2025-01-01", "2025-03-15 10:11:12", "2025-04-01T09:30", "2024-12-31"],
     "amount": ["5", "7.50", "-3", "0", "1234.56"],

@@ -132,11 +132,12 @@ def follow_up(
 ) -> list[Record]:
     """Return what a purchase changes in what is planned: the reminder to prepare the next offer, and what is settled.
 
-    The day that a client named is kept with the client. Reminders that were made after the purchase stay.
+    The day that a client named is kept with the client; who asked to be left alone is not reminded of. Reminders that
+    were made after the purchase stay.
     """
     earlier = [reminder for reminder in known if reminder.created_at <= acting.at]
     records = [record for cause in _SETTLED for record in settle(acting, cause, earlier)]
-    if expected is None:
+    if expected is None or client.do_not_contact:
         records += settle(acting, NEXT, earlier)
     else:
         day = max(expected.on - timedelta(days=lead_days), local_day(acting.now, zone))

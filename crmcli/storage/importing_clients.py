@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import InputError
 from crmcli.model.dates import day_start
 from crmcli.model.importing import external_key, microseconds
-from crmcli.model.records import OPEN
+from crmcli.model.records import DONE, OPEN
+from crmcli.model.reminding import ROUTINE
 from crmcli.storage.importing import Import
 from crmcli.storage.importing_people import People
 from crmcli.storage.matching import SEVERAL, stored, texts
@@ -142,6 +143,7 @@ class ClientImport(Import):
                     changed.add(client_id)
                     self.add(table, client_id, cells, "upsert")
         self._remind(before, after)
+        self._let_alone(before, after)
         self._count(changed)
         super().finish()
 
@@ -170,10 +172,10 @@ class ClientImport(Import):
         if known is None:
             created_at = self.now if person.created_at is None else person.created_at
             return (
-                client_id, created_at, by, owner or by, person.source, person.segment, person.buy_by, False, False,
-                None, None,
+                client_id, created_at, by, owner or by, person.source, person.segment, person.buy_by, False,
+                bool(person.do_not_contact), None, None,
             )  # fmt: skip
-        _, created_at, created_by, owner_id, source, segment, buy_by, *rest = known
+        _, created_at, created_by, owner_id, source, segment, buy_by, archived, do_not_contact, *rest = known
         return (
             client_id,
             created_at if person.created_at is None else person.created_at,
@@ -182,6 +184,8 @@ class ClientImport(Import):
             person.source or source,
             person.segment or segment,
             person.buy_by or buy_by,
+            archived,
+            do_not_contact if person.do_not_contact is None else person.do_not_contact,
             *rest,
         )
 
@@ -235,6 +239,14 @@ class ClientImport(Import):
                 self.acting.by, None, False, OPEN, None, None, None,
             )  # fmt: skip
             self.add("reminders", client_id, reminder)
+
+    def _let_alone(self, before: Mapping[int, Cells], after: Mapping[int, Cells]) -> None:
+        """Close what routine planned for known clients who are not to be contacted from now on."""
+        place = _CLIENT["do_not_contact"]
+        asked = [number for number, cells in before.items() if after[number][place] and not cells[place]]
+        for cells in stored(self.draft.reader, "reminders", ("client_id", asked)).values() if asked else ():
+            if cells[2] in ROUTINE and cells[10] == OPEN:
+                self.add("reminders", cells[1], (*cells[:10], DONE, *cells[11:]), "upsert")
 
 
 def _united(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from crmcli.errors import InputError
 from crmcli.model.acting import clean_name, clean_text
-from crmcli.model.importing import external_key, plain_email, tax_number
+from crmcli.model.emails import plain_email
+from crmcli.model.importing import external_key, tax_number
 from crmcli.model.phones import normalise_phone
 from crmcli.storage import kernels as pc
 from crmcli.storage.importing_columns import NotPlainError, new_ids, read_each
@@ -125,7 +126,7 @@ class People:
             "source": source,
             "segment": segment,
             "archived": pa.repeat(False, count),  # noqa: FBT003
-            "do_not_contact": pa.repeat(False, count),  # noqa: FBT003
+            "do_not_contact": read("do_not_contact", lambda text: bool(cells.answers[text]), pa.bool_()),
         }
         contacts = {
             "client_id": ids,

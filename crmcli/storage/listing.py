@@ -42,8 +42,10 @@ KINDS = {
     "clients": Kind(
         "clients",
         "created_at",
-        {"client": "client_id", "owner": "owner_id", "segment": "segment", "source": "source", "archived": "archived"},
-        ("client_id", "name", "company", "phone", "email", "segment", "source", "owner", "buy_by", "created_at"),
+        {"client": "client_id", "owner": "owner_id", "segment": "segment", "source": "source", "archived": "archived",
+         "no-contact": "do_not_contact"},
+        ("client_id", "name", "company", "phone", "email", "segment", "source", "owner", "buy_by", "created_at",
+         "do_not_contact"),
         unless_asked={"archived": False},
     ),
     "deals": Kind(
