@@ -331,6 +331,9 @@ def test_a_day_to_buy_by_reminds_once(company: Company) -> None:
     assert counts(put(company, "clients", header + "Anna,2026-06-01\n")) == (0, 1, 0)
     (reminder,) = table(company, "reminders")
     assert f"{reminder['due_at']:%m-%d %H}" == "05-31 21"
+    # A day that has begun is no past one.
+    assert counts(put(company, "clients", header + "Vera,2026-03-02\nGleb,2026-03-01\n")) == (2, 0, 0)
+    assert sorted(f"{row['due_at']:%m-%d %H}" for row in table(company, "reminders")) == ["03-01 21", "05-31 21"]
 
 
 def test_who_asked_to_be_left_alone_is_so_until_a_row_says_otherwise(company: Company) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from crmcli.model.acting import Acting
 
-CADENCE, MISSED_CALL = "cadence", "missed_call"
+CADENCE, MISSED_CALL, BUY_BY = "cadence", "missed_call", "buy_by"
 CAUSES = (
     "manual",
     "promise",
@@ -27,7 +27,7 @@ CAUSES = (
     "reactivation",
     "return",
     MISSED_CALL,
-    "buy_by",
+    BUY_BY,
 )
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
 _MANY = ("manual", "promise")

@@ -6,10 +6,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
-from crmcli.model.dates import day_start
+from crmcli.model.dates import day_start, local_day
 from crmcli.model.importing import external_key, microseconds
 from crmcli.model.records import DONE, OPEN
-from crmcli.model.reminding import ROUTINE
+from crmcli.model.reminding import BUY_BY, ROUTINE
 from crmcli.storage.importing import Import
 from crmcli.storage.importing_people import People
 from crmcli.storage.matching import SEVERAL, stored, texts
@@ -17,6 +17,7 @@ from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     import pyarrow as pa
 
@@ -211,22 +212,27 @@ class ClientImport(Import):
             _united(externals, external),
         )
 
-    def _remind(self, before: Mapping[int, Cells], after: Mapping[int, Cells]) -> None:
-        """Gather reminders of the days, still to come, on which clients mean to buy; an open one is moved."""
-        place, owner = _CLIENT["buy_by"], _CLIENT["owner_id"]
+    def to_be_reminded(self, day: date | None) -> int | None:
+        """Return when to be reminded of a day by which a client means to buy; None for no day, or one that is past."""
         zone = self.draft.settings.zone
+        if day is None or day < local_day(self.acting.now, zone):
+            return None
+        return microseconds(day_start(day, zone))
+
+    def _remind(self, before: Mapping[int, Cells], after: Mapping[int, Cells]) -> None:
+        """Gather reminders of the days, not past, on which clients mean to buy; an open one is moved."""
+        place, owner = _CLIENT["buy_by"], _CLIENT["owner_id"]
         due: dict[int, int] = {}
         for client_id, cells in after.items():
             is_same = client_id in before and before[client_id][place] == cells[place]
-            if cells[place] is not None and not is_same:
-                at = microseconds(day_start(cells[place], zone))
-                if at > self.now:
-                    due[client_id] = at
+            at = None if is_same else self.to_be_reminded(cells[place])
+            if at is not None:
+                due[client_id] = at
         known = [client_id for client_id in due if client_id in before]
         open_ones: dict[int, Cells] = {}
         if known:
             for cells in stored(self.draft.reader, "reminders", ("client_id", known)).values():
-                if cells[2] == "buy_by" and cells[10] == OPEN:
+                if cells[2] == BUY_BY and cells[10] == OPEN:
                     open_ones[cells[1]] = cells
         for client_id, at in due.items():
             if client_id in open_ones:
@@ -235,7 +241,7 @@ class ClientImport(Import):
                 self.add("reminders", client_id, tuple(moved), "upsert")
                 continue
             reminder = (
-                self.acting.new_id(), client_id, "buy_by", at, False, after[client_id][owner], self.now,
+                self.acting.new_id(), client_id, BUY_BY, at, False, after[client_id][owner], self.now,
                 self.acting.by, None, False, OPEN, None, None, None,
             )  # fmt: skip
             self.add("reminders", client_id, reminder)
