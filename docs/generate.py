@@ -58,7 +58,7 @@ CODES: dict[str, dict[int, str]] = {
     "log-sale": {
         2: "no sum, no item of the form NAME:QTY:PRICE, or a next purchase that is not after the last one",
         3: "no such client, sale or deal",
-        5: "more is given back than is left of the sale",
+        5: "more is given back than is left of the sale; an item is no listed product",
     },
     "client period": {2: "no number of days", 3: "no such client", 4: "several clients fit"},
     "expected": {2: "no number of days"},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from crmcli.model.acting import Acting
 
-PROMISE, CADENCE, MISSED_CALL = "promise", "cadence", "missed_call"
+PROMISE, CADENCE, MISSED_CALL, BUY_BY = "promise", "cadence", "missed_call", "buy_by"
 CAUSES = (
     "manual",
     PROMISE,
@@ -27,11 +27,13 @@ CAUSES = (
     "reactivation",
     "return",
     MISSED_CALL,
-    "buy_by",
+    BUY_BY,
 )
 MAX_TASK = 1_000
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
 _MANY = ("manual", PROMISE)
+# What is planned for a client who asked for nothing.
+ROUTINE = (CADENCE, "next_purchase", "reactivation")
 # What a deal's stage asks for is due once for each deal.
 _PER_DEAL = ("process",)
 
@@ -133,6 +135,11 @@ def settle(acting: Acting, cause: str, known: Iterable[Reminder]) -> list[Record
         for reminder in known
         if reminder.status == OPEN and reminder.cause == cause
     ]
+
+
+def let_alone(known: Iterable[Reminder]) -> list[Record]:
+    """Return the open reminders that routine made as closed, done by nobody, for the client asked to be let alone."""
+    return [replace(r, status=DONE) for r in known if r.status == OPEN and r.cause in ROUTINE]
 
 
 def remind(

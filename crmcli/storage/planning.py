@@ -48,9 +48,9 @@ def plan_touches(draft: Draft, acting: Acting) -> tuple[list[Record], int]:
 
 
 def touch_due(view: View, client: Client) -> date | None:
-    """Return the day of the next touch of one client; None if there is no cadence."""
+    """Return the day of the next touch of one client; None if there is no cadence, or none is wanted."""
     days = cadence_of(client.cadence_days, client.segment, view.process.cadence)
-    if days is None:
+    if days is None or client.do_not_contact:
         return None
     wanted = pa.array([client.client_id], pa.int64())
     touches = _touches(view, None)
