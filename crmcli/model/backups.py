@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LEAP = timedelta(days=8)
 # How far ahead of this machine's clock another one's may be.
 AHEAD = timedelta(days=1)
+# After how long without a commit or a snapshot a clock is doubted.
+SILENCE = timedelta(days=366)
 # A schedule is kept if a run is that much early.
 SLACK = timedelta(hours=1)
 # What erased clients' files stay for in backups.
@@ -104,6 +106,25 @@ def is_due(made: Iterable[datetime], now: datetime, days: int) -> bool:
     """Say whether a backup is due that is made once in `days` days; one dated in the future does not count."""
     past = [at for at in made if at <= now + AHEAD]
     return not past or now - max(past) >= timedelta(days=days) - SLACK
+
+
+def doubt(now: datetime, head: datetime, made: Sequence[datetime]) -> str | None:
+    """Return what there is to say of a clock, by the time of the newest commit and of the snapshots of a place.
+
+    A log whose newest commit lies ahead tells of a clock that was wrong once, where there are snapshots since.
+    """
+    newest = max(made, default=head)
+    told = None
+    if newest > now + AHEAD:
+        told = f"there is a {'snapshot' if made else 'commit'} of {newest:%Y-%m-%d}"
+    elif is_leap(now, [head, *made]):
+        told = f"nothing was committed or backed up since {max(head, newest):%Y-%m-%d}"
+    return told and f"this clock says {now:%Y-%m-%d}, and {told}"
+
+
+def is_leap(at: datetime, before: Sequence[datetime]) -> bool:
+    """Say whether an instant is more than a year after all of some."""
+    return bool(before) and at - max(before) > SILENCE
 
 
 def overdue(verified: datetime | None, founded: datetime, now: datetime, days: int) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmcli.errors import DamagedError
-from crmcli.model.backups import Result, overdue
+from crmcli.model.backups import AHEAD, Result, is_leap, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
 from crmcli.storage.backups import judging, lineage, snapshots
@@ -19,6 +19,7 @@ from crmcli.storage.members import ADMIN
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Place
     from crmcli.storage.genesis import Genesis
     from crmcli.storage.store import Store
@@ -50,10 +51,23 @@ def standing(place: Place, now: datetime, days: int) -> Standing:
     told = overdue(last.at if last else None, datetime.fromisoformat(genesis.created_at), now, days)
     if lacking:
         told = f"the newest snapshot lacks {len(found.lacked(lacking[0]))} files that the store had lost"
+    if leap := _leap(found):
+        told = f"snapshot {leap} is dated more than a year after anything before it: was the clock right?"
     if strange:
-        told = f"{len(strange)} snapshots cannot be what they say: crmcli backup verify"
+        later = sum(known.at > now + AHEAD for known in shelf.snapshots)
+        by_clock = f", {later} of them dated after what this clock says, {now:%Y-%m-%d}" if later else ""
+        told = f"{len(strange)} snapshots cannot be what they say{by_clock}: crmcli backup verify"
     newest = max((snapshot.at for snapshot in found.genuine), default=None)
     return Standing(len(shelf.snapshots), newest, last.at if last else None, told)
+
+
+def _leap(found: Lineage) -> str | None:
+    """Return the name of the newest snapshot if it was made more than a year after its newest commit and the others."""
+    if not found.genuine:
+        return None
+    *others, last = found.genuine
+    before = [datetime.fromisoformat(found.moment(last).at), *(known.at for known in others)]
+    return last.name if is_leap(last.at, before) else None
 
 
 def _counts(result: Result, genuine: dict[str, snapshots.Snapshot]) -> bool:
