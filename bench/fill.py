@@ -19,8 +19,8 @@ from crmcli.model.process import DEFAULT
 from crmcli.session import Session
 from crmcli.storage import kernels, log
 from crmcli.storage.keys import random_bytes, sha256
+from crmcli.storage.layout import file_path
 from crmcli.storage.log import FileEntry
-from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES
 from tests.storage.company import Company, by_hand, enrol
 

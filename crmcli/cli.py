@@ -272,6 +272,10 @@ class Held(io.StringIO):
         """That of the stream."""
         return self.stream.encoding
 
+    def fileno(self) -> int:
+        """Return the number that the system knows the stream by."""
+        return self.stream.fileno()
+
     def write(self, text: str) -> int:
         """Hold back a text."""
         count = super().write(text)

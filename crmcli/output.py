@@ -141,7 +141,7 @@ def _prepared(stream: TextIO | None) -> TextIO:
 class Output:
     """Where one run of the program writes: `stdout` for data, `stderr` for talk; answers come from `stdin`.
 
-    `tty`: stdout is a terminal; `color`: and one that wants colours; `width`: its columns.
+    `tty`: stdout is a terminal; `color`: and one that wants colours; `width`: its columns. `is_heard`: it is there.
     """
 
     def __init__(
@@ -155,6 +155,7 @@ class Output:
         width: int | None = None,
     ) -> None:
         """Find out about the process whatever is not given."""
+        self.is_heard = (stdout or sys.stdout) is not None
         self.stdout = _prepared(stdout or sys.stdout)
         self.stderr = _prepared(stderr or sys.stderr)
         self.stdin = stdin or sys.stdin
@@ -291,6 +292,10 @@ class Output:
                     stream.flush()
             except BrokenPipeError:
                 _silence(stream)
+
+    def silence(self) -> None:
+        """Lead what is still to be written to stdout to nowhere, for nobody takes it."""
+        _silence(self.stdout)
 
     def _talk(self, text: str) -> None:
         if self._bar_is_up and not text.startswith("\r"):

@@ -129,7 +129,7 @@ class Session:
         """Return the store of this run, opened and checked when it is first needed; `accept` is as in `Store.open`."""
         if self._store is None:
             from crmcli.storage import Store
-            from crmcli.storage.store import read_genesis
+            from crmcli.storage.layout import read_genesis
 
             read_genesis(self.store_path)
             self._store = Store.open(self.store_path, self.identity(), self.cache, self.pins, accept)
@@ -254,7 +254,7 @@ class Session:
         """
         from crmcli.storage.founding import take_over
         from crmcli.storage.identity import recovered, recovery_seed, require_absent, save_identity
-        from crmcli.storage.store import read_genesis
+        from crmcli.storage.layout import read_genesis
 
         identity = recovered(recovery_seed(text), read_genesis(self.store_path))
         require_absent(self.identity_path)

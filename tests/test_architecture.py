@@ -75,6 +75,25 @@ def test_reading_loads_nothing_that_is_put_off(tmp_path: Path, monkeypatch: pyte
     assert not loaded & {"dateutil.relativedelta", "socket", "ssl", "subprocess", "tokenize"}
 
 
+def test_backups_load_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CRMCLI_STORE", str(tmp_path / "store"))
+    assert run_crmcli("init", "--company", "Acme", "--no-passphrase").returncode == 0
+    assert run_crmcli("backup").returncode == 0
+    # The second one has nothing to copy, and needs no threads for it.
+    for arguments, more in (
+        (("backup",), {"concurrent", "logging", "hashlib"}),
+        (("backup", "verify", "--deep"), set()),
+        (("backup", "status", "--days", "8"), set()),
+        (("restore", "latest", "--exact", "--to", str(tmp_path / "copy")), set()),
+    ):
+        result = run_crmcli(*arguments, python=("-X", "importtime"))
+        loaded = {line.split("|")[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
+        assert result.returncode == 0, result.stderr
+        assert "cryptography" in loaded
+        assert not loaded & ((SLOW_TO_IMPORT - {"cryptography"}) | more), arguments
+
+
 def test_help_lists_every_command_with_its_line() -> None:
     groups = {name.rpartition(" ")[0] for name in COMMANDS}
     listed = {group: " ".join(run_crmcli(*group.split(), "--help").stdout.split()) for group in groups}

@@ -134,6 +134,23 @@ def test_what_failed_and_was_done_meanwhile_is_not_sent(office: Office) -> None:
     assert office.mailbox.mails == []
 
 
+def test_what_can_arrive_no_more_is_no_failure(office: Office) -> None:
+    """Neither by a channel that was removed, nor of a reminder that is closed, nor the digest of a day that is over."""
+    office.add_channel()
+    remind_of(office, "call")
+    office.mailbox.on_mail = lambda: "451 try later"
+    office.run("remind")
+    office.run("remind", "--digest")
+    assert 'deliveries,attention,"2 failed' in office.run("doctor", "--format", "csv", code=6)
+    assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
+    office.run("channel", "remove", "smtp")
+    assert "deliveries,ok,none waits" in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
+    office.add_channel()
+    assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
+    office.run("done", office.run("agenda", "--format", "ids").strip())
+    assert "deliveries,ok,none waits" in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
+
+
 def test_a_clock_that_is_put_back_sends_nothing_twice_and_holds_up_nothing(office: Office) -> None:
     office.add_channel()
     remind_of(office, "call")
@@ -237,6 +254,17 @@ def test_touches_are_planned_for_those_who_may_be_touched_and_one_for_each(offic
     assert len(reminders.split()) == 1
 
 
+def test_an_older_call_that_is_recorded_late_puts_no_touch_off(office: Office) -> None:
+    days = 24 * HOUR
+    office.run("log-call", "Анна", "out", at=10 * days)
+    assert planned(office, 95 * days) == [NAME]
+    office.run("log-call", "Анна", "out", "--when", "2026-03-05 12:00", at=95 * days)
+    office.run("log-activity", "Анна", "visit", "--when", "2026-02-01 12:00", at=95 * days)
+    assert planned(office, 96 * days) == [NAME]
+    office.run("log-call", "Анна", "out", "--when", "2026-04-05 12:00", at=96 * days)
+    assert planned(office, 97 * days) == []
+
+
 def test_a_touch_that_is_done_without_a_call_counts_too(office: Office) -> None:
     days = 24 * HOUR
     assert planned(office, 90 * days) == [NAME]
@@ -282,6 +310,7 @@ def test_two_runners_of_schedules_run_a_job_once(office: Office) -> None:
 def test_a_job_that_fails_is_run_again(office: Office) -> None:
     channels = office.folder / "olga" / "config" / "crmcli" / "identity.channels.json"
     channels.write_text("nonsense")
+    channels.chmod(0o600)
     process = office.start("schedule", "run")
     _, err = process.communicate()
     assert process.returncode == 1

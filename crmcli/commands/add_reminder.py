@@ -16,7 +16,7 @@ from crmcli.storage.finding import assignee_named, client_at_work, deal_touched
 def add_reminder(
     ctx: typer.Context,
     client: Who,
-    text: Annotated[str, typer.Argument(help="what there is to do")],
+    text: Annotated[str, typer.Argument(help="what there is to do, in at most 1000 characters")],
     due: Annotated[str, typer.Option(metavar="DATE", help="when to be reminded")],
     promise: Annotated[bool, typer.Option("--promise", help="it was promised to the client")] = False,
     every: Annotated[

@@ -27,6 +27,8 @@ def agenda(
 ) -> None:
     """Show your open reminders, those overdue and those of today, by when they are due.
 
+    What was given to somebody who left, or who cannot close it any more, is the client's owner's again: "instead of".
+
     The numbers are for `done` and `snooze`. They stay what they are until the day is over.
     """
     from crmcli.storage.agenda import COLUMNS, INSTANT, SHOWN, Lines, chosen, in_order, numbered
@@ -44,6 +46,5 @@ def agenda(
         numbers = numbered(store, now, ids) if form == "table" and as_of is None else None
         cells = lines.rows(ids, columns, numbers)
         columns = columns if numbers is None else ("number", *columns)
-        mark = {at: "overdue" for at, number in enumerate(ids) if lines.is_overdue(number)}
         asked = Revealing(reveal, grant, yes, lines.clients(ids))
-        show_rows(crm, store, columns, cells, form, limit, rows.num_rows, asked, mark, "reminder_id")
+        show_rows(crm, store, columns, cells, form, limit, rows.num_rows, asked, lines.marks(ids), "reminder_id")

@@ -95,6 +95,19 @@ def each(places: list[Place], job: Callable[[Place], _Done]) -> tuple[list[tuple
     return done, failures
 
 
+def each_own(
+    crm: Session, places: list[Place], job: Callable[[Place], _Done]
+) -> tuple[list[tuple[Place, _Done]], list[CrmError]]:
+    """Do a job as `each` does, but where the backups are those of another store than the one at hand."""
+    from crmcli.storage.backups.snapshots import require_of
+
+    def guarded(place: Place) -> _Done:
+        require_of(crm.store_path, place)
+        return job(place)
+
+    return each(places, guarded)
+
+
 def show(
     crm: Session,
     columns: tuple[str, ...],

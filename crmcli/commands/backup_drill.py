@@ -39,7 +39,7 @@ def backup_drill(
         with crm.output.progress(None, f"restoring from {place.text}") as advance:
             return drill(place, scratch, identity, crm.now, advance)
 
-    done, failures = backing_up.each(backing_up.places(crm, to), practise)
+    done, failures = backing_up.each_own(crm, backing_up.places(crm, to), practise)
     backing_up.show(crm, COLUMNS, [_row(place, result) for place, result in done], form)
     backing_up.remember(crm, [(place, result.snapshot) for place, result in done])
     backing_up.end(crm, failures)

@@ -40,7 +40,7 @@ def backup_forget(
     crm = ctx.obj
     policy = Policy(days, weekly, monthly, yearly)
     job = lambda place: forget(place, policy, snapshot or (), crm.now, carry_out=yes)  # noqa: E731
-    done, failures = backing_up.each(backing_up.places(crm, to), job)
+    done, failures = backing_up.each_own(crm, backing_up.places(crm, to), job)
     rows: list[tuple[object, ...]] = [
         (fate.name, fate.made_at, "stays" if fate.stays else "goes", fate.reason, place.text)
         for place, found in done

@@ -43,7 +43,7 @@ def backup_verify(
         with crm.output.progress(None, f"checking {place.text}") as advance:
             return verify(place, (source, others), snapshot, part, crm.now, advance, repair=repair)
 
-    done, failures = backing_up.each(places, check)
+    done, failures = backing_up.each_own(crm, places, check)
     backing_up.show(crm, COLUMNS, [_row(place, found) for place, found in done], form)
     backing_up.remember(crm, [(place, found.verified) for place, found in done if found.verified])
     backing_up.end(crm, failures)

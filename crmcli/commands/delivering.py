@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from crmcli.commands.listing import show_rows
-from crmcli.errors import CrmError
+from crmcli.errors import CrmError, NoSpaceError
 from crmcli.model.channels import LOCAL, STDOUT, Channel, Message
 from crmcli.model.delivering import MOST_LINES, message_text
 from crmcli.model.ids import encode_id
 from crmcli.model.masking import masked
 from crmcli.storage.agenda import COLUMNS, SHOWN, Lines
 from crmcli.storage.channel_file import channels_of, read_channels
+from crmcli.storage.daily import PLANNING, UNREACHED, is_done_today, mark_done
 from crmcli.storage.delivering import Batch, Dispatch
-from crmcli.storage.planning import is_planned, mark_planned, plan_touches
+from crmcli.storage.planning import plan_touches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,77 +28,121 @@ if TYPE_CHECKING:
 def plan(crm: Session) -> None:
     """Make reminders of the touches that are due, once a day."""
     with crm.reading() as view:
-        if is_planned(view, crm.now):
+        if is_done_today(view, PLANNING, crm.now):
             return
     with crm.writing() as draft:
         draft.put(*plan_touches(draft, crm.acting(draft)))
-    mark_planned(view, crm.now)
+    mark_done(view, PLANNING, crm.now)
 
 
 def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
-    """Deliver all that is due, and say what was done; what fails is recorded, and tried again by a later run."""
+    """Deliver all that is due, and say what was done; what fails is recorded, and tried again by a later run.
+
+    Raises: CrmError if nobody took what was printed.
+    """
+    # Cron, which may run this every minute, is told once a day.
+    if not is_done_today(dispatch.view, UNREACHED, crm.now) and _say_unreached(crm, dispatch):
+        mark_done(dispatch.view, UNREACHED, crm.now)
+    unheard = None
     for channel, member_id in _ways(crm, dispatch):
-        waiting = dispatch.batches(member_id, channel.name)
+        most = None if channel.kind == STDOUT else MOST_LINES
+        waiting = dispatch.batches(member_id, channel.name, most)
         while waiting:
             batch = waiting.pop(0)
             if not dispatch.claim(batch):
-                waiting = dispatch.batches(member_id, channel.name)
+                waiting = dispatch.batches(member_id, channel.name, most)
                 continue
             crm.saved = True
-            dispatch.record(batch, was_sent=_left(crm, dispatch, channel, batch, form))
+            error = _undelivered(crm, dispatch, channel, batch, form)
+            dispatch.record(batch, was_sent=error is None)
+            if error is not None and channel.kind == STDOUT:
+                unheard = error
+                break
+    if unheard is not None:
+        # It is the repetition that delivers.
+        crm.saved = False
+        raise unheard
 
 
 def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
     """Show what would be delivered, and deliver nothing."""
+    _say_unreached(crm, dispatch)
     rows = [
         (channel.name, dispatch.view.staff.get(member_id), len(batch.reminders))
         for channel, member_id in _ways(crm, dispatch)
-        for batch in dispatch.batches(member_id, channel.name)
+        for batch in dispatch.batches(member_id, channel.name, None if channel.kind == STDOUT else MOST_LINES)
     ]
     crm.output.rows(("channel", "to", "reminders"), rows, form=form, limit=0)
 
 
 def _ways(crm: Session, dispatch: Dispatch) -> Iterator[tuple[Channel, int]]:
+    """Yield each channel to each recipient; a service keeps from others what it has no channel to them for."""
     known = read_channels(crm.identity_path)
     for member_id in dispatch.recipients():
-        for channel in channels_of(known, encode_id(member_id)):
+        for channel in channels_of(known, encode_id(member_id), dispatch.sender):
             yield channel, member_id
 
 
-def _left(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form: Format) -> bool:
-    """Show or send a batch; say whether it went out, and on stderr what became of it."""
+def _say_unreached(crm: Session, dispatch: Dispatch) -> bool:
+    """Say to whom a service brings nothing that is due, for want of a channel; return whether there is anybody."""
+    known, view = read_channels(crm.identity_path), dispatch.view
+    names = [
+        view.staff.get(number, "")
+        for number in dispatch.recipients()
+        if not channels_of(known, encode_id(number), dispatch.sender) and dispatch.awaits(number)
+    ]
+    if names:
+        crm.say(f"without a channel here, and not told: {', '.join(sorted(names))}; crmcli channel add KIND --for NAME")
+    return bool(names)
+
+
+def _undelivered(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form: Format) -> CrmError | None:
+    """Show or send a batch, and say on stderr what became of what was sent; return why it did not go out, if so."""
     view, count = dispatch.view, len(batch.reminders)
     if not count:
-        return True
+        return None
+    what = f"{count} {'reminder' if count == 1 else 'reminders'}"
     if channel.kind == STDOUT:
-        _show(crm, view, batch, form)
-        return True
-    what = f"{channel.name}: {count} {'reminder' if count == 1 else 'reminders'}"
+        return _unshown(crm, view, batch, form, what)
+    what = f"{channel.name}: {what}"
     try:
         from crmcli.channels import send
 
         send(channel, _message(crm, dispatch, channel, batch))
     except CrmError as error:
         crm.say(f"{what} not sent, to be tried again: {error.message}")
-        return False
+        return error
     crm.say(f"{what} sent to {view.staff.get(batch.member_id)}")
-    return True
+    return None
+
+
+def _unshown(crm: Session, view: View, batch: Batch, form: Format, what: str) -> CrmError | None:
+    """Show a batch; return why not all of it was taken, if so: what counts as delivered has to be out."""
+    hint = "the next run shows them again"
+    if not crm.output.is_heard:
+        return CrmError(f"{what} not shown: there is no stdout", hint)
+    try:
+        _show(crm, view, batch, form)
+        crm.output.stdout.flush()
+    except OSError as error:
+        crm.output.silence()
+        reason = (error.strerror or type(error).__name__).lower()
+        told = NoSpaceError if error.errno == errno.ENOSPC else CrmError
+        return told(f"{what} not shown: {reason}", hint)
+    return None
 
 
 def _show(crm: Session, view: View, batch: Batch, form: Format) -> None:
     lines = Lines(view, batch.reminders, crm.now)
     columns = SHOWN if form == "table" else COLUMNS
-    mark = {at: "overdue" for at, number in enumerate(batch.reminders) if lines.is_overdue(number)}
     rows = lines.rows(batch.reminders, columns)
-    show_rows(crm, view, columns, rows, form, 0, mark=mark, id_column="reminder_id")
-    # What is recorded as delivered has to be out.
-    crm.output.flush()
+    show_rows(crm, view, columns, rows, form, 0, mark=lines.marks(batch.reminders), id_column="reminder_id")
 
 
 def _message(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch) -> Message:
     view = dispatch.view
     told = batch.reminders[:MOST_LINES]
-    columns = (*SHOWN, "overdue")
+    columns = (*SHOWN, "overdue", "instead_of")
     shorts = view.short("reminders", told)
     rows, _ = masked(columns, Lines(view, told, crm.now).rows(told, columns), view.settings.reveal_rows)
     lines = [dict(zip(columns, row, strict=True)) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -42,6 +43,7 @@ def done(
             client_at_work(store, encode_id(found.client_id))
         touch = Touch("call", "out", log_call, minutes, said, promise, crm.due(store, due), about)
         known = reminders_known(store, found.client_id)
-        records = do(acting, found, text_of(store, found), touch, known, store.settings.zone)
+        others = partial(store.of_client, "activities", found.client_id)
+        records = do(acting, found, text_of(store, found), touch, known, store.settings.zone, others)
         store.put(*records)
     show_records(crm, records, form)

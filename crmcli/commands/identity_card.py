@@ -17,7 +17,7 @@ def identity_card(
     Nothing on it is secret, but it must reach the admin unchanged. An admin enrols you by it: crmcli member add.
     """
     from crmcli.storage.cards import card_text, write_card
-    from crmcli.storage.store import read_genesis
+    from crmcli.storage.layout import read_genesis
 
     crm = ctx.obj
     genesis = read_genesis(crm.store_path)

@@ -18,7 +18,7 @@ def identity_join(
     Take the fingerprint from an admin by another way than the store: by voice, or from paper.
     """
     from crmcli.storage.identity import fingerprint_in, save_identity, spelled
-    from crmcli.storage.store import require_genesis
+    from crmcli.storage.layout import require_genesis
 
     crm = ctx.obj
     genesis = require_genesis(crm.store_path, fingerprint_in("".join(fingerprint)))

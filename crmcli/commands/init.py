@@ -27,7 +27,7 @@ def init(
     The folder must be empty or new. An identity that exists already is used again.
     """
     from crmcli.storage.identity import spelled
-    from crmcli.storage.store import read_genesis
+    from crmcli.storage.layout import read_genesis
 
     crm = ctx.obj
     settings = Settings(company, currency.upper(), timezone, region.upper())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -32,7 +33,9 @@ def log_activity(
         acting = crm.acting(store, when)
         known = client_at_work(store, client)
         touch = Touch(kind, direction, None, minutes, said, promise, crm.due(store, due), about)
-        reminders = reminders_known(store, known.client_id)
-        records = log_touch(acting, known.client_id, touch, deal_touched(store, known, deal), reminders)
+        number, deal_id = known.client_id, deal_touched(store, known, deal)
+        reminders = reminders_known(store, number)
+        others = partial(store.of_client, "activities", number)
+        records = log_touch(acting, number, touch, deal_id, reminders, others, known.created_at)
         store.put(*records)
     show_records(crm, records, form)

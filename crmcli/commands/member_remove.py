@@ -17,10 +17,13 @@ def member_remove(
 ) -> None:
     """Remove a member. The grants are revoked, and every book that the member could open has new keys from now on.
 
-    A member with clients is not removed without --to. Files written before are encrypted again as they are compacted,
+    A member with clients is not removed without --to. What others had given the member to do is the clients' owners'
+    again. Files written before are encrypted again as they are compacted,
     or at once with --rewrite. Interrupted, run it again: it does what is missing. Only an admin may do it, and nobody
     to oneself.
     """
+    from crmcli.model.ids import decode_id
+    from crmcli.storage.assigning import given_back
     from crmcli.storage.enrolling import dismiss
     from crmcli.storage.rewriting import outdated
     from crmcli.storage.team import name_of, named
@@ -37,6 +40,7 @@ def member_remove(
         [
             ("removed", name_of(view, member)),
             ("clients handed over", 0 if moved is None else len(moved.clients)),
+            ("reminders given back", given_back(view, decode_id(member.member) or 0)),
             ("books with new keys", books),
             ("commits of encrypting again", rewritten),
             ("files under older keys", len(outdated(store))),

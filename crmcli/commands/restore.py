@@ -34,9 +34,10 @@ def restore(
 ) -> None:
     """Restore a snapshot, every byte checked; the folder is there whole, or not at all. Latest is the latest genuine.
 
-    With an admin's identity at hand, or the recovery key, who was erased since is erased again, and a commit says where
-    the log goes on: whoever saw a newer state accepts that by crmcli verify --accept-restore HASH. Without one, the
-    store is what it was, to the byte.
+    With an admin's identity at hand, or the recovery key, who was erased since is erased again, grants that ended since
+    are revoked, and a commit says where the log goes on: whoever saw a newer state accepts that by crmcli verify
+    --accept-restore HASH. Without one, the store is what it was, to the byte. Members who were removed since, or may
+    less, are named, with the command that makes it so again.
     """
     from crmcli.storage.backups.reviving import Wanted, restore_to
 

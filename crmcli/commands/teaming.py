@@ -28,10 +28,15 @@ def encrypted_again(crm: Session, store: Store) -> int:
 
 def show_changed_member(crm: Session, store: Store, member: str, books: int, *, rewrite: bool) -> None:
     """Write the sheet of a member who opens more or less by now, and what old keys still open."""
+    from crmcli.model.ids import decode_id
+    from crmcli.storage.assigning import given_back
     from crmcli.storage.view import View
 
     rewritten = encrypted_again(crm, store) if rewrite else 0
     show_member(crm, View(store), store.state.members[member])
+    back = given_back(View(store), decode_id(member) or 0)
+    if back:
+        crm.say(f"reminders of others' clients that are their owners' again: {back}")
     if books:
         crm.say(f"books with new keys: {books}; from now on crmcli shows this member no more than what is listed")
         say_what_old_keys_open(crm, store)

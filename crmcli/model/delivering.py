@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from crmcli.model.channels import STDOUT
 from crmcli.model.dates import day_start, local_day
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ SENT, FAILED, DROPPED = "sent", "failed", "dropped"
 # A claim without an outcome is that of a run which ended in between, once it is older than any sending takes.
 STALE = timedelta(minutes=15)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=5), timedelta(days=1)
-# The lines of a message; of more it gives the number.
+# The lines of a message, of which a run sends one after the other; of a longer digest it gives the number.
 MOST_LINES = 50
+# So many messages go one way in a run; what is left is for the next.
+MOST_MESSAGES = 10
 _MOST_LETTERS = 200
 
 
@@ -40,10 +43,13 @@ def escalates_before(now: datetime, days: int, zone: tzinfo) -> datetime | None:
 def is_due_again(delivery: Delivery, now: datetime) -> bool:
     """Say whether a delivery that was not sent is to be tried again; each failure makes the wait four times as long.
 
-    A clock that was put back makes a time lie ahead, and nobody waits for it.
+    What could not be printed is tried by the next run. A clock that was put back makes a time lie ahead, and nobody
+    waits for it.
     """
     if delivery.outcome not in {None, FAILED}:
         return False
+    if delivery.outcome == FAILED and delivery.channel == STDOUT:
+        return True
     if delivery.ended_at is None:
         since, wait = delivery.claimed_at, STALE
     else:
@@ -71,7 +77,8 @@ def _line(line: Mapping[str, Any], *, is_personal: bool) -> str:
     parts = [line["due"], "overdue" if line["overdue"] else ""]
     if is_personal:
         stage = f"[{_plain(line['stage'])}]" if line["stage"] else ""
-        parts += [_plain(line["whom"]), _plain(line["phone"]), _said(line), stage, f"({_plain(line['who'])})"]
+        who = " instead of ".join(_plain(line[name]) for name in ("who", "instead_of") if line[name])
+        parts += [_plain(line["whom"]), _plain(line["phone"]), _said(line), stage, f"({who})"]
     return "  ".join(part for part in (*parts, line["reminder_id"]) if part)
 
 

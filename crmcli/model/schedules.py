@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
 from crmcli.model.frozen import dataclass
-from crmcli.model.repeating import parse_cron, slot_after, slot_before
+from crmcli.model.repeating import count_slots, parse_cron, slot_before
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import tzinfo
 
 NEVER = "none"
-_MOST_COUNTED = 99
+# A password in an address, and what is called one; a command that prints what stands in its own line.
+_SECRET = re.compile(r"://[^/@\s]*:[^/@\s]*@|(?:pass(?:word|phrase|wd)?|secret|token|access_key)\w*=", re.IGNORECASE)
+_SPOKEN = re.compile(r"(?:^|[\s/;&|('\"])(?:echo|printf)\s|<<<")
 # A job that fails is not run again every minute.
 _PAUSE = timedelta(minutes=10)
 
@@ -23,13 +26,14 @@ _PAUSE = timedelta(minutes=10)
 class Job:
     """What a schedule runs: a command, the rest of its line, when, unless the company says otherwise, and for whom.
 
-    `roles` are those whose members run it; all, if there are none.
+    `roles` are those whose members run it; all, if there are none. `after` is another job that it is nothing without.
     """
 
     command: str
     options: tuple[str, ...] = ()
     usual: str | None = None
     roles: tuple[str, ...] = ()
+    after: str | None = None
 
     @property
     def arguments(self) -> list[str]:
@@ -44,7 +48,7 @@ JOBS = {
     "digest": Job("remind", ("--digest",)),
     "intake": Job("intake", usual="*/10 * * * *"),
     "backup": Job("backup make", usual="0 1 * * *", roles=_KEEPERS),
-    "drill": Job("backup drill", usual="0 3 * * sun", roles=_KEEPERS),
+    "drill": Job("backup drill", usual="0 3 * * sun", roles=_KEEPERS, after="backup"),
     "gc": Job("gc", usual="30 2 * * *", roles=_KEEPERS),
     "reactivate": Job("reactivate plan", ("--assign",), roles=("admin", "manager", "lead")),
     "norms": Job("norms", usual="0 2 * * *", roles=_KEEPERS),
@@ -72,6 +76,15 @@ def parse_schedule(name: str, text: str, commands: Collection[str]) -> str:
     return NEVER if text.strip().lower() == NEVER else parse_cron(text)
 
 
+def require_no_secret(name: str, value: str) -> None:
+    """Raise RuleError for a variable whose value looks like a secret itself, not like where one is kept."""
+    if _SECRET.search(value) or (name.endswith("_COMMAND") and _SPOKEN.search(value)):
+        raise RuleError(
+            f"{name} looks as if a secret stood in it, and others may read what cron and systemd keep",
+            "keep it where you alone can read it: CRMCLI_PASSPHRASE_FILE names a file, a bucket's keys are in ~/.aws",
+        )
+
+
 def failed(name: str) -> str:
     """Return under which name a machine remembers when a job failed last."""
     return f"{name} failed"
@@ -90,11 +103,12 @@ def is_due(cron: str, last: str | None, now: datetime, zone: tzinfo, failed: str
     return datetime.fromisoformat(last) < slot_before(cron, now, zone)
 
 
+def waits(name: str, scheduled: Collection[str], last: Mapping[str, str]) -> bool:
+    """Say whether a job waits until another one that is scheduled, too, has succeeded here once."""
+    before = JOBS[name].after
+    return before is not None and before in scheduled and before not in last
+
+
 def missed(cron: str, last: str | None, now: datetime, zone: tzinfo) -> int:
-    """Return how many slots have passed since the last success (ISO), up to 99; the newest one may be running now."""
-    if last is None:
-        return 0
-    count, at = 0, datetime.fromisoformat(last)
-    while count < _MOST_COUNTED and (at := slot_after(cron, at, zone)) <= now:
-        count += 1
-    return max(count - 1, 0)
+    """Return how many slots have passed since the last success (ISO); the newest one may be running now."""
+    return 0 if last is None else max(count_slots(cron, datetime.fromisoformat(last), now, zone) - 1, 0)

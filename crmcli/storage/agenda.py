@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 
 from crmcli.errors import NotFoundError
+from crmcli.model.assigning import mark
 from crmcli.model.dates import Moment, day_start, format_moment, local_day
 from crmcli.model.numbering import is_number
 from crmcli.model.records import OPEN, Reminder
 from crmcli.model.reminding import CADENCE, is_over
 from crmcli.storage import kernels as pc
 from crmcli.storage.archiving import in_sight
+from crmcli.storage.assigning import Doers
 from crmcli.storage.counting import counted
 from crmcli.storage.tables import TABLES
 from crmcli.storage.together import at_once
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 SHOWN = ("due", "who", "whom", "about", "promised", "stage", "phone", "reminder_id")
 COLUMNS = (
     "due_at", "has_time", "overdue", "who", "whom", "about", "promised", "stage", "phone", "cause", "client_id",
-    "deal_id", "reminder_id",
+    "deal_id", "reminder_id", "instead_of",
 )  # fmt: skip
 # What reminders are chosen by, and what is shown of those chosen: read at once, for it is kept.
 READ = ("reminder_id", "client_id", "status", "due_at", "has_time", "assignee_id", "cause", "deal_id")
@@ -40,26 +42,26 @@ WEEK = 7
 INSTANT = timedelta(microseconds=1)
 
 
-def open_ones(view: View, until: datetime, assignee_id: int | None = None) -> pa.Table:
-    """Return the open reminders due before an instant, of one assignee or of all, in the columns they are chosen by.
+def open_ones(view: View, until: datetime, member_id: int | None = None) -> pa.Table:
+    """Return the open reminders due before an instant, to be done by a member or by all, in the columns READ.
 
     Those of canaries and archived clients are not among them.
     """
     rows = counted(view.reader, "reminders", READ)
     mask = pc.and_(pc.equal(rows.column("status"), OPEN), pc.less(rows.column("due_at"), instant(until)))
-    if assignee_id is not None:
-        mask = pc.and_(mask, pc.equal(rows.column("assignee_id"), assignee_id))
     rows = pc.filtered(rows, mask)
+    if member_id is not None:
+        rows = Doers(view).of_member(rows, member_id)
     return in_sight(view.reader, rows) if rows.num_rows else rows
 
 
-def chosen(view: View, now: datetime, assignee_id: int | None, what: str = "due") -> pa.Table:
+def chosen(view: View, now: datetime, member_id: int | None, what: str = "due") -> pa.Table:
     """Return the open reminders of an agenda: `due` is overdue and today, `day` today, `week` 7 days, `overdue`."""
     zone = view.settings.zone
     today = local_day(now, zone)
     start = day_start(today, zone)
     days = WEEK if what == "week" else 1
-    rows = open_ones(view, day_start(today + timedelta(days=days), zone), assignee_id)
+    rows = open_ones(view, day_start(today + timedelta(days=days), zone), member_id)
     due = rows.column("due_at")
     if what in {"day", "week"}:
         return pc.filtered(rows, pc.greater_equal(due, instant(start)))
@@ -91,6 +93,8 @@ class Lines:
         self._now = now
         self._zone = view.settings.zone
         self._reminders = {row["reminder_id"]: row for row in _read(view, "reminders", READ, "reminder_id", ids)}
+        assignees = {number: row["assignee_id"] for number, row in self._reminders.items()}
+        self._doers = Doers(view).of_reminders(assignees)
         clients = list({row["client_id"] for row in self._reminders.values()})
         wanted: tuple[_Wanted, ...] = (
             ("contacts", ("client_id", "name", "phones"), "client_id", clients),
@@ -116,13 +120,24 @@ class Lines:
         return reminder | {
             "due": format_moment(Moment(reminder["due_at"], reminder["has_time"]), self._zone),
             "overdue": self.is_overdue(reminder_id),
-            "who": self._view.staff.get(reminder["assignee_id"]),
+            "who": ", ".join(sorted(self._view.staff.get(number, "") for number in self._doers[reminder_id])),
+            "instead_of": self._instead_of(reminder_id),
             "whom": contact["name"] if contact else self._view.nameless(reminder["client_id"]),
             "about": about,
             "promised": promised,
             "stage": self._stages.get(reminder["deal_id"] or reminder["client_id"]),
             "phone": next(iter(contact["phones"]), None) if contact else None,
         }
+
+    def _instead_of(self, reminder_id: int) -> str | None:
+        """Return who was to do a reminder and cannot, or None."""
+        assignee = self._reminders[reminder_id]["assignee_id"]
+        return None if assignee in self._doers[reminder_id] else self._view.staff.get(assignee)
+
+    def marks(self, ids: Sequence[int]) -> dict[int, str]:
+        """Return what a table says after the rows of reminders, by the place of the row."""
+        marks = (mark(is_overdue=self.is_overdue(key), instead_of=self._instead_of(key)) for key in ids)
+        return {place: text for place, text in enumerate(marks) if text}
 
     def clients(self, ids: Sequence[int]) -> list[int]:
         """Return whom reminders are about."""

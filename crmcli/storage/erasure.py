@@ -7,26 +7,25 @@ import os
 import re
 import time
 from collections import defaultdict
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from crmcli.errors import NotPermittedError, RuleError
 from crmcli.model.archiving import forget
-from crmcli.model.frozen import dataclass
 from crmcli.model.ids import decode_id, encode_id
 from crmcli.storage import files, log
 from crmcli.storage import kernels as pc
 from crmcli.storage.granting import refused
 from crmcli.storage.keys import sha256
+from crmcli.storage.layout import file_path
+from crmcli.storage.ledger import PERSONAL_TABLES, Erasure, erased_files, erasures
 from crmcli.storage.members import ADMIN
-from crmcli.storage.reading import file_path
-from crmcli.storage.tables import DELETED, PERSONAL, SEQ, TABLES, Table
+from crmcli.storage.tables import DELETED, SEQ, Table
 from crmcli.storage.view import Draft, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -34,88 +33,9 @@ if TYPE_CHECKING:
     from crmcli.storage.log import FileEntry
     from crmcli.storage.store import Store
 
-_PERSONAL = tuple(table for table in TABLES.values() if table.group == PERSONAL)
 _FILE_ID = re.compile(rb'"file_id":"([0-9a-f]{32})"')
 # Seconds after which a file in tmp/ is no longer being written.
 _WRITTEN = 60
-
-
-@dataclass(frozen=True)
-class Erasure:
-    """What one `erase` commit says: whose rows left which books, and the `files` that are erased by it.
-
-    `rows` is table -> rows removed, `rewritten` the number of files that held some.
-    """
-
-    seq: int
-    at: str
-    author: str
-    clients: tuple[str, ...]
-    books: tuple[str, ...]
-    rewritten: int
-    rows: dict[str, int]
-    files: frozenset[str] = field(repr=False)
-
-
-class _Ledger:
-    """What the commits so far say of personal files: `take` adds the next one."""
-
-    def __init__(self) -> None:
-        # Client -> the books it was moved between; under "" those between which all clients of one were.
-        self._moved: dict[str, set[str]] = defaultdict(set)
-        # Book -> personal files that came and are not erased; file -> book, table and rows of those that are live.
-        self._held: dict[str, set[str]] = defaultdict(set)
-        self._live: dict[str, tuple[str, str, int]] = {}
-
-    def take(self, commit: dict[str, Any]) -> Erasure | None:
-        """Add a commit; return the erasure that it is, if it is one."""
-        if commit["type"] == "transfer":
-            for client in commit["transfer"]["clients"] or ("",):
-                self._moved[client] |= {commit["transfer"]["from"], commit["transfer"]["to"]}
-        dropped = [self._live.pop(name) for name in commit["drop"] if name in self._live]
-        is_one = commit["type"] == "erase" and commit["erase"]["clients"]
-        erasure = self._erasure(commit, dropped) if is_one else None
-        for entry in commit["add"]:
-            if entry["group"] == PERSONAL:
-                self._held[entry["book"]].add(entry["file_id"])
-                self._live[entry["file_id"]] = (entry["book"], entry["table"], entry["rows"])
-        return erasure
-
-    def _erasure(self, commit: dict[str, Any], dropped: list[tuple[str, str, int]]) -> Erasure:
-        clients = tuple(commit["erase"]["clients"])
-        books = {book for book, _, _ in dropped} | {entry["book"] for entry in commit["add"]}
-        books = books.union(self._moved[""], *(self._moved[client] for client in clients))
-        gone = frozenset(name for book in books for name in self._held[book] if name not in self._live)
-        for book in books:
-            self._held[book] -= gone
-        rows = {table.name: sum(count for _, name, count in dropped if name == table.name) for table in _PERSONAL}
-        for entry in commit["add"]:
-            if entry["table"] in rows:
-                rows[entry["table"]] -= entry["rows"]
-        return Erasure(
-            commit["seq"], commit["at"], commit["author"], clients, tuple(sorted(books)), len(dropped), rows, gone
-        )
-
-
-def erasures(commits: Iterable[bytes]) -> Iterator[Erasure]:
-    """Yield the erasures in a log, given the raw bytes of its commits from the first one on, all of them verified.
-
-    A commit erases, in the books of its files and of every earlier transfer of one of its clients, or of all of a book,
-    all personal files that came before it and are not live after it. Their absence is legal, and backups are to delete
-    theirs.
-    """
-    ledger = _Ledger()
-    for raw in commits:
-        # Most commits have nothing to do with it, and need not be parsed.
-        if b'"group":"personal"' in raw or b'"drop":[]' not in raw or b'"type":"data"' not in raw:
-            erasure = ledger.take(json.loads(raw.partition(b"\n")[0]))
-            if erasure is not None:
-                yield erasure
-
-
-def erased_files(commits: Iterable[bytes]) -> set[str]:
-    """Return the ids of all files that a log, given as to `erasures`, says are erased."""
-    return set().union(*(erasure.files for erasure in erasures(commits)))
 
 
 def is_erased(store: Store, client_id: int) -> bool:
@@ -161,7 +81,7 @@ def erase(draft: Draft, client: Client) -> bool:
     pending = draft.pending
     # Of who was erased before, only what somebody has signed since can be left, in any book.
     for book in sorted(draft.store.state.books) if is_again else _lived_in(draft, client.client_id):
-        for table in _PERSONAL:
+        for table in PERSONAL_TABLES:
             for entry, rows in _without(draft.store, book, table, client.client_id):
                 pending.drop.append(entry.file_id)
                 if rows.num_rows:

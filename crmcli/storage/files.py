@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PIECE = 1 << 20
@@ -107,11 +107,14 @@ def sync_files(paths: list[Path]) -> None:
 
     Raises: OSError if one could not be written.
     """
+    if len(paths) <= _FEW:
+        for path in paths:
+            _sync_file(path)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
-    if len(paths) > _FEW:
-        # It writes all out but tells of no failure; syncing each then has little left to do, and tells.
-        os.sync()
+    # It writes all out but tells of no failure; syncing each then has little left to do, and tells.
+    os.sync()
     with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
         list(pool.map(_sync_file, paths))
 
@@ -206,9 +209,17 @@ def hash_regular(path: Path) -> tuple[str, os.stat_result]:
         return sha256_of(iter(partial(file.read, PIECE), b"")), os.fstat(file.fileno())
 
 
+def is_no_folder(path: Path) -> bool:
+    """Say whether there is something of that name that is no folder, such as a link to one."""
+    try:
+        return not stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def require_folder(path: Path) -> None:
     """Raise DamagedError unless `path` is a folder, or nothing at all, and no link to one."""
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
+    if is_no_folder(path):
         raise DamagedError(f"{path.name} in the store is no folder", "put the store back from a backup")
 
 

@@ -155,17 +155,23 @@ def reminders_known(draft: Draft, client_id: int) -> list[Reminder]:
 def assignee_named(draft: Draft, client: Client, name: str | None) -> int | None:
     """Return the id of the member of that name, who is to do something about a client; None for nobody.
 
-    Raises: NotFoundError; RuleError for somebody who could not read of it.
+    Raises: NotFoundError; RuleError for somebody who could not read of it, or not close it.
     """
+    from crmcli.storage.assigning import keepers
     from crmcli.storage.members import entitled
     from crmcli.storage.tables import PERSONAL
 
-    number = draft.person(name)
+    number, state = draft.person(name), draft.store.state
     if number is not None:
-        book = draft.store.state.books[draft.book_of(client.client_id)]
-        member = draft.store.state.members.get(encode_id(number))
-        if member is None or not member.active or not entitled(member, book, PERSONAL):
+        book = draft.book_of(client.client_id)
+        member = state.members.get(encode_id(number))
+        if member is None or not member.active or not entitled(member, state.books[book], PERSONAL):
             raise RuleError(f"{draft.staff[number]} does not open this client", "crmcli transfer gives a client away")
+        if number not in keepers(state, book).able:
+            raise RuleError(
+                f"{draft.staff[number]} reads of this client, and could not close it",
+                "its owner and the admins can; crmcli transfer gives a client away",
+            )
     return number
 
 

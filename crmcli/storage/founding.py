@@ -15,8 +15,9 @@ from crmcli.storage import files
 from crmcli.storage.identity import new_member_id
 from crmcli.storage.keyring import new_epoch
 from crmcli.storage.keys import random_bytes
+from crmcli.storage.layout import FOLDERS
 from crmcli.storage.members import Book
-from crmcli.storage.store import FOLDERS, Store, first_keys
+from crmcli.storage.store import Store, first_keys
 from crmcli.storage.view import Draft
 from crmcli.storage.writing import Pending
 

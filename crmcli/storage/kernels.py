@@ -60,6 +60,7 @@ coalesce = _plain("coalesce")
 min_max = _plain("min_max")
 binary_length = _plain("binary_length")
 total = _plain("sum")
+distinct = _plain("unique")
 list_flatten = _plain("list_flatten")
 list_parent_indices = _plain("list_parent_indices")
 # Values in the place of those where a mask is true, in their order.

@@ -36,11 +36,10 @@ def ids_with_prefix(reader: Reader, table: str, prefix: str) -> list[int]:
 
 
 def short_ids(reader: Reader, table: str, ids: Sequence[int]) -> dict[int, str]:
-    """Return for each id the shortest prefix, from 6 characters, that no other id in the table shares."""
+    """Return for each id the shortest prefix, from 6 characters, that no other id in the table shares, or did."""
     if not ids:
         return {}
-    key = TABLES[table].key
-    known = reader.merged(table, [key]).column(key)
+    known = reader.keys(table)
     wanted = pa.array(sorted({number >> 30 for number in ids}), pa.int64())
     near = pc.filtered(known, pc.is_in(pc.shift_right(known, 30), wanted)).to_pylist()
     shorts = {}

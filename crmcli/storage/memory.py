@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LIMITS = {"cache": 1 << 26, "pin": 1 << 16, "agenda": 1 << 22, "jobs": 1 << 14}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
-_LAYOUT = 5
+_LAYOUT = 6
 # Seconds to wait for another process that is writing its pin; nobody waits for one that hangs.
 _PATIENCE = 1.0
 
@@ -45,6 +45,8 @@ class Memory:
         self._key = key
         self.checked: dict[str, list[int]] = {}
         self.sound: dict[str, list[str]] = {}
+        # File -> the keys of its rows, where those are few.
+        self.keys: dict[str, list[int]] = {}
         # The erasure up to which erased files were seen to be gone.
         self.cleared = 0
         self.changed = False
@@ -57,7 +59,7 @@ class Memory:
             return None
         if document is None or document.get("program") != _program():
             return None
-        self.checked, self.sound = document["checked"], document["sound"]
+        self.checked, self.sound, self.keys = document["checked"], document["sound"], document["keys"]
         self.cleared = document["cleared"]
         state: dict[str, Any] = document["state"]
         return state
@@ -67,8 +69,9 @@ class Memory:
         live = {row[0] for row in state["live"]}
         self.checked = {file_id: seen for file_id, seen in self.checked.items() if file_id in live}
         self.sound = {file_id: columns for file_id, columns in self.sound.items() if file_id in self.checked}
-        known: dict[str, Any] = {"checked": self.checked, "sound": self.sound, "cleared": self.cleared}
-        document = {"program": _program(), "state": state, **known}
+        self.keys = {file_id: keys for file_id, keys in self.keys.items() if file_id in self.checked}
+        known: dict[str, Any] = {"sound": self.sound, "keys": self.keys, "cleared": self.cleared}
+        document = {"program": _program(), "state": state, "checked": self.checked, **known}
         # A cache that a power cut spoils is not genuine any more, and made anew.
         self._write(self._cache, "cache", document, durable=False)
         self.changed = False

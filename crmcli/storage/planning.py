@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from crmcli.model.cadence import Touchable, cadence_of, next_touch, plan
-from crmcli.model.dates import local_day
 from crmcli.model.records import ANSWERED, CALL, DONE, OPEN
 from crmcli.model.reminding import CADENCE
 from crmcli.storage import kernels as pc
@@ -22,22 +20,8 @@ if TYPE_CHECKING:
     from crmcli.model.records import Client, Record
     from crmcli.storage.view import Draft, View
 
-_JOB = "planning"
 _TRUE = pa.array([True], pa.bool_())
 _EMPTY = pa.table({"client_id": pa.array([], pa.int64()), "at": pa.array([], pa.timestamp("us"))})
-
-
-def is_planned(view: View, now: datetime) -> bool:
-    """Say whether this machine has planned the touches of today."""
-    at = view.store.memory.jobs().get(_JOB)
-    zone = view.settings.zone
-    return at is not None and local_day(datetime.fromisoformat(at), zone) == local_day(now, zone)
-
-
-def mark_planned(view: View, now: datetime) -> None:
-    """Remember that the touches of today are planned; where that fails they are looked at again."""
-    with suppress(OSError):
-        view.store.memory.set_job(_JOB, now.isoformat())
 
 
 def plan_touches(draft: Draft, acting: Acting) -> list[Record]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import DamagedError, NotFoundError, NotPermittedError, RuleError
 from crmcli.storage import files, parquet
+from crmcli.storage.layout import file_path
 from crmcli.storage.members import ADMIN
-from crmcli.storage.reading import file_path
 from crmcli.storage.untruth import untrue
 from crmcli.storage.writing import Pending
 

@@ -12,6 +12,7 @@ from crmcli.model.ids import decode_id
 from crmcli.storage import files, log, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import sha256
+from crmcli.storage.layout import file_path
 from crmcli.storage.tables import DELETED, PERSONAL, SEQ, TABLES, Table
 from crmcli.storage.together import at_once
 
@@ -31,6 +32,8 @@ SMALL = 1 << 20
 KEPT = 1 << 26
 # So many files stay open for the rest of a run, for a command often reads one again.
 OPENED = 8
+# The keys of files of up to this many rows are remembered from one run to the next.
+FEW_ROWS = 16
 # (column, ids): the rows wanted.
 Where: TypeAlias = "tuple[str, Sequence[int]]"
 
@@ -275,6 +278,23 @@ class Reader:
         hidden = changes.column(table.key).combine_chunks() if changes.num_rows else None
         return pc.filtered(newest, pc.invert(newest.column(DELETED))).select(columns), hidden
 
+    def keys(self, name: str) -> pa.ChunkedArray:
+        """Return the keys in all live files of a table, of rows that newer ones hide too; most are remembered."""
+        table = TABLES[name]
+        pieces: list[pa.Array] = []
+        few: list[int] = []
+        for entry in (entry for entries in self.parts(table).values() for entry in entries):
+            keys = self._memory.keys.get(entry.file_id)
+            if keys is None:
+                column = self.read(entry, [table.key]).column(table.key)
+                if entry.rows > FEW_ROWS:
+                    pieces += column.chunks
+                    continue
+                keys = self._memory.keys[entry.file_id] = column.to_pylist()
+                self._memory.changed = True
+            few += keys
+        return pa.chunked_array([*pieces, pa.array(few, pa.int64())])
+
     def most_rows(self, name: str) -> int:
         """Return a number that a table over the books at hand has no more rows than."""
         return sum(entry.rows for entries in self.parts(TABLES[name]).values() for entry in entries)
@@ -361,8 +381,3 @@ def _filter(rows: pa.Table, where: Where | None) -> pa.Table:
         return rows
     column, ids = where
     return pc.filtered(rows, pc.is_in(rows.column(column), pa.array(ids, pa.int64())))
-
-
-def file_path(file_id: str) -> str:
-    """Return the path of a file inside the store."""
-    return f"files/{file_id[:2]}/{file_id}.parquet"

@@ -9,16 +9,16 @@ from crmcli.errors import (
     CrmError,
     DamagedError,
     NoKeyError,
-    NoStoreError,
     NotPermittedError,
     RolledBackError,
 )
 from crmcli.model.ids import decode_id
 from crmcli.storage import files, log, writing
-from crmcli.storage.genesis import MAX_GENESIS, Genesis, found, member_json
+from crmcli.storage.genesis import Genesis, found, member_json
 from crmcli.storage.identity import Identity, new_member_id
 from crmcli.storage.keyring import Keyring, new_epoch
 from crmcli.storage.keys import random_bytes
+from crmcli.storage.layout import FOLDERS, check_folders, read_genesis
 from crmcli.storage.log import Commit, FileEntry
 from crmcli.storage.members import Book, Member
 from crmcli.storage.memory import Memory
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
-
-FOLDERS = ("log", "files", "inbox", "tmp")
 
 
 class Store:
@@ -257,45 +255,12 @@ class Store:
         return list(self.state.live.values())
 
 
-def check_folders(root: Path) -> None:
-    """Raise DamagedError unless the store's own folders are there and are no links; an empty one may be missing."""
-    for name in FOLDERS:
-        files.require_folder(root / name)
-    if not (root / "log").is_dir() or not (root / "files").is_dir():
-        raise DamagedError("the store has no log or no files", "put the store back from a backup")
-    if (root / "lock").is_symlink() or not (root / "lock").is_file():
-        raise files.no_lock_file(root / "lock")
-
-
 def first_keys(store: Store) -> dict[str, Any]:
     """Return the body of the first commit: the company book, the inbox and the founder's own book."""
     members = list(store.state.members.values())
     kinds = (("company", None), ("inbox", None), ("member", store.genesis.founder))
     books = [Book(new_member_id(), kind, owner, 0, {}, {}) for kind, owner in kinds]
     return {"books": [new_epoch(store.state, book, members) for book in books]}
-
-
-def read_genesis(root: Path) -> Genesis:
-    """Return the genesis of the store in a folder. Raises: NoStoreError, DamagedError."""
-    try:
-        raw, _ = files.read_regular(root / "genesis.json", MAX_GENESIS)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NoStoreError(
-            f"no store in {root}", "crmcli init makes one; CRMCLI_STORE or --store names one that lies elsewhere"
-        ) from error
-    except OSError as error:
-        raise CrmError(f"the store in {root} cannot be read: {(error.strerror or '').lower()}") from error
-    return Genesis.parse(raw)
-
-
-def require_genesis(root: Path, fingerprint: str) -> Genesis:
-    """Return the genesis of the store in a folder. Raises: RolledBackError if it has another fingerprint."""
-    genesis = read_genesis(root)
-    if genesis.hash != fingerprint:
-        raise RolledBackError(
-            f"the store in {root} has another fingerprint", "compare it with the admin's, and look at CRMCLI_STORE"
-        )
-    return genesis
 
 
 def _rolled_back(seq: int) -> RolledBackError:

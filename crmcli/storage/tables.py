@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
 
 from crmcli.model import records
 from crmcli.model.frozen import dataclass
@@ -16,23 +14,14 @@ from crmcli.model.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pyarrow as pa
+
 FACTS, PERSONAL, COMPANY = "facts", "personal", "company"
 GROUPS = (FACTS, PERSONAL, COMPANY)
 
 SEQ = "_seq"
 DELETED = "_deleted"
 
-_TYPES = {
-    "int": pa.int64(),
-    "bool": pa.bool_(),
-    "str": pa.string(),
-    "Value": pa.string(),
-    "datetime": pa.timestamp("us"),
-    "date": pa.date32(),
-    "Decimal": pa.decimal128(18, 2),
-    "Quantity": pa.decimal128(18, 3),
-    "tuple[str, ...]": pa.list_(pa.string()),
-}
 # Whom a command is about is looked up among all clients, what they did is read in bulk: few rows are read for one.
 _LOOKED_UP = {"clients", "contacts"}
 # Columns of ids by another name.
@@ -69,7 +58,9 @@ class Table:
     @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema of an insert or upsert file; every column may be null."""
-        return pa.schema([(name, _TYPES[kind]) for name, kind in self.kinds.items()])
+        import pyarrow as pa
+
+        return pa.schema([(name, _types()[kind]) for name, kind in self.kinds.items()])
 
     @cached_property
     def values(self) -> list[str]:
@@ -98,10 +89,12 @@ class Table:
 
     def to_arrow(self, rows: Iterable[Any]) -> pa.Table:
         """Return records of this table as an Arrow table."""
+        import pyarrow as pa
+
         rows = list(rows)
         return pa.table(
             [
-                pa.array([_stored(getattr(row, name), kind) for row in rows], _TYPES[kind])
+                pa.array([_stored(getattr(row, name), kind) for row in rows], _types()[kind])
                 for name, kind in self.kinds.items()
             ],
             schema=self.schema,
@@ -114,6 +107,24 @@ class Table:
     def to_cells(self, rows: pa.Table, columns: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         """Yield some columns of an Arrow table of this table's rows, as records hold them."""
         return zip(*(_loaded(rows.column(name), self.kinds[name]) for name in columns), strict=True)
+
+
+@cache
+def _types() -> dict[str, pa.DataType]:
+    """Return kind of value -> Arrow type. Who has no key reads the log, which needs no Arrow."""
+    import pyarrow as pa
+
+    return {
+        "int": pa.int64(),
+        "bool": pa.bool_(),
+        "str": pa.string(),
+        "Value": pa.string(),
+        "datetime": pa.timestamp("us"),
+        "date": pa.date32(),
+        "Decimal": pa.decimal128(18, 2),
+        "Quantity": pa.decimal128(18, 3),
+        "tuple[str, ...]": pa.list_(pa.string()),
+    }
 
 
 def _stored(value: Any, kind: str) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-import pyarrow as pa
-
 from crmcli.errors import NoStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import pyarrow as pa
 
     from crmcli.storage.tables import Table
 
@@ -28,6 +28,8 @@ def check_schema(schema: object) -> None:
 
 def upgrade(table: Table, rows: pa.Table, schema: int) -> pa.Table:
     """Return all rows and columns of a file written under `schema` as today's, missing columns filled with nulls."""
+    import pyarrow as pa
+
     for version in range(schema, SCHEMA):
         if version in STEPS:
             rows = STEPS[version](table.name, rows)

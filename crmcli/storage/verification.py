@@ -12,8 +12,9 @@ from crmcli.errors import CrmError, DamagedError, OvertakenError
 from crmcli.storage import files, log, parquet, upkeep
 from crmcli.storage import kernels as pc
 from crmcli.storage.keyring import Keyring
+from crmcli.storage.layout import file_path
 from crmcli.storage.memory import Memory
-from crmcli.storage.reading import Reader, file_path, newest_versions
+from crmcli.storage.reading import Reader, newest_versions
 from crmcli.storage.state import State
 from crmcli.storage.tables import FACTS, PERSONAL, SEQ, TABLES, Table
 from crmcli.storage.untruth import untrue

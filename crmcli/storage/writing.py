@@ -23,8 +23,8 @@ from crmcli.errors import (
 from crmcli.storage import files, log, lookup, parquet, upgrade
 from crmcli.storage import kernels as pc
 from crmcli.storage.keys import random_bytes, sha256
+from crmcli.storage.layout import file_path
 from crmcli.storage.log import Commit, FileEntry
-from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES, Table, stamp
 
 if TYPE_CHECKING:
@@ -240,11 +240,11 @@ def _together(table: Table, pieces: list[pa.Table]) -> pa.Table:
 
 
 def _sized(rows: pa.Table) -> Iterator[pa.Table]:
-    """Yield rows in pieces of one size that is no more than a file should have."""
-    count = max(1, -(-rows.num_rows // FILE_ROWS))
-    size = max(1, -(-rows.num_rows // count))
-    for start in range(0, rows.num_rows, size):
-        yield rows.slice(start, size)
+    """Yield rows in pieces of one size, but for a row, that is no more than a file should have."""
+    count = -(-rows.num_rows // FILE_ROWS)
+    for number in range(count):
+        start, end = (rows.num_rows * place // count for place in (number, number + 1))
+        yield rows.slice(start, end - start)
 
 
 def seal(store: Store, book: str, table: Table, kind: str, rows: pa.Table, file_id: str) -> tuple[FileEntry, bytes]:

@@ -185,7 +185,7 @@ def head_of(company: Company) -> Path:
 
 def files_of(company: Company, table: str) -> list[Path]:
     """The live files of a table, the oldest first."""
-    from crmcli.storage.reading import file_path
+    from crmcli.storage.layout import file_path
 
     return [company.root / file_path(entry.file_id) for entry in company.open().state.entries(table)]
 

@@ -12,8 +12,8 @@ from pyarrow.parquet.encryption import create_encryption_properties
 
 from crmcli.model import records as r
 from crmcli.storage.keys import random_bytes
+from crmcli.storage.layout import file_path
 from crmcli.storage.log import FileEntry
-from crmcli.storage.reading import file_path
 from crmcli.storage.tables import TABLES
 from tests.storage.attacks import READERS, Attack
 from tests.storage.company import NOW, Company

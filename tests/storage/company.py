@@ -29,9 +29,9 @@ from crmcli.storage.genesis import b64, member_json
 from crmcli.storage.identity import Identity, load_identity, new_member_id, save_identity
 from crmcli.storage.keyring import new_epoch, wrap_context
 from crmcli.storage.keys import SEED_SIZE, KeyPair, random_bytes
+from crmcli.storage.layout import file_path
 from crmcli.storage.log import Commit, FileEntry
 from crmcli.storage.members import GROUPS_OF, PROOF_LABEL, Book, entitled, proof_message
-from crmcli.storage.reading import file_path
 from crmcli.storage.state import State
 from crmcli.storage.store import Store
 from crmcli.storage.tables import TABLES

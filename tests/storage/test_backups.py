@@ -479,3 +479,15 @@ def test_a_backup_is_made_when_it_is_due(company: Company) -> None:
     far = replace(company, now=company.now + 20 * DAY)
     assert far.crmcli("backup", "status", who="nobody").code == 6
     assert far.crmcli("backup", "status", "--days", "30", who="nobody").code == 0
+
+
+def test_a_schedule_drills_what_was_backed_up(company: Company, place: Path) -> None:
+    for name in ("norms", "gc", "remind"):
+        ok(company, "schedule", "set", name, "none")
+    place.write_text("no folder")
+    first = company.run("schedule", "run")
+    assert (first.code, first.err.splitlines()[-2].endswith("failed: backup (exit code 1)")) == (1, True), first
+    place.unlink()
+    second = replace(company, now=company.now + timedelta(minutes=11)).run("schedule", "run")
+    assert second.code == 0, second
+    assert [json.loads(path.read_text())["kind"] for path in (place / "results").iterdir()] == ["drill"]

@@ -23,11 +23,11 @@ from crmcli.model import records as r
 from crmcli.model.ids import encode_id
 from crmcli.model.process import DEFAULT
 from crmcli.session import new_op_id
-from crmcli.storage import erasure, log, parquet, upkeep, writing
+from crmcli.storage import erasure, ledger, log, parquet, upkeep, writing
 from crmcli.storage import kernels as pc
 from crmcli.storage.identity import new_member_id
+from crmcli.storage.layout import file_path
 from crmcli.storage.log import FileEntry
-from crmcli.storage.reading import file_path
 from crmcli.storage.state import State
 from crmcli.storage.tables import TABLES
 from tests.storage.company import NOW, Company, commit, may, number, problems
@@ -153,18 +153,18 @@ def test_what_is_erased_follows_from_the_log(company: Company) -> None:
     boris_only = {file_id for file_id, text in decrypted(company) if "Boris" in text or "'tea'" in text}
     assert company.crmcli("erase", client, "--yes").code == 0
     raws = [raw for _, raw in log.read_from(company.log, 1)]
-    erased = erasure.erased_files(raws)
+    erased = ledger.erased_files(raws)
     live = set(company.open().state.live)
     assert erased == personal - live
     assert not erased & boris_only & live
     body = json.loads(raws[-1].split(b"\n")[0])["erase"]
     assert set(body["files"]) <= erased
-    assert erasure.erased_files(raws[:-1]) == set()
+    assert ledger.erased_files(raws[:-1]) == set()
     # Files that came later are none of them, even when they are dropped.
     for n in range(20):
         company.crmcli("add-client", f"Later {n}", who="manager")
     assert company.crmcli("gc", who="manager").code == 0
-    assert erasure.erased_files(raw for _, raw in log.read_from(company.log, 1)) == erased
+    assert ledger.erased_files(raw for _, raw in log.read_from(company.log, 1)) == erased
 
 
 def transfer(company: Company, client_id: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crmcli.model import records as r
-from crmcli.storage.reading import file_path
+from crmcli.storage.layout import file_path
 from crmcli.storage.tables import TABLES
 from tests.storage.attacks_on_parquet import dictionary_bomb, other_types, raw, smuggled
 from tests.storage.company import NOW, Company, number, problems

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from crmcli.model.ids import encode_id
 from crmcli.model.records import Client
 from crmcli.session import new_op_id
-from crmcli.storage import log, upkeep, writing
+from crmcli.storage import log, lookup, upkeep, writing
 from crmcli.storage.log import FileEntry
 from crmcli.storage.reading import Reader
 from crmcli.storage.store import Store
@@ -205,15 +206,17 @@ def test_every_row_is_rewritten_a_logarithmic_number_of_times() -> None:
     assert rewritten / 20_000 < 20
 
 
-def test_full_files_are_not_merged_again(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [9, 21, 23, 24, 25])
+def test_full_files_are_not_merged_again(company: Company, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Merged, they would be as many full files as before, and due for a compaction after every command."""
     for module in (writing, upkeep):
-        monkeypatch.setattr(module, "FILE_ROWS", 4)
-    monkeypatch.setattr(upkeep, "MANY", 2)
+        monkeypatch.setattr(module, "FILE_ROWS", 8)
+    monkeypatch.setattr(upkeep, "MANY", 1)
     store = company.open()
-    put(store, store.own_book, "insert", TABLE.to_arrow(client(number, 1) for number in range(1, 24)))
-    full = {entry.file_id for entry in store.entries() if entry.rows == 4}
-    assert len(full) == 5
+    put(store, store.own_book, "insert", TABLE.to_arrow(client(number, 1) for number in range(1, count + 1)))
+    files = store.state.entries("clients")
+    full = {entry.file_id for entry in files if entry.rows >= 4}
+    assert len(full) == len(files) == -(-count // 8)
     for number in range(30, 36):
         put(store, store.own_book, "insert", TABLE.to_arrow([client(number, 1)]))
         upkeep.run(store, new_op_id, NOW)
@@ -221,8 +224,28 @@ def test_full_files_are_not_merged_again(company: Company, monkeypatch: pytest.M
     seq = store.state.seq
     upkeep.run(store, new_op_id, NOW)
     assert store.state.seq == seq
-    assert store.reader.merged("clients", ["client_id"]).num_rows == 29
+    assert store.reader.merged("clients", ["client_id"]).num_rows == count + 6
     assert problems(company) == []
+
+
+def test_keys_of_small_files_are_read_once_on_a_machine(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, book = made_up(company)
+    put(store, book, "insert", TABLE.to_arrow(client(number, 1) for number in range(10, 40)))
+    known = [1, 2, 3, *range(10, 40)]
+    assert sorted(set(store.reader.keys("clients").to_pylist())) == known
+    store.close()
+    opened: list[FileEntry] = []
+    read = Reader.read
+
+    def noted(self: Reader, entry: FileEntry, columns: list[str]) -> pa.Table:
+        opened.append(entry)
+        return read(self, entry, columns)
+
+    monkeypatch.setattr(Reader, "read", noted)
+    again = company.open()
+    assert sorted(set(again.reader.keys("clients").to_pylist())) == known
+    assert [entry.rows for entry in opened] == [30]
+    assert lookup.short_ids(again.reader, "clients", [3])[3] == encode_id(3)
 
 
 def made_up(company: Company) -> tuple[Store, str]:

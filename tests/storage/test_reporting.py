@@ -20,7 +20,7 @@ from crmcli.model.process import DEFAULT, Pipeline, Process, Stage
 from crmcli.model.reports import funnel
 from crmcli.session import new_op_id
 from crmcli.storage import query
-from crmcli.storage.reading import file_path
+from crmcli.storage.layout import file_path
 from crmcli.storage.reporting import funnel_counts, standing, summary_figures
 from crmcli.storage.tables import TABLES
 from crmcli.storage.view import Draft, View

@@ -16,7 +16,7 @@ import pytest
 from crmcli.errors import CrmError
 from crmcli.storage import log
 from crmcli.storage.identity import Identity
-from crmcli.storage.reading import file_path
+from crmcli.storage.layout import file_path
 from crmcli.storage.tables import TABLES
 from tests.storage.company import Company, problems
 

@@ -12,7 +12,7 @@ from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
 from crmcli.storage.backups import judging, lineage, snapshots
-from crmcli.storage.backups.places import checked, object_name
+from crmcli.storage.backups.places import NO_FILE, checked, object_name
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import stamp
 
@@ -118,11 +118,13 @@ class Check:
     def _wrong(
         self, needed: dict[str, Need], present: dict[str, Item], advance: Callable[[int], None], done: Checked
     ) -> Iterator[tuple[str, str]]:
-        """Yield the hashes of objects that are missing or damaged, and which of the two."""
+        """Yield the hashes of objects that are not as they should be, and how."""
         to_read = []
         for digest, need in needed.items():
             if digest not in present:
                 yield digest, "missing"
+            elif present[digest].size == NO_FILE:
+                yield digest, "no regular file"
             elif present[digest].size != need.bytes:
                 yield digest, "damaged"
             elif isinstance(need.what, snapshots.Piece) or self._is_in_part(digest):

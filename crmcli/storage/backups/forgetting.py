@@ -175,7 +175,7 @@ def _sweep(
         spare = {digest for digest, item in present.items() if digest not in needed and item.at < old}
     going = sorted(stale | spare)
     done.objects, done.erased = len(going), len(stale)
-    done.bytes = sum(present[digest].size for digest in going)
+    done.bytes = sum(max(present[digest].size, 0) for digest in going)
     if carry_out:
         place.remove([object_name(digest) if log.HEX64.fullmatch(digest) else digest for digest in going])
         _sweep_rest(place, {snapshot.name for snapshot in staying})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import AHEAD
-from crmcli.storage.backups.places import checked
-from crmcli.storage.erasure import erasures
+from crmcli.storage.backups.places import NO_FILE, checked
+from crmcli.storage.ledger import erasures
 from crmcli.storage.members import ADMIN
 from crmcli.storage.state import State
 from crmcli.storage.tables import PERSONAL, stamp
@@ -20,21 +21,29 @@ if TYPE_CHECKING:
 
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.snapshots import Piece, Snapshot
-    from crmcli.storage.erasure import Erasure
     from crmcli.storage.genesis import Genesis
+    from crmcli.storage.ledger import Erasure
     from crmcli.storage.log import FileEntry
+    from crmcli.storage.members import Grant, Member
 
 # A store has thousands of files; what claims millions is refused before a list of them is made.
 MOST_FILES = 1_000_000
 
 
 class Moment(NamedTuple):
-    """A store at one commit: when that was made, the live files, the clients who were erased, the active members."""
+    """A store at one commit: when that was made, the live files, who was erased, all members and grants by id."""
 
     at: str
     live: tuple[FileEntry, ...]
     erased: frozenset[str]
-    members: frozenset[str]
+    members: dict[str, Member]
+    grants: dict[str, Grant]
+
+    @classmethod
+    def of(cls, state: State) -> Moment:
+        """Return what a state is now."""
+        live, erased = tuple(state.live.values()), frozenset(state.erased)
+        return cls(state.at, live, erased, dict(state.members), dict(state.grants))
 
 
 @dataclass
@@ -108,7 +117,7 @@ class _Pieces:
 
     def __init__(self, snapshots: Iterable[Snapshot], done: dict[tuple[int, int], tuple[str, int]]) -> None:
         self.done = done
-        self.begun: dict[tuple[int, int], tuple[hashlib._Hash, int]] = {}
+        self.begun: dict[tuple[int, int], tuple[Hash, int]] = {}
         self.spans: dict[int, set[tuple[int, int]]] = {}
         for snapshot in snapshots:
             for piece in snapshot.log:
@@ -116,13 +125,13 @@ class _Pieces:
 
     def take(self, seq: int, raw: bytes) -> None:
         """Add the next commit."""
-        self.begun |= {span: (hashlib.sha256(), 0) for span in self.spans.get(seq, ())}
+        self.begun |= {span: (Hash(SHA256()), 0) for span in self.spans.get(seq, ())}
         for span, (digest, size) in list(self.begun.items()):
             digest.update(raw)
             self.begun[span] = (digest, size + len(raw))
             if span[1] == seq:
                 del self.begun[span]
-                self.done[span] = (digest.hexdigest(), size + len(raw))
+                self.done[span] = (digest.finalize().hex(), size + len(raw))
 
 
 def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot]) -> Chain:
@@ -133,7 +142,7 @@ def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot])
     pieces = _Pieces(snapshots, chain.pieces)
     chain.heads[0] = genesis.hash
     if 0 in asked:
-        chain.moments[0] = Moment(genesis.created_at, (), frozenset(), frozenset())
+        chain.moments[0] = Moment.of(chain.state)
 
     def followed() -> Iterator[bytes]:
         state = chain.state
@@ -148,8 +157,7 @@ def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot])
                 chain.restorers[commit.seq - 1, commit.prev] = commit.author
             pieces.take(state.seq, raw)
             if state.seq in asked:
-                active = frozenset(who.member for who in state.members.values() if who.active)
-                chain.moments[state.seq] = Moment(state.at, tuple(state.live.values()), frozenset(state.erased), active)
+                chain.moments[state.seq] = Moment.of(state)
             yield raw
 
     try:
@@ -256,7 +264,7 @@ def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], now: 
     """Check the logs of snapshots, oldest first, each log once: most snapshots are the beginning of a longer one."""
     found = Lineage()
     if lost := {digest for snapshot in snapshots for digest in snapshot.lost}:
-        found.held = lost & place.items("objects").keys()
+        found.held = {digest for digest, item in place.items("objects").items() if item.size != NO_FILE} & lost
     for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.seq, reverse=True):
         known = next((chain for chain in found.distinct() if chain.holds(snapshot)), None)
         chain = known or fold(genesis, raws_of(place, snapshot), snapshots)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, InterruptedByUserError, RolledBackError
 from crmcli.storage import files
-from crmcli.storage.backups import lineage, snapshots
+from crmcli.storage.backups import snapshots
 from crmcli.storage.backups.places import Item, object_name
 from crmcli.storage.backups.snapshots import Piece, Snapshot
 from crmcli.storage.genesis import MAX_GENESIS
@@ -135,6 +134,8 @@ class _Making:
 
         It does if the store is the beginning of it, or if it is genuine and as much of the team signed it.
         """
+        from crmcli.storage.backups import lineage
+
         found = lineage.lineage(self.place, self.source.genesis, known, self.now)
         ours = lineage.fold(self.source.genesis, (raw for _, raw in self.source.commits()), ())
         for snapshot in others:
@@ -164,6 +165,10 @@ class _Making:
 
     def _copied(self, entries: list[FileEntry]) -> Iterator[tuple[str, CrmError]]:
         """Copy files, some side by side; yield those that cannot be had."""
+        if not entries:
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
         pending = 0
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             try:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from crmcli.errors import CrmError, DamagedError, InputError
 from crmcli.storage import files
 from crmcli.storage.keys import random_bytes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _MARK = "://"
+# The length of what is no regular file: a link, pipe, socket or device.
+NO_FILE = -1
 
 
 class Item(NamedTuple):
-    """A file in a place: its length, and when it was written by the clock of the place, in seconds."""
+    """What lies in a place: its length, or `NO_FILE`, and when it was written by the clock of the place, in seconds."""
 
     size: int
     at: float
@@ -36,7 +36,7 @@ class Place(Protocol):
         """Make the place ready to be written to."""
 
     def items(self, folder: str) -> dict[str, Item]:
-        """Return every regular file below a folder by its last name; none if there is no such folder."""
+        """Return all but folders below a folder by the last name; nothing if there is no such folder."""
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a file. Raises: FileNotFoundError, DamagedError if it is longer than `limit` or no file."""
@@ -79,19 +79,28 @@ class Folder:
             files.sync_folder(self.root.parent)
         self._modes = files.modes(self.root)
         for name in ("tmp", "objects", "snapshots", "pins", "results"):
-            files.ensure_folder(self.root / name, self._modes[1])
+            self._ensure(self.root / name)
+
+    def _ensure(self, path: Path) -> None:
+        self._require(path)
+        files.ensure_folder(path, self._modes[1])
+
+    def _require(self, path: Path) -> None:
+        """Raise DamagedError unless a folder in the place is one, or nothing at all, and no link to one."""
+        if files.is_no_folder(path):
+            name = path.relative_to(self.root)
+            raise DamagedError(f"{name} in {self.text} is no folder", "look at what lies there, and move it away")
 
     def items(self, folder: str) -> dict[str, Item]:
-        """Return every regular file below a folder by its last name. Raises: DamagedError if the folder is a link."""
-        files.require_folder(self.root / folder)
-        try:
-            return dict(_walk(self.root / folder))
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
+        """Return all but folders below a folder by the last name. Raises: DamagedError if the folder is none."""
+        self._require(self.root / folder)
+        return _below(self.root / folder)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a regular file."""
-        return files.read_regular(self.root / name, limit)[0]
+        path = self.root / name
+        self._require(path.parent)
+        return files.read_regular(path, limit)[0]
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file under another name for now."""
@@ -108,7 +117,7 @@ class Folder:
             files.sync_files([path for path, _ in fresh])
             folders = {final.parent for _, final in fresh}
             for folder in folders:
-                files.ensure_folder(folder, self._modes[1])
+                self._ensure(folder)
             for path, final in fresh:
                 path.replace(final)
             files.sync_files(list(folders))
@@ -121,22 +130,34 @@ class Folder:
         """Remove files and sync the folders that they were in."""
         paths = [self.root / name for name in names]
         for path in paths:
-            files.require_folder(path.parent)
+            self._require(path.parent)
             path.unlink(missing_ok=True)
         for folder in sorted({path.parent for path in paths}):
             if folder.exists():
                 files.sync_folder(folder)
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Item]]:
-    """Yield the regular files below a folder, following no link."""
-    with os.scandir(folder) as found:
-        for entry in found:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path))
-            elif entry.is_file(follow_symlinks=False):
-                status = entry.stat(follow_symlinks=False)
-                yield entry.name, Item(status.st_size, status.st_mtime)
+def _below(folder: Path) -> dict[str, Item]:
+    """Return what lies below a folder, following no link and opening nothing; what goes away meanwhile is left out."""
+    found = {}
+    folders = [str(folder)]
+    while folders:
+        try:
+            listing = os.scandir(folders.pop())
+        except FileNotFoundError:
+            continue
+        with listing:
+            for entry in listing:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                size = status.st_size if stat.S_ISREG(status.st_mode) else NO_FILE
+                found[entry.name] = Item(size, status.st_mtime)
+    return found
 
 
 def refuse_inside(place: Place, root: Path) -> None:

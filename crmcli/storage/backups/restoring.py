@@ -14,8 +14,8 @@ from crmcli.errors import ConflictError, CrmError, DamagedError, InputError, Loc
 from crmcli.storage import files, log
 from crmcli.storage.backups import judging, lineage, snapshots
 from crmcli.storage.backups.places import checked, object_name
-from crmcli.storage.reading import file_path
-from crmcli.storage.store import FOLDERS, read_genesis
+from crmcli.storage.backups.withdrawing import Withdrawn, withdrawn
+from crmcli.storage.layout import FOLDERS, file_path, read_genesis
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Plan:
     such files that the place has no more. `clients` are who was erased since, wherever that is recorded. `left_out`
     counts files that were not asked for. `drops` are those that nobody can be in who was erased since. `heads` are
     the hashes of its commits. `passed_over` are snapshots of a later date that are not genuine.
-    `removed` are members who were removed since, as far as is known here, and `commits_lost` the commits made since.
+    `withdrawn` is what was taken back since, as far as is known here, and `commits_lost` the commits made since.
     """
 
     place: Place
@@ -58,7 +58,7 @@ class Plan:
     drops: list[Piece] = field(default_factory=list)
     heads: dict[int, str] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
-    removed: set[str] = field(default_factory=set)
+    withdrawn: Withdrawn = field(default_factory=Withdrawn)
     commits_lost: int = 0
 
     @property
@@ -80,7 +80,8 @@ def plan(
 ) -> Plan:
     """Return how to restore a snapshot, checked but for the bytes of its data files.
 
-    `live_store`, if of the same company, and `others` are asked for erasures too; `book` and `table` choose files.
+    `live_store`, if of the same company, and `others` are asked for what was erased and taken back, too. `book` and
+    `table` choose files.
     With `anyway`, a snapshot is taken whatever its date says of it.
     Raises: NotFoundError, DamagedError if anything is missing or not what was signed, InputError.
     """
@@ -103,13 +104,15 @@ def plan(
     chain = found.chains[snapshot.name]
     wanted = found.files(snapshot)
     erased, clients = set(found.erased()), found.erased_clients()
+    went_on = found.went_on(snapshot)
     for other in others:
         with suppress(CrmError, OSError):
             also = judging.judged(other, now)[1]
             erased |= also.erased().keys()
             clients |= also.erased_clients()
+            went_on += also.went_on(snapshot)
     theirs = _ledger(live_store, genesis)
-    later = [known for known in (*found.went_on(snapshot), theirs) if known.holds(snapshot)]
+    later = [known for known in (*went_on, theirs) if known.holds(snapshot)]
     erased |= theirs.erased()[0].keys()
     clients |= theirs.state.erased
     if book is not None:
@@ -144,7 +147,7 @@ def plan(
         drops,
         chain.heads,
         judging.newer(shelf, found, snapshot) if name == snapshots.LATEST else {},
-        {who for known in later for who in found.moment(snapshot).members if not known.state.members[who].active},
+        withdrawn(found.moment(snapshot), later),
         max((known.state.seq for known in later), default=snapshot.seq) - snapshot.seq,
     )
 

@@ -1,38 +1,36 @@
-"""Reviving: an admin makes a restored store the store again, without the clients who were erased since."""
+"""Reviving: an admin makes a restored store the store again, without who was erased and what was granted, since."""
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmcli.errors import NotPermittedError
 from crmcli.model.ids import decode_id
-from crmcli.storage import erasure, files
+from crmcli.storage import files
 from crmcli.storage.backups.places import refuse_within
 from crmcli.storage.backups.restoring import plan as planned
 from crmcli.storage.backups.restoring import staged, write
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.members import ADMIN
-from crmcli.storage.store import Store
-from crmcli.storage.view import Draft
-from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.restoring import Plan
     from crmcli.storage.identity import Identity
+    from crmcli.storage.store import Store
 
 
 @dataclass(frozen=True)
 class Wanted:
     """Which snapshot, and which files of it: those of a book, of a table, or all. `anyway`: though it is strange.
 
-    `others` are places that are asked for erasures, too.
+    `others` are places that are asked for what was erased and taken back, too.
     """
 
     snapshot: str
@@ -52,7 +50,7 @@ class Restored:
     bytes: int
     erased: int
     commit: str | None
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
 
 def restore_to(
@@ -85,40 +83,45 @@ def restore_to(
         with staged(target) as stage:
             write(plan, stage, with_erased=is_known, advance=advance)
             commit = revive(plan, stage, identity, at) if identity is not None and is_known else None
-        snapshot = plan.snapshot
-        done = Restored(snapshot.name, snapshot.seq, len(plan.entries), plan.bytes, 0, commit)
+    erased = 0 if commit is None else len(plan.clients)
+    notes = list(_notes(plan, commit, is_anybody=identity is not None))
+    return Restored(plan.snapshot.name, plan.snapshot.seq, len(plan.entries), plan.bytes, erased, commit, notes)
+
+
+def _notes(plan: Plan, commit: str | None, *, is_anybody: bool) -> Iterator[str]:
+    """Yield what to say to who restored, by whose `commit` or none."""
     if commit is not None:
-        done.erased = len(plan.clients)
-        done.notes.append(f"who saw a newer state than this one: crmcli verify --accept-restore {commit}")
+        yield f"who saw a newer state than this one: crmcli verify --accept-restore {commit}"
     elif not plan.left_out:
-        done.notes.append("it is what it was, to the byte: no commit says that the log goes on from here")
-        if identity is not None:
-            done.notes.append("only an admin makes one, and this identity is none there")
+        yield "it is what it was, to the byte: no commit says that the log goes on from here"
+        if is_anybody:
+            yield "only an admin makes one, and this identity is none there"
     if plan.commits_lost:
-        done.notes.append(f"{plan.commits_lost} commits that were made since are not in it")
-    done.notes += [f"removed since, and a member again: crmcli member remove {who}" for who in sorted(plan.removed)]
+        yield f"{plan.commits_lost} commits that were made since are not in it"
     for name, why in plan.passed_over.items():
-        done.notes.append(f"passed over {name}, which is not genuine: {why}")
-    if len(plan.drops) < len(snapshot.inbox):
-        left = len(snapshot.inbox) - len(plan.drops)
-        done.notes.append(f"{left} drops were left out: clients who were erased since may be in them")
+        yield f"passed over {name}, which is not genuine: {why}"
+    if left := len(plan.snapshot.inbox) - len(plan.drops):
+        yield f"{left} drops were left out: clients who were erased since may be in them"
     if plan.left_out:
-        done.notes.append(f"{plan.left_out} other files were left out: this is no whole store")
+        yield f"{plan.left_out} other files were left out: this is no whole store"
+    else:
+        yield from plan.withdrawn.notes(is_revoked=commit is not None)
     if plan.gone:
-        done.notes.append(f"{len(plan.gone)} files of clients who were erased are gone from the backup: facts remain")
-    if snapshot.lost:
-        done.notes.append(
-            f"{len(snapshot.lost)} files were lost before that snapshot was made: crmcli verify names them"
-        )
-    return done
+        yield f"{len(plan.gone)} files of clients who were erased are gone from the backup: facts remain"
+    if plan.snapshot.lost:
+        yield f"{len(plan.snapshot.lost)} files were lost before that snapshot was made: crmcli verify names them"
 
 
 def revive(plan: Plan, root: Path, identity: Identity, at: datetime) -> str | None:
-    """Erase again who was erased after the snapshot, then commit the restore; return the hash of that commit.
+    """Erase again who was erased after the snapshot, and revoke what ended; commit the restore; return its hash.
 
     None if the identity is no admin's and there is nobody to erase: then the store is what it was, to the byte.
     Raises: NotPermittedError if there is somebody.
     """
+    # Who restores to the byte does without the engines.
+    from crmcli.storage import erasure
+    from crmcli.storage.writing import Pending
+
     with tempfile.TemporaryDirectory(prefix="crmcli-restore-") as scratch:
         store = _opened(plan, root, identity, Path(scratch))
         if store is None:
@@ -129,6 +132,9 @@ def revive(plan: Plan, root: Path, identity: Identity, at: datetime) -> str | No
             store.commit(pending, store.state.seq, _op_id(), at)
         for client in sorted(plan.clients):
             _erase(store, client, _op_id(), at)
+        for grant, _ in plan.withdrawn.grants:
+            revoked = Pending("grant", body={"grant": {"action": "revoke", "grant": grant}})
+            store.commit(revoked, store.state.seq, _op_id(), at)
         pending = Pending("restore", body={"restore": {"seq": store.state.seq, "hash": store.state.hash}})
         store.commit(pending, store.state.seq, _op_id(), at)
         if store.state.last_erasure:
@@ -138,6 +144,8 @@ def revive(plan: Plan, root: Path, identity: Identity, at: datetime) -> str | No
 
 def _opened(plan: Plan, root: Path, identity: Identity, scratch: Path) -> Store | None:
     """Return the restored store if the identity is an admin's there. Raises: NotPermittedError if it has to be."""
+    from crmcli.storage.store import Store
+
     needed = plan.erased or plan.gone
     try:
         store = Store.open(root, identity, scratch / "cache", scratch / "pins")
@@ -152,6 +160,9 @@ def _opened(plan: Plan, root: Path, identity: Identity, scratch: Path) -> Store 
 
 
 def _erase(store: Store, client: str, op_id: str, at: datetime) -> None:
+    from crmcli.storage import erasure
+    from crmcli.storage.view import Draft
+
     draft = Draft(store)
     for known in draft.records("clients", "client_id", [decode_id(client) or 0]):
         erasure.erase(draft, known)

@@ -8,15 +8,18 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from crmcli.errors import ConflictError, DamagedError, NotFoundError, RolledBackError
+from crmcli.errors import ConflictError, CrmError, DamagedError, NotFoundError, RolledBackError
 from crmcli.model.backups import Result
 from crmcli.model.frozen import dataclass
-from crmcli.storage import log
+from crmcli.storage import files, log
+from crmcli.storage.backups.places import NO_FILE
 from crmcli.storage.genesis import MAX_GENESIS, Genesis
 from crmcli.storage.keys import sha256
+from crmcli.storage.layout import read_genesis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from crmcli.storage.backups.places import Place
 
@@ -150,10 +153,10 @@ class Shelf:
 def shelf(place: Place, genesis: str | None = None) -> Shelf:
     """Return what lies in a place, of the store of that genesis."""
     found, strange = [], {}
-    for file in sorted(place.items("snapshots")):
+    for file, item in sorted(place.items("snapshots").items()):
         name = file.removesuffix(".json")
-        if not _NAME.fullmatch(file):
-            strange[name] = "it is not named like a snapshot"
+        if not _NAME.fullmatch(file) or item.size == NO_FILE:
+            strange[name] = "it is no regular file" if item.size == NO_FILE else "it is not named like a snapshot"
             continue
         try:
             snapshot = parse(name, place.read(f"snapshots/{file}", MAX_SNAPSHOT))
@@ -175,7 +178,18 @@ def genesis_of(place: Place) -> tuple[Genesis, bytes]:
         raw = place.read(GENESIS, MAX_GENESIS)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"no backups in {place.text}", "--to or CRMCLI_BACKUPS names where they lie") from error
-    return Genesis.parse(raw), raw
+    except DamagedError as error:
+        raise _no_genesis(place) from error
+    try:
+        return Genesis.parse(raw), raw
+    except DamagedError as error:
+        raise _no_genesis(place) from error
+
+
+def _no_genesis(place: Place) -> DamagedError:
+    return DamagedError(
+        f"{GENESIS} in {place.text} is damaged", f"put a copy of {GENESIS} of the store, or of another place, there"
+    )
 
 
 def claim(place: Place, raw: bytes) -> None:
@@ -187,7 +201,25 @@ def claim(place: Place, raw: bytes) -> None:
         place.settle()
         return
     if there != raw:
-        raise RolledBackError(f"{place.text} has backups of another store", "give each store a place of its own")
+        raise _of_another(place)
+
+
+def require_of(root: Path, place: Place) -> None:
+    """Raise RolledBackError if a place has backups of another store than the one in a folder, where there is one."""
+    try:
+        ours = read_genesis(root)
+    except CrmError:
+        return
+    with files.mapped(f"read the backup in {place.text}"):
+        theirs, _ = genesis_of(place)
+    if theirs.hash != ours.hash:
+        raise _of_another(place)
+
+
+def _of_another(place: Place) -> RolledBackError:
+    return RolledBackError(
+        f"{place.text} has backups of another store", "give each store a place of its own; --store names the store"
+    )
 
 
 def note(place: Place, result: Result) -> None:

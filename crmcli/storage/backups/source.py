@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError
 from crmcli.storage import files, log
 from crmcli.storage.keys import sha256
+from crmcli.storage.layout import check_folders, file_path, read_genesis
 from crmcli.storage.memory import Memory
-from crmcli.storage.reading import file_path
 from crmcli.storage.state import State
-from crmcli.storage.store import check_folders, read_genesis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,6 @@ from crmcli.storage import files
 from crmcli.storage.backups import judging, lineage, snapshots
 from crmcli.storage.backups.places import Folder
 from crmcli.storage.members import ADMIN
-from crmcli.storage.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,6 +90,8 @@ def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> 
     """Return what to tell an admin of backups, or None when all is well and for who is no admin."""
     if store.member.role != ADMIN:
         return None
+    from crmcli.storage.view import View
+
     names = list(_known(_memory(pins, store.genesis.hash)).values())
     for place in (Folder(Path(text)) for text in places if "://" not in text):
         with suppress(OSError):
