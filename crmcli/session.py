@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crmcli.environment import (
     account_name,
@@ -43,7 +43,8 @@ class Session:
     """What differs between one run and another. Folders: `store`, `identity` (a file), `cache`, `pins`.
 
     `saved` says that a change was committed, `unsettled` is the operation that is being committed; `agreed` has the
-    questions that were answered with yes, `answers` what was typed in answer to others.
+    questions that were answered with yes, `answers` what was typed in answer to others, `seen` records by name that
+    nobody may have changed when the command has to be run again.
     """
 
     store_path: Path
@@ -60,6 +61,7 @@ class Session:
     unsettled: str | None = None
     agreed: set[str] = field(default_factory=set)
     answers: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
     _store: Store | None = None
     _said: set[str] = field(default_factory=set)
 
@@ -177,6 +179,8 @@ class Session:
                 raise
             self.saved = True
             self.unsettled = None
+            for remark in draft.remarks:
+                self.say(remark)
 
     def _refuse_repetition(self, store: Store) -> None:
         if self.op_id is None:
@@ -324,10 +328,17 @@ class Session:
         return day, moment.at
 
     def due(self, view: View, text: str | None) -> tuple[datetime, bool] | None:
-        """Return the instant that was typed and whether it has a time of day, or None for nothing."""
+        """Return the instant that was typed and whether it has a time of day, or None for nothing.
+
+        What is past is due at once, which is said: it may be meant, or a slip of the pen.
+        """
         if text is None:
             return None
+        from crmcli.model.reminding import is_over
+
         moment = self.moment(view, text, "due")
+        if is_over(moment.at, self.now, view.settings.zone, has_time=moment.has_time):
+            self.say("that is past: it is due at once")
         return moment.at, moment.has_time
 
     def period(self, view: View, text: str | None, start: str | None, end: str | None) -> Period | None:

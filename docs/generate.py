@@ -58,7 +58,7 @@ CODES: dict[str, dict[int, str]] = {
     "log-sale": {
         2: "no sum, no item of the form NAME:QTY:PRICE, or a next purchase that is not after the last one",
         3: "no such client, sale or deal",
-        5: "more is given back than is left of the sale",
+        5: "more is given back than is left of the sale; an item is no listed product",
     },
     "client period": {2: "no number of days", 3: "no such client", 4: "several clients fit"},
     "expected": {2: "no number of days"},
@@ -81,7 +81,7 @@ CODES: dict[str, dict[int, str]] = {
     "advance-stage": {
         2: "no such stage or lost reason",
         3: "the client has no open deal",
-        4: "the client has several open deals",
+        4: "the client has several open deals; somebody moved the deal meanwhile",
         5: "the deal is there already, at the last stage, or closed; something that a stage requires is not known",
     },
     "add-reminder": {

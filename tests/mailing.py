@@ -17,6 +17,8 @@ from pathlib import Path
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from crmcli.session import Session as Run
+
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PROGRAM = [sys.executable, "-m", "crmcli"]
 
@@ -90,6 +92,11 @@ class Office:
             **{f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "STATE")},
             **self.more,
         }
+
+    def session(self, who: str = "olga") -> Run:
+        """Return a run in this process, as that member."""
+        cache, pins, config = (self.folder / who / name / "crmcli" for name in ("cache", "state", "config"))
+        return Run(self.folder / "store", config / "identity.json", cache, pins, self.now)
 
     def start(self, *arguments: str, who: str = "olga", at: timedelta = timedelta()) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -182,9 +182,31 @@ def test_the_desktop_reads_no_markup(office: Office) -> None:
     assert "\x1b" not in shown
 
 
-def test_a_file_of_channels_that_others_can_read_is_told(office: Office) -> None:
-    office.run("channel", "add", "desktop")
+@pytest.mark.parametrize("mode", [0o644, 0o620, 0o666])
+def test_a_file_of_channels_that_others_can_open_is_refused(office: Office, mode: int) -> None:
+    """They could read what is secret in it, or lead reminders elsewhere."""
+    office.run("channel", "add", "stdout")
     file = office.folder / "olga" / "config" / "crmcli" / "identity.channels.json"
     assert file.stat().st_mode & 0o777 == 0o600
-    file.chmod(0o644)
-    assert "channels,attention,mode 0644: chmod 600 it" in office.run("doctor", "--format", "csv", code=6)
+    file.chmod(mode)
+    for command in (("remind",), ("remind", "--dry-run"), ("channel", "list"), ("channel", "remove", "stdout")):
+        process = office.start(*command)
+        out, err = process.communicate()
+        assert (process.returncode, out) == (15, "")
+        assert err == (
+            f"crmcli: error: others can open {file}: mode {mode:04o}\n"
+            f"crmcli: hint: chmod 600 {file}, and look at where it leads\n"
+        )
+    assert f'channels,attention,"others can open {file}: mode {mode:04o}' in office.run(
+        "doctor", "--format", "csv", code=6
+    )
+    file.chmod(0o600)
+    assert "channels,ok," in office.run("doctor", "--format", "csv", code=6)
+    assert "red" in office.run("remind")
+
+
+def test_doctor_tells_of_a_file_of_channels_that_is_none(office: Office) -> None:
+    file = office.folder / "olga" / "config" / "crmcli" / "identity.channels.json"
+    file.write_text("nonsense")
+    file.chmod(0o600)
+    assert f'channels,attention,"{file} is no file of channels' in office.run("doctor", "--format", "csv", code=6)

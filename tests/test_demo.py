@@ -243,7 +243,7 @@ def test_some_open_deals_are_idle_and_some_reminders_are_due(year: list[Record])
     assert sum(timedelta() <= late < timedelta(days=14) for late in due) >= 30
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(now=MONDAY_MORNINGS, seed=st.integers(), clients=st.integers(1, 40))
 def test_every_year_obeys_the_rules(now: datetime, seed: int, clients: int) -> None:
     records = demo.year(now, seed, clients)

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from crmcli.errors import InputError, NotPermittedError, OvertakenError
 from crmcli.formats.numbers import parse_amount
-from crmcli.model.emails import normalise_email
-from crmcli.model.importing import Cells, plain_email
+from crmcli.model.emails import normalise_email, plain_email
+from crmcli.model.importing import Cells
 from crmcli.model.moves import moves
 from crmcli.storage.importing import Terms, arrow, import_of
 from crmcli.storage.tables import TABLES
@@ -331,6 +331,34 @@ def test_a_day_to_buy_by_reminds_once(company: Company) -> None:
     assert counts(put(company, "clients", header + "Anna,2026-06-01\n")) == (0, 1, 0)
     (reminder,) = table(company, "reminders")
     assert f"{reminder['due_at']:%m-%d %H}" == "05-31 21"
+    # A day that has begun is no past one.
+    assert counts(put(company, "clients", header + "Vera,2026-03-02\nGleb,2026-03-01\n")) == (2, 0, 0)
+    assert sorted(f"{row['due_at']:%m-%d %H}" for row in table(company, "reminders")) == ["03-01 21", "05-31 21"]
+
+
+def test_who_asked_to_be_left_alone_is_so_until_a_row_says_otherwise(company: Company) -> None:
+    header = "name,do_not_contact\n"
+
+    def alone() -> set[str]:
+        asked = {client["client_id"] for client in table(company, "clients") if client["do_not_contact"]}
+        return {contact["name"] for contact in table(company, "contacts") if contact["client_id"] in asked}
+
+    def put_in(rows: str) -> tuple[int, ...]:
+        return counts(put(company, "clients", header + rows))
+
+    assert put_in("Anna,да\nBoris,\nVera,no\n") == (3, 0, 0)
+    assert alone() == {"Anna"}
+    assert company.crmcli("log-sale", "Vera", "10", "--next", "2026-06-01").code == 0
+    assert company.crmcli("add-reminder", "Vera", "papers", "--due", "2026-06-01").code == 0
+    assert put_in("Anna,\nBoris,\nVera,Yes\n") == (0, 1, 2)
+    assert alone() == {"Anna", "Vera"}
+    assert {row["cause"]: row["status"] for row in table(company, "reminders")} == {
+        "next_purchase": "done",
+        "manual": "open",
+    }
+    assert put_in("Anna,0\n") == (0, 1, 0)
+    assert alone() == {"Vera"}
+    assert "neither yes nor no" in put(company, "clients", header + "Anna,maybe\n").err
 
 
 # Calls.

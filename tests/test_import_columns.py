@@ -84,6 +84,8 @@ COLUMNS = {
         "company": st.sampled_from(["", "Acme", "ACME"]), "tax_id": st.sampled_from(["", "", "1", "77", "77 "]),
         "source": st.sampled_from(["", "web", "Web", "moon"]), "owner": PEOPLE, "created_at": STAMPS,
         "interest": st.sampled_from(["", "tea"]), "external_id": st.sampled_from(["", "", "7", "70", "71"]),
+        "buy_by": st.sampled_from(["", "", "2026-03-01", "2026-03-02", "03.03.2026", "2026-05-01 10:00", "2026-13-01"]),
+        "do_not_contact": st.sampled_from(["", "yes", "нет", "TRUE", "maybe"]),
     },
     "sales": {"client": CLIENTS, "sold_at": STAMPS, "amount": AMOUNTS, "by": PEOPLE},
     "calls": {
@@ -98,6 +100,8 @@ COLUMNS = {
     },
 }  # fmt: skip
 GOOD = {
+    "buy_by": ["", "2026-03-01", "2026-03-02", "03.03.2026", "2026-05-01 10:00"],
+    "do_not_contact": ["", "yes", "нет", "TRUE"],
     "client": ["Anna", "+7 (916) 123-45-67", "New", "NEW", "Новый", "8 999 000-00-01", "7", "8", "anna@example.com"],
     "sold_at": ["2025-01-01", "2025-03-15 10:11:12", "2025-04-01T09:30", "2024-12-31"],
     "amount": ["5", "7.50", "-3", "0", "1234.56"],
@@ -157,7 +161,7 @@ def _small_files_too() -> Iterator[None]:
         yield
 
 
-_PEOPLE = ("client_id", "about_id", "by_id", "owner_id", "created_by")
+_PEOPLE = ("assignee_id", "client_id", "about_id", "by_id", "owner_id", "created_by")
 
 
 @contextmanager
@@ -192,7 +196,8 @@ def gathered(taking: Import, company: Company) -> dict[tuple[str, str, str], lis
         shown = {
             key: names.get(cell, cell) if key in _PEOPLE else cell
             for key, cell in row.items()
-            if key not in ("sale_id", "activity_id", "staff_id", "note_id") and (key != "change_id" or cell in known)
+            if key not in ("sale_id", "activity_id", "staff_id", "note_id", "reminder_id")
+            and (key != "change_id" or cell in known)
         }
         told.setdefault(part, []).append(repr(shown))
     return {part: sorted(lines) for part, lines in told.items()}

@@ -168,6 +168,9 @@ def test_a_wrong_file_is_told_what_is_wrong(company: Company, before: str, after
     if problem and "TOML" in problem:
         assert "(at line " in result.err
     assert result.err.count("\n") <= 2
+    # What cannot be applied is told by the check before, in the same words.
+    checked = company.crmcli("process", "check", str(company.folder / "process.toml"))
+    assert (checked.code, checked.err) == (result.code, result.err)
 
 
 def test_a_file_that_is_none(company: Company) -> None:

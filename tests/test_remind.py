@@ -254,6 +254,17 @@ def test_touches_are_planned_for_those_who_may_be_touched_and_one_for_each(offic
     assert len(reminders.split()) == 1
 
 
+def test_an_older_call_that_is_recorded_late_puts_no_touch_off(office: Office) -> None:
+    days = 24 * HOUR
+    office.run("log-call", "Анна", "out", at=10 * days)
+    assert planned(office, 95 * days) == [NAME]
+    office.run("log-call", "Анна", "out", "--when", "2026-03-05 12:00", at=95 * days)
+    office.run("log-activity", "Анна", "visit", "--when", "2026-02-01 12:00", at=95 * days)
+    assert planned(office, 96 * days) == [NAME]
+    office.run("log-call", "Анна", "out", "--when", "2026-04-05 12:00", at=96 * days)
+    assert planned(office, 97 * days) == []
+
+
 def test_a_touch_that_is_done_without_a_call_counts_too(office: Office) -> None:
     days = 24 * HOUR
     assert planned(office, 90 * days) == [NAME]
@@ -299,6 +310,7 @@ def test_two_runners_of_schedules_run_a_job_once(office: Office) -> None:
 def test_a_job_that_fails_is_run_again(office: Office) -> None:
     channels = office.folder / "olga" / "config" / "crmcli" / "identity.channels.json"
     channels.write_text("nonsense")
+    channels.chmod(0o600)
     process = office.start("schedule", "run")
     _, err = process.communicate()
     assert process.returncode == 1

@@ -75,7 +75,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
             assert cli.run(["advance-stage", ("Zadig", "Zelda")[move % 2], "--to", stage], quiet_output()) == 0
     shop.run("log-call", "Zadig", "out", "--said", "Чай — да", "--promise", "samples", "--due", "tomorrow 10:00")
     shop.run("advance-stage", "Zelda", "--won", "990.50")
-    sale = shop.run("log-sale", "Zadig", "1234.50", "--item", "Tea:2.5:493.80").split()[4]
+    sale = shop.run("log-sale", "Zadig", "1234.50", "--item", "Tea:2.5:493.80", "--unlisted").split()[4]
     shop.run("void", sale)
     shop.run("gc")
     return shop

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from crmcli.model.reminding import Task, add_reminder
-from crmcli.session import Session
 from tests.mailing import PROGRAM, Office
 
 FULL = Path("/dev/full")
@@ -78,9 +77,7 @@ def test_what_nobody_took_is_shown_by_the_next_run(office: Office, options: tupl
 
 def test_much_that_nobody_took_is_shown_again_too(office: Office) -> None:
     """More than a run holds back is written before it is through."""
-    home = office.folder / "olga"
-    cache, pins, config = (home / name / "crmcli" for name in ("cache", "state", "config"))
-    crm = Session(office.folder / "store", config / "identity.json", cache, pins, office.now)
+    crm = office.session()
     with crm.writing() as draft:
         acting, client = crm.acting(draft), draft.client("Анна")
         for _ in range(1100):

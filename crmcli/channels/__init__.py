@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from crmcli.model.channels import Channel, Message
 
 
+def require_way(channel: Channel) -> None:
+    """Raise InputError for a channel by which nothing can ever go out, as far as that can be known here."""
+    if channel.kind == URL:
+        from crmcli.channels.notification import require_known
+
+        require_known(channel.options["url"])
+
+
 def send(channel: Channel, message: Message) -> None:
     """Send a message and return once the other side has taken it. Raises: CrmError saying why not, without secrets."""
     if channel.kind == SMTP:

@@ -11,6 +11,21 @@ if TYPE_CHECKING:
     from crmcli.model.channels import Channel, Message
 
 
+def require_known(url: str) -> None:
+    """Raise InputError for a URL that apprise, where it is installed, does not know."""
+    try:
+        import apprise
+    except ImportError:
+        return
+    logging.getLogger("apprise").disabled = True
+    try:
+        is_known = apprise.Apprise().add(url)
+    except Exception:  # noqa: BLE001 - a hundred plugins, and what one of them says may quote the URL
+        is_known = False
+    if not is_known:
+        raise InputError("this is no notification URL that apprise knows", "its wiki has the form of each service's")
+
+
 def notify(channel: Channel, message: Message) -> None:
     """Send a message to a notification URL. Raises: CrmError if it was not taken, InputError without the library."""
     try:

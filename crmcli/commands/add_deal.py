@@ -9,6 +9,7 @@ import typer
 from crmcli.commands.params import Form, Note, When, Who, amount
 from crmcli.commands.showing import show_records
 from crmcli.model.entering import start
+from crmcli.storage.finding import client_at_work
 
 
 def add_deal(
@@ -25,7 +26,7 @@ def add_deal(
     crm = ctx.obj
     with crm.writing() as store:
         acting = crm.acting(store, when)
-        known = store.client(client)
+        known = client_at_work(store, client)
         total = amount(expected) if expected is not None else None
         deal, records = start(acting, store.process, known, pipeline, total)
         records += acting.note(known.client_id, deal.deal_id, "interest", interest)

@@ -10,13 +10,13 @@ from crmcli.commands.params import DealId, Form, Who
 from crmcli.commands.showing import show_records
 from crmcli.model.reminding import Task
 from crmcli.model.reminding import add_reminder as add_reminder_rule
-from crmcli.storage.finding import assignee_named, deal_touched
+from crmcli.storage.finding import assignee_named, client_at_work, deal_touched
 
 
 def add_reminder(
     ctx: typer.Context,
     client: Who,
-    text: Annotated[str, typer.Argument(help="what there is to do")],
+    text: Annotated[str, typer.Argument(help="what there is to do, in at most 1000 characters")],
     due: Annotated[str, typer.Option(metavar="DATE", help="when to be reminded")],
     promise: Annotated[bool, typer.Option("--promise", help="it was promised to the client")] = False,
     every: Annotated[
@@ -36,7 +36,7 @@ def add_reminder(
     crm = ctx.obj
     with crm.writing() as store:
         acting = crm.acting(store)
-        known = store.client(client)
+        known = client_at_work(store, client)
         task = Task(text, crm.due(store, due), promise, every, from_, assignee_named(store, known, assignee))
         records = add_reminder_rule(acting, known.client_id, task, deal_touched(store, known, deal))
         store.put(*records)

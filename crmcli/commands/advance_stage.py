@@ -12,7 +12,7 @@ from crmcli.commands.showing import show_records
 from crmcli.errors import InputError
 from crmcli.model.closing import lose_until, move, win_with_sale
 from crmcli.model.expecting import follow_up
-from crmcli.storage.finding import deal_to_move, reminders_known, require_known
+from crmcli.storage.finding import client_at_work, deal_unmoved, reminders_known, require_known
 
 
 def advance_stage(
@@ -31,7 +31,7 @@ def advance_stage(
 ) -> None:
     """Move the client's deal to its next stage, or where the options say.
 
-    A lost deal is reopened by naming the stage with --to.
+    A lost deal is reopened by naming the stage with --to. A deal that somebody else moves at the same time moves once.
     """
     crm = ctx.obj
     if sum(option is not None for option in (to, won, lost)) > 1:
@@ -40,8 +40,8 @@ def advance_stage(
         raise InputError("--return goes with --lost")
     with crm.writing() as store:
         acting = crm.acting(store, when)
-        known = store.client(client)
-        current = deal_to_move(store, known, deal, reopening=to is not None)
+        known = client_at_work(store, client)
+        current = deal_unmoved(store, known, deal, crm.seen, reopening=to is not None)
         if won is not None:
             total = amount(won)
             reminders = reminders_known(store, known.client_id)

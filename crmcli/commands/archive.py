@@ -12,7 +12,8 @@ from crmcli.model.archiving import archive as archive_rule
 def archive(ctx: typer.Context, client: Who, form: Form = "table") -> None:
     """Put a client out of sight: out of `list clients`, with no reminders, and still in every figure.
 
-    `find` and `show` find archived clients, and `unarchive` brings them back. Who must be forgotten is erased instead.
+    `find` and `show` find archived clients. `unarchive` brings them back, and so does whatever you record of them: a
+    call, a sale, a deal, a stage, a reminder; imports do not. Who must be forgotten is erased instead.
     """
     crm = ctx.obj
     with crm.writing() as store:

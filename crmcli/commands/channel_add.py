@@ -33,6 +33,7 @@ def channel_add(
     asked for, as passwords are, or read from CRMCLI_CHANNEL_URL_FILE or _COMMAND; desktop is notify-send. The channels
     lie in a file beside your identity, for you alone to read, and not in the store.
     """
+    from crmcli.channels import require_way
     from crmcli.storage.channel_file import read_channels, write_channels
 
     crm = ctx.obj
@@ -43,11 +44,13 @@ def channel_add(
             if to is None:
                 raise InputError("where does the mail go?", "--to ADDRESS")
             way = security or ("none" if host == "localhost" else "tls")
-            options = {"to": to, "from": from_ or to, "host": host, "port": str(port or _PORTS[way]), "security": way}
+            options = {"to": to, "from": from_ or to, "host": host, "security": way}
+            options["port"] = str(_PORTS[way] if port is None else port)
             options |= {"user": user, "password": crm.passphrase("SMTP_PASSWORD")} if user is not None else {}
         elif kind == URL:
             options = {"url": crm.passphrase("CHANNEL_URL").strip()}
         known = read_channels(crm.identity_path)
         added = new_channel(kind, whose, options, known)
+        require_way(added)
         write_channels(crm.identity_path, [*known, added])
         show_channels(crm, store, [added])

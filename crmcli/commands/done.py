@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
 
 from crmcli.commands.params import Form, Minutes, ReminderId, When
 from crmcli.commands.showing import show_records
+from crmcli.model.ids import encode_id
 from crmcli.model.touching import Touch, do
-from crmcli.storage.finding import reminders_known, text_of
+from crmcli.storage.finding import client_at_work, reminders_known, text_of
 
 
 def done(
@@ -37,8 +39,11 @@ def done(
     with crm.writing() as store:
         acting = crm.acting(store, when)
         found = reminder_named(store, reminder)
+        if log_call is not None:
+            client_at_work(store, encode_id(found.client_id))
         touch = Touch("call", "out", log_call, minutes, said, promise, crm.due(store, due), about)
         known = reminders_known(store, found.client_id)
-        records = do(acting, found, text_of(store, found), touch, known, store.settings.zone)
+        others = partial(store.of_client, "activities", found.client_id)
+        records = do(acting, found, text_of(store, found), touch, known, store.settings.zone, others)
         store.put(*records)
     show_records(crm, records, form)

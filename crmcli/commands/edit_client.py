@@ -28,9 +28,14 @@ def edit_client(
     source: Annotated[str | None, typer.Option(metavar="SOURCE", help="where they came from")] = None,
     segment: Annotated[str | None, typer.Option(metavar="SEGMENT", help="what kind of client")] = None,
     buy_by: Annotated[str | None, typer.Option(metavar="DATE", help="when they plan to buy; reminds you")] = None,
+    no_contact: Annotated[
+        bool | None, typer.Option("--no-contact/--contact", help="they asked to be left alone, or no more")
+    ] = None,
     form: Form = "table",
 ) -> None:
     """Change what is known of a client. An empty value, such as --company "", takes it away.
+
+    Nothing is planned for who asked to be left alone: no touches, no offers, no reactivation. What you promised stays.
 
     A phone, e-mail or tax id that somebody else has is refused with exit code 4, naming the client who has it.
     """
@@ -46,6 +51,7 @@ def edit_client(
         without_emails=remove_email or (),
         source=source,
         segment=segment,
+        do_not_contact=no_contact,
     )
     with crm.writing() as store:
         known = store.client(client)

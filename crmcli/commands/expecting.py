@@ -63,6 +63,8 @@ def planned(
         expected = expected_of(store, client, acting.now, day, sold)
         if expected is None or expected.origin != STATED:
             raise InputError("the next purchase must come after the last one")
+    if expected is not None and client.do_not_contact:
+        crm.say("the client asked to be left alone, so nothing reminds you of it")
     return follow_up(acting, client, expected, reminders, store.settings.lead_days, store.settings.zone)
 
 

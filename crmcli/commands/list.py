@@ -34,6 +34,7 @@ def list_(
     idle: Annotated[bool, typer.Option("--idle", help="deals that nobody has touched for too long")] = False,
     no_next: Annotated[bool, typer.Option("--no-next", help="deals without an open reminder")] = False,
     archived: Annotated[bool, typer.Option("--archived", help="the archived clients instead")] = False,
+    no_contact: Annotated[bool, typer.Option("--no-contact", help="clients who asked to be left alone")] = False,
     period: PeriodText = None,
     from_: FromDay = None,
     to: ToDay = None,
@@ -62,7 +63,7 @@ def list_(
             "by": store.person(by),
         } | {name: store.listed_value(name, word) for name, word in words.items()}
         equal = {name: value for name, value in wanted.items() if value is not None}
-        equal |= {"archived": True} if archived else {}
+        equal |= {name: True for name, is_asked in (("archived", archived), ("no-contact", no_contact)) if is_asked}
         chosen = crm.period(store, period, from_, to)
         bounds = None if chosen is None else chosen.bounds(store.settings.zone)
         kind = KINDS[what]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from crmcli.commands.params import DealId, Form, Minutes, When, Who
 from crmcli.commands.showing import show_records
 from crmcli.model.touching import Touch, log_touch
-from crmcli.storage.finding import deal_touched, reminders_known
+from crmcli.storage.finding import client_at_work, deal_touched, reminders_known
 
 
 def log_activity(
@@ -30,9 +31,11 @@ def log_activity(
     crm = ctx.obj
     with crm.writing() as store:
         acting = crm.acting(store, when)
-        known = store.client(client)
+        known = client_at_work(store, client)
         touch = Touch(kind, direction, None, minutes, said, promise, crm.due(store, due), about)
-        reminders = reminders_known(store, known.client_id)
-        records = log_touch(acting, known.client_id, touch, deal_touched(store, known, deal), reminders)
+        number, deal_id = known.client_id, deal_touched(store, known, deal)
+        reminders = reminders_known(store, number)
+        others = partial(store.of_client, "activities", number)
+        records = log_touch(acting, number, touch, deal_id, reminders, others, known.created_at)
         store.put(*records)
     show_records(crm, records, form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -40,7 +41,7 @@ def log_call(
         touch = Touch("call", direction, result, minutes, said, promise, crm.due(store, due), about)
         number, deal_id = known.client_id, deal_touched(store, known, deal)
         reminders = reminders_known(store, number)
-        touched = log_touch(acting, number, touch, deal_id, reminders, lambda: store.of_client("activities", number))
-        records = [*introduced, *touched]
+        calls = partial(store.of_client, "activities", number)
+        records = [*introduced, *log_touch(acting, number, touch, deal_id, reminders, calls, known.created_at)]
         store.put(*records)
     show_records(crm, records, form)

@@ -11,8 +11,8 @@ from crmcli.commands.params import Form, When, Who, amount, item
 from crmcli.commands.showing import show_records
 from crmcli.model.closing import win_with_sale
 from crmcli.model.records import Record
-from crmcli.model.selling import refund, sell, total_of
-from crmcli.storage.finding import deal_named, open_deals, reminders_known, sale_named
+from crmcli.model.selling import refund, require_listed, sell, total_of
+from crmcli.storage.finding import client_at_work, deal_named, open_deals, reminders_known, sale_named
 
 
 def log_sale(
@@ -22,6 +22,7 @@ def log_sale(
     items: Annotated[
         list[str] | None, typer.Option("--item", metavar="NAME:QTY:PRICE", help="a line of it; repeatable")
     ] = None,
+    unlisted: Annotated[bool, typer.Option("--unlisted", help="items may be no listed products")] = False,
     next_on: Annotated[
         str | None, typer.Option("--next", metavar="DATE", help="when they buy next; auto, or none; reminds you before")
     ] = None,
@@ -39,8 +40,9 @@ def log_sale(
     crm = ctx.obj
     with crm.writing() as store:
         acting = crm.acting(store, when)
-        known = store.client(client)
+        known = client_at_work(store, client)
         sold, lines = amount(total), [item(text) for text in items or ()]
+        require_listed(() if unlisted else lines, store.products)
         if refund_of is not None:
             before = store.of_client("sales", known.client_id)
             records: list[Record] = [refund(acting, sale_named(store, known, refund_of), sold, before)]

@@ -13,7 +13,7 @@ def norms(ctx: typer.Context, form: Form = "table") -> None:
     """Publish the purchase periods of each segment, the usual gaps, and which products are bought by the same clients.
 
     Managers open their own clients only, and work by what was published last. Run it by cron, once a day, as an admin
-    or a service; on a day on which nothing changed it saves nothing.
+    or a service; where nothing but the day would change it saves nothing, and they keep the day of their last change.
     """
     from crmcli.storage.norming import publish
 

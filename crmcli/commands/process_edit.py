@@ -18,7 +18,7 @@ def process_edit(ctx: typer.Context) -> None:
 
     crm = ctx.obj
     with crm.reading() as store:
-        require_admin(store.store)
+        require_admin(store.store, "the process")
         before = store.process
     with edited(crm, before) as process, crm.writing() as draft:
         version = apply_process(draft, crm.acting(draft), process)

@@ -13,6 +13,7 @@ def report_periods(ctx: typer.Context, as_of: AsOf = None, form: Form = "table")
 
     A client's own period is the time from the first purchase day to the last, divided by one less than there are.
     A segment of fewer than 5 such clients goes by the whole base, and that by the setting period_days.
+    Who opens but the own clients sees the periods that crmcli norms published last, by which everybody works.
     """
     crm = ctx.obj
     with crm.reading() as store:

@@ -40,20 +40,25 @@ _NORMS = ("segment", "period_days", "gap_low", "gap_median", "gap_high", "client
 
 def show_periods(crm: Session, store: View, as_of: datetime, form: Format) -> None:
     """Show the purchase period of each segment and of all."""
-    from crmcli.storage.returning import periods
+    from crmcli.storage.returning import periods, published_norms, works_by_published
 
     counted = periods(store, as_of)
-    rows = rules.period_rows(counted, store.settings.period_days)
+    published = published_norms(store) if works_by_published(store) else None
+    rows = rules.period_rows(counted, store.settings.period_days, published)
     if form == "table":
         rows = rules.without_small_shares(rows)
     crm.output.rows(_PERIODS, rows, form=form, limit=0)
+    tell_published(crm, store, published)
+    if published is not None:
+        crm.say("what stands beside period_days is of your own clients")
     if form != "table":
         return
     whole = dict(zip(_PERIODS, rows[-1], strict=True))
     if not whole["buyers"]:
         crm.say("nobody has bought yet")
     elif not whole["clients"]:
-        crm.say("nobody has bought on two days yet, so there is nothing to take a period from")
+        more = "" if published else ", so there is nothing to take a period from"
+        crm.say(f"nobody has bought on two days yet{more}")
     else:
         crm.say(
             "interval_mean_days is not used: those who buy most often supply most intervals, so it is shorter than what"

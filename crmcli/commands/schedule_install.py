@@ -17,8 +17,8 @@ def schedule_install(
 ) -> None:
     """Print, or write, what makes cron or systemd run `crmcli schedule run` every minute.
 
-    All paths are absolute, and there is no secret in it. Run it as the account, and with the variables, that the jobs
-    are to have.
+    All paths are absolute. It hands on, if they are set, the XDG folders, CRMCLI_PASSPHRASE_FILE or _COMMAND and
+    CRMCLI_BACKUPS; a value that looks like a secret itself is refused. Run it as the account that the jobs are to have.
     """
     from crmcli.commands.scheduling import install_cron, install_systemd
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.commands import COMMANDS
 from crmcli.errors import CrmError
-from crmcli.model.schedules import JOBS, failed, is_due, missed, schedules, waits
+from crmcli.model.schedules import JOBS, failed, is_due, missed, require_no_secret, schedules, waits
 
 if TYPE_CHECKING:
     from crmcli.session import Session
     from crmcli.storage.view import View
 
 COLUMNS = ("schedule", "cron", "runs", "last_at", "next_at", "missed")
-# What a timer has to give the program where this run has it: never a secret itself.
+# What a timer has to give the program where this run has it.
 _HANDED_ON = (
     "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "CRMCLI_PASSPHRASE_FILE", "CRMCLI_PASSPHRASE_COMMAND",
     "CRMCLI_BACKUPS",
@@ -96,7 +96,7 @@ def _timer(crm: Session) -> tuple[list[str], dict[str, str], list[str]]:
 
     identity = crm.identity_path.absolute()
     command = [*program(), "--store", str(crm.store_path.absolute()), "--identity", str(identity), "schedule", "run"]
-    environ = {name: crm.environ[name] for name in _HANDED_ON if crm.environ.get(name)}
+    environ = {name: _handed_on(name, crm.environ[name]) for name in _HANDED_ON if crm.environ.get(name)}
     notes = ["Runs what crmcli schedule show lists, each at its time in the company's time zone."]
     if not has_passphrase(identity):
         notes.append("The identity has no passphrase: whoever reads its file opens what it opens.")
@@ -106,6 +106,17 @@ def _timer(crm: Session) -> tuple[list[str], dict[str, str], list[str]]:
         notes.append("The identity has a passphrase, and nobody can type it here:")
         notes.append("set CRMCLI_PASSPHRASE_FILE or CRMCLI_PASSPHRASE_COMMAND, and install again.")
     return command, environ, notes
+
+
+def _handed_on(name: str, value: str) -> str:
+    """Return the value of a variable, its paths made absolute. Raises: RuleError if it looks like a secret."""
+    require_no_secret(name, value)
+    if name.endswith("_FILE"):
+        return str(Path(value).absolute())
+    if name == "CRMCLI_BACKUPS":
+        places = (place.strip() for place in value.split(","))
+        return ",".join(place if "://" in place else str(Path(place).absolute()) for place in places if place)
+    return value
 
 
 def install_cron(crm: Session, name: str, *, write: bool) -> None:

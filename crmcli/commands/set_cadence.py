@@ -9,7 +9,7 @@ import typer
 from crmcli.commands.params import Who
 from crmcli.model.cadence import parse_cadence
 from crmcli.model.cadence import set_cadence as set_cadence_rule
-from crmcli.storage.finding import reminders_known
+from crmcli.storage.finding import client_at_work, reminders_known
 
 
 def set_cadence(
@@ -26,7 +26,7 @@ def set_cadence(
     crm = ctx.obj
     days = parse_cadence(cadence)
     with crm.writing() as store:
-        known = store.client(client)
+        known = client_at_work(store, client) if days else store.client(client)
         changed, settled = set_cadence_rule(known, days, reminders_known(store, known.client_id))
         store.put(changed, *settled)
         due = touch_due(store, changed)

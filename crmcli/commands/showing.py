@@ -125,6 +125,7 @@ def show_sheet(crm: Session, store: View, client: r.Client) -> None:
         ("buys by", client.buy_by),
         ("since", format_moment(client.created_at, store.settings.zone)),
         ("archived", "yes" if client.archived else None),
+        ("asked", "to be left alone" if client.do_not_contact else None),
     ]
     crm.output.pairs([(name, value) for name, value in sheet if value])
 

@@ -17,11 +17,11 @@ def snooze(
     date: Annotated[str, typer.Argument(metavar="DATE", help="when to be reminded instead")],
     form: Form = "table",
 ) -> None:
-    """Put a reminder off until a date. It is delivered again then."""
+    """Put a reminder off until a date. It is delivered again then. Those that repeat go on at their own times."""
     from crmcli.storage.agenda import reminder_named
 
     crm = ctx.obj
     with crm.writing() as store:
-        moved = snooze_rule(reminder_named(store, reminder), crm.due(store, date))
+        moved = snooze_rule(reminder_named(store, reminder), crm.due(store, date), store.settings.zone)
         store.put(moved)
     show_records(crm, [moved], form)

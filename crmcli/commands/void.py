@@ -19,13 +19,17 @@ def void(
 ) -> None:
     """Take a sale or an activity out of every figure because it was a mistake. It stays in the history.
 
-    Goods that came back are no mistake: that is a refund, log-sale --refund-of.
+    Goods that came back are no mistake: that is a refund, log-sale --refund-of. With the last sale of a client goes the
+    next date that was named with it, and the reminder of that goes by what the other sales say.
     """
+    from crmcli.storage.expecting import taken_back
+
     crm = ctx.obj
     with crm.writing() as store:
         found = sale_or_activity(store, record)
         voided = void_rule(found, store.of_client("sales", found.client_id))
-        store.put(voided)
-    show_records(crm, [voided], form)
+        records = [voided, *taken_back(store, crm.acting(store), voided)]
+        store.put(*records)
+    show_records(crm, records, form)
     if getattr(voided, "amount", 0) and voided.deal_id is not None:
         crm.say("the deal that the sale belongs to stays as it is")

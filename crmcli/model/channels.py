@@ -23,6 +23,8 @@ SECURITIES = ("tls", "starttls", "none")
 _ADDRESS = re.compile(r"[^\s@<>,;:\"]{1,64}@[^\s@<>,;:\"]{1,190}")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 _MOST_PORT = 65_535
+# What an address can begin with that notifies nobody.
+_NO_SERVICES = ("file", "ftp", "sftp", "data", "javascript", "about")
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -74,15 +76,21 @@ def new_channel(kind: str, member: str, options: Mapping[str, str], known: Itera
     name = next(name for name in (kind, *(f"{kind}-{n}" for n in range(2, len(taken) + 3))) if name not in taken)
     if kind == SMTP:
         _check_smtp(options)
-    if kind == URL and not re.match(r"[a-z][a-z0-9+.-]*://\S", options["url"], re.IGNORECASE):
-        raise InputError("a notification URL begins with what it leads to, such as tgram://")
+    if kind == URL:
+        found = re.match(r"([a-z][a-z0-9+.-]*)://\S", options["url"], re.IGNORECASE)
+        if found is None or found[1].lower() in _NO_SERVICES:
+            raise InputError("a notification URL begins with what it leads to, such as tgram://")
     return Channel(name, kind, member, options)
 
 
 def _check_smtp(options: Mapping[str, str]) -> None:
     for name in ("to", "from"):
-        if not _ADDRESS.fullmatch(options[name]):
-            raise InputError(f"--{name} is no mail address: {shown(options[name])}")
+        address = options[name]
+        if not address.isascii():
+            hint = "a domain in other letters is written as xn--…"
+            raise InputError(f"--{name} is no mail address that every server takes: {shown(address)}", hint)
+        if not address.isprintable() or not _ADDRESS.fullmatch(address):
+            raise InputError(f"--{name} is no mail address: {shown(address)}")
     if not _HOST.fullmatch(options["host"]):
         raise InputError(f"--host is no host: {shown(options['host'])}")
     if options["security"] == "none" and options["host"] not in _HERE:

@@ -18,8 +18,10 @@ SENT, FAILED, DROPPED = "sent", "failed", "dropped"
 # A claim without an outcome is that of a run which ended in between, once it is older than any sending takes.
 STALE = timedelta(minutes=15)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=5), timedelta(days=1)
-# The lines of a message; of more it gives the number.
+# The lines of a message, of which a run sends one after the other; of a longer digest it gives the number.
 MOST_LINES = 50
+# So many messages go one way in a run; what is left is for the next.
+MOST_MESSAGES = 10
 _MOST_LETTERS = 200
 
 

@@ -11,7 +11,7 @@ from crmcli.model.emails import normalise_email
 from crmcli.model.frozen import dataclass
 from crmcli.model.phones import normalise_phone
 from crmcli.model.records import OPEN
-from crmcli.model.reminding import remind, settle
+from crmcli.model.reminding import let_alone, remind, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +37,7 @@ class Edit:
     without_emails: Sequence[str] = ()
     source: str | None = None
     segment: str | None = None
+    do_not_contact: bool | None = None
 
 
 def edit_contact(known: Contact, edit: Edit, region: str) -> tuple[Contact, Contact]:
@@ -81,6 +82,7 @@ def edit_client(
 ) -> tuple[Client, list[Record]]:
     """Return the client as it is to be, and what comes of the day to buy by: its reminder made, moved or done.
 
+    Of who is not to be contacted any more, nothing that was planned by routine is left to do.
     `buys` is (local day, instant to be reminded), (None, None) to take it away, None to leave it alone; `reminders` are
     the client's. Raises: InputError for a source or segment that is not in the lists.
     """
@@ -89,13 +91,19 @@ def edit_client(
         changes["source"] = process.source(edit.source) if edit.source.strip() else None
     if edit.segment is not None:
         changes["segment"] = process.segment(edit.segment) if edit.segment.strip() else None
+    ended: list[Record] = []
+    if edit.do_not_contact is not None:
+        changes["do_not_contact"] = edit.do_not_contact
+        ended += let_alone(reminders) if edit.do_not_contact else []
     if buys is None:
-        return replace(known, **changes), []
+        return replace(known, **changes), ended
     day, remind_at = buys
     edited = replace(known, buy_by=day, **changes)
     if remind_at is None:
-        return edited, settle(acting, "buy_by", reminders)
-    return edited, remind(acting, known.client_id, "buy_by", remind_at, known=reminders)
+        return edited, [*ended, *settle(acting, "buy_by", reminders)]
+    # Who is to be reminded of is worked with, so not archived any more.
+    made = remind(acting, known.client_id, "buy_by", remind_at, known=reminders)
+    return replace(edited, archived=False), [*ended, *made]
 
 
 def edit_deal(deal: Deal, amount: Decimal | None, product: str | None, products: Iterable[Product]) -> Deal:
@@ -117,9 +125,10 @@ def edit_deal(deal: Deal, amount: Decimal | None, product: str | None, products:
 
 def sheet_of(client: Client, contact: Contact) -> dict[str, Any]:
     """Return what can be edited of a client, by field."""
-    return {
-        field: getattr(contact if hasattr(contact, field) else client, field)
-        for field in ("name", "company", "phones", "emails", "tax_id", "address", "source", "segment", "buy_by")
+    of_contact = ("name", "company", "phones", "emails", "tax_id", "address")
+    of_client = ("source", "segment", "buy_by", "archived", "do_not_contact")
+    return {field: getattr(contact, field) for field in of_contact} | {
+        field: getattr(client, field) for field in of_client
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from crmcli.errors import InputError
@@ -9,6 +10,9 @@ from crmcli.errors import InputError
 LONGEST = 254
 
 _LONGEST_LOCAL = 64
+_PLAIN = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+").fullmatch
+# No part of an address so short can be too long.
+_PLAIN_LENGTH = 64
 _NO_EMAIL = "not an e-mail address"
 # Legal between quotes only, which nobody uses; in a cell they mean a list or "Name <address>".
 _NOT_IN_ADDRESS = frozenset('<>()[],;:\\"')
@@ -32,6 +36,11 @@ def normalise_email(raw: str) -> str:
     if not whole or len(address) > LONGEST or len(local) > _LONGEST_LOCAL or not all(map(_is_allowed, address)):
         raise InputError(_NO_EMAIL)
     return address
+
+
+def plain_email(raw: str) -> str:
+    """Return an address in one form, the plain ones without weighing each character."""
+    return raw.lower() if len(raw) <= _PLAIN_LENGTH and _PLAIN(raw) else normalise_email(raw)
 
 
 def _is_allowed(character: str) -> bool:

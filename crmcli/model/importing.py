@@ -5,7 +5,6 @@ Inside an import an instant is an int, microseconds since 1970 in UTC, as the co
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from crmcli.errors import InputError
 from crmcli.model.acting import clean_name, clean_text
 from crmcli.model.dates import local_day, parse_stamp
-from crmcli.model.emails import normalise_email
+from crmcli.model.emails import plain_email
 from crmcli.model.phones import normalise_phone
 from crmcli.model.records import CALL_RESULTS, DIRECTIONS, LOST, OPEN, WON
 
@@ -28,7 +27,7 @@ Kind = Literal["clients", "deals", "stages", "calls", "sales"]
 FIELDS: dict[str, tuple[str, ...]] = {
     "clients": (
         "name", "phone", "phone2", "email", "email2", "company", "tax_id", "address", "source", "segment", "owner",
-        "created_at", "interest", "note", "buy_by", "external_id",
+        "created_at", "interest", "note", "buy_by", "external_id", "do_not_contact",
     ),
     "deals": (
         "client", "stage", "pipeline", "external_id", "owner", "opened_at", "closed_at", "amount", "product",
@@ -52,9 +51,7 @@ _MOST_REMEMBERED = 1 << 16
 _MOST_SECONDS = 24 * 60 * 60
 _MOST_QUANTITY = 10**9
 _THOUSANDTH = Decimal("0.001")
-_PLAIN_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+").fullmatch
-# No part of an address so short can be too long.
-_PLAIN_LENGTH = 64
+_YES_OR_NO = {"yes": True, "true": True, "1": True, "да": True, "no": False, "false": False, "0": False, "нет": False}
 _V = TypeVar("_V")
 
 
@@ -75,6 +72,7 @@ class ClientRow(NamedTuple):
     note: str | None
     buy_by: date | None
     external_id: str | None
+    do_not_contact: bool | None
 
 
 class DealRow(NamedTuple):
@@ -170,6 +168,7 @@ class Cells:
         self.days: Remembered[date | None] = Remembered(self._day)
         self.money: Remembered[Decimal | None] = Remembered(money)
         self.quantities: Remembered[Decimal | None] = Remembered(_quantity)
+        self.answers: Remembered[bool | None] = Remembered(_yes_or_no)
         self.seconds: Remembered[int | None] = Remembered(_seconds)
         self.minutes: Remembered[int | None] = Remembered(_minutes)
         self.directions: Remembered[str] = Remembered(lambda text: _one_of("direction", text, DIRECTIONS))
@@ -207,6 +206,7 @@ class Cells:
             clean_text(get("note")),
             self.days[get("buy_by", "")],
             clean_name(get("external_id"), "the external id"),
+            self.answers[get("do_not_contact", "")],
         )
 
     def deal(self, row: Mapping[str, str]) -> DealRow:
@@ -348,11 +348,6 @@ def near(text: str, known: Sequence[str]) -> str | None:
     return f"there is {', '.join(found)}" if found else None
 
 
-def plain_email(raw: str) -> str:
-    """Return an address in one form, the plain ones without weighing each character."""
-    return raw.lower() if len(raw) <= _PLAIN_LENGTH and _PLAIN_EMAIL(raw) else normalise_email(raw)
-
-
 def _filled(row: Mapping[str, str], field: str) -> str:
     text = row[field]
     if not text:
@@ -365,6 +360,12 @@ def _one_of(what: str, text: str, known: Sequence[str]) -> str:
     if folded not in known:
         raise InputError(f"the {what} must be one of {', '.join(known)}")
     return folded
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.casefold() not in _YES_OR_NO:
+        raise InputError("do_not_contact is neither yes nor no")
+    return _YES_OR_NO[text.casefold()]
 
 
 def _number(text: str) -> Decimal:

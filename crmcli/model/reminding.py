@@ -17,20 +17,23 @@ if TYPE_CHECKING:
 
     from crmcli.model.acting import Acting
 
-CADENCE, MISSED_CALL = "cadence", "missed_call"
+PROMISE, CADENCE, MISSED_CALL, BUY_BY = "promise", "cadence", "missed_call", "buy_by"
 CAUSES = (
     "manual",
-    "promise",
+    PROMISE,
     "process",
     CADENCE,
     "next_purchase",
     "reactivation",
     "return",
     MISSED_CALL,
-    "buy_by",
+    BUY_BY,
 )
+MAX_TASK = 1_000
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
-_MANY = ("manual", "promise")
+_MANY = ("manual", PROMISE)
+# What is planned for a client who asked for nothing.
+ROUTINE = (CADENCE, "next_purchase", "reactivation")
 # What a deal's stage asks for is due once for each deal.
 _PER_DEAL = ("process",)
 
@@ -48,23 +51,38 @@ class Task:
 
 
 def add_reminder(acting: Acting, client_id: int, task: Task, deal_id: int | None = None) -> list[Record]:
-    """Return the reminder of a task and its text. Raises: InputError without a text, or for no repetition."""
+    """Return the reminder of a task and its text.
+
+    Raises: InputError without a text, or for no repetition; RuleError for too long a text.
+    """
     if not task.text.strip():
         raise InputError("what is there to do?")
+    require_short(task.text)
     if task.start is not None and task.every is None:
         raise InputError("--from goes with --every")
     repeat = None
     if task.every is not None:
-        from crmcli.model.repeating import parse_repeat
+        from crmcli.model.repeating import in_series, parse_repeat
 
         repeat = parse_repeat(task.every)
     made = replace(
-        _made(acting, client_id, "promise" if task.is_promise else "manual", task.due, deal_id),
+        _made(acting, client_id, PROMISE if task.is_promise else "manual", task.due, deal_id),
         assignee_id=task.assignee_id or acting.by,
         repeat=repeat,
         repeat_from=(task.start or "done") if repeat else None,
     )
+    if repeat is not None:
+        made = in_series(made, acting.zone)
     return [made, *_text(acting, made, task.text)]
+
+
+def require_short(text: str) -> None:
+    """Raise RuleError for a text that is too long to be a line of an agenda."""
+    if len(text.strip()) > MAX_TASK:
+        raise RuleError(
+            f"what there is to do takes more than {MAX_TASK} characters",
+            "put it in short; the rest goes into --said of log-call or log-activity",
+        )
 
 
 def finish(acting: Acting, reminder: Reminder, text: str | None, zone: tzinfo) -> list[Record]:
@@ -73,25 +91,25 @@ def finish(acting: Acting, reminder: Reminder, text: str | None, zone: tzinfo) -
     ended: list[Record] = [replace(reminder, status=DONE, done_at=acting.at)]
     if reminder.repeat is None:
         return ended
-    from crmcli.model.repeating import next_due
+    from crmcli.model.repeating import following
 
-    due = next_due(reminder, acting.at, zone)
+    due = following(reminder, acting.at, zone)
     if due is None:
         return ended
-    following = replace(
-        reminder,
-        reminder_id=acting.new_id(),
-        due_at=due.at,
-        has_time=due.has_time,
-        created_at=acting.now,
-        created_by=acting.by,
-    )
-    return [*ended, following, *_text(acting, following, text)]
+    made = replace(due, reminder_id=acting.new_id(), created_at=acting.now, created_by=acting.by)
+    return [*ended, made, *_text(acting, made, text)]
 
 
-def snooze(reminder: Reminder, due: tuple[datetime, bool]) -> Reminder:
-    """Return a reminder that is due at another time. Raises: RuleError if it is done."""
+def snooze(reminder: Reminder, due: tuple[datetime, bool], zone: tzinfo) -> Reminder:
+    """Return a reminder that is due at another time; those that follow it in its series stay where they were.
+
+    Raises: RuleError if it is done.
+    """
     _check_open(reminder)
+    if reminder.repeat is not None:
+        from crmcli.model.repeating import in_series
+
+        reminder = in_series(reminder, zone)
     return replace(reminder, due_at=due[0], has_time=due[1])
 
 
@@ -119,6 +137,11 @@ def settle(acting: Acting, cause: str, known: Iterable[Reminder]) -> list[Record
     ]
 
 
+def let_alone(known: Iterable[Reminder]) -> list[Record]:
+    """Return the open reminders that routine made as closed, done by nobody, for the client asked to be let alone."""
+    return [replace(r, status=DONE) for r in known if r.status == OPEN and r.cause in ROUTINE]
+
+
 def remind(
     acting: Acting,
     client_id: int,
@@ -141,7 +164,7 @@ def remind(
 
 def _made(acting: Acting, client_id: int, cause: str, due: tuple[datetime, bool], deal_id: int | None) -> Reminder:
     return Reminder(
-        acting.new_id(), client_id, cause, *due, acting.by, acting.now, acting.by, deal_id, cause == "promise"
+        acting.new_id(), client_id, cause, *due, acting.by, acting.now, acting.by, deal_id, cause == PROMISE
     )
 
 

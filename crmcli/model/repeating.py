@@ -7,11 +7,13 @@ first. Where the hour is `*` the slots follow real time, so that every hour has 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
 from crmcli.model.dates import Moment, add_months, day_start, local_day, shown
+from crmcli.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from crmcli.model.records import Reminder
 
 DUE, DONE = "due", "done"
-_STEP = re.compile(r"([1-9][0-9]{0,3})([dwmy])")
+_STEP = re.compile(r"([1-9][0-9]{0,3})[dw]|([1-9][0-9]{0,2})m|([1-9][0-9]?)y")
+_SERIES = re.compile(r"(?P<count>[0-9]+)(?P<unit>[dwmy])(?:@(?P<first>[0-9-]{10}(?:T[0-9:]{5})?)\+(?P<steps>[0-9]+))?")
+# The letters of a day, such as 2026-03-15.
+_DAY = 10
 _DAYS = {"d": 1, "w": 7}
 _MONTHS = {"m": 1, "y": 12}
 _CRON_FIELDS = 5
@@ -124,27 +129,71 @@ def _slots(cron: str, start: datetime) -> Any:
     return croniter(cron, start, max_years_between_matches=_YEARS)
 
 
-def next_due(reminder: Reminder, done_at: datetime, zone: tzinfo) -> Moment | None:
-    """Return when a repeated reminder that is done is due again, after `done_at`; None if it does not repeat.
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What repeats every `count` units: when the first was due, and how many steps later the present one is.
 
-    What was missed meanwhile is not made up for: there is one next time, and it lies ahead.
+    `first` is local, a day or a day with a time of day. In a month that is too short the last day stands for the day of
+    the first, which the months after it go back to.
+    """
+
+    count: int
+    unit: str
+    first: str
+    steps: int = 0
+
+    @property
+    def text(self) -> str:
+        """How a reminder keeps it: `1m@2026-01-31+2`, `2w@2026-03-02T10:00+0`."""
+        return f"{self.count}{self.unit}@{self.first}+{self.steps}"
+
+    @property
+    def day(self) -> date:
+        """The local day of the present one."""
+        first, steps = date.fromisoformat(self.first[:_DAY]), self.count * self.steps
+        return first + timedelta(days=steps * _DAYS[self.unit]) if self.unit in _DAYS else self._month(first, steps)
+
+    def _month(self, first: date, steps: int) -> date:
+        return add_months(first, steps * _MONTHS[self.unit])
+
+    def due(self, zone: tzinfo) -> Moment:
+        """Return when the present one is due."""
+        clock = time.fromisoformat(self.first[_DAY + 1 :] or "00:00")
+        return Moment(datetime.combine(self.day, clock, zone).astimezone(UTC), has_time=len(self.first) > _DAY)
+
+
+def series_of(reminder: Reminder, zone: tzinfo) -> Series | None:
+    """Return the series that a reminder is one of, which begins with it if it knows none; None if it is of no steps."""
+    found = _SERIES.fullmatch(reminder.repeat or "")
+    if found is None:
+        return None
+    if found["first"] is not None:
+        return Series(int(found["count"]), found["unit"], found["first"], int(found["steps"]))
+    local = reminder.due_at.astimezone(zone)
+    first = f"{local:%Y-%m-%dT%H:%M}" if reminder.has_time else f"{local:%Y-%m-%d}"
+    return Series(int(found["count"]), found["unit"], first)
+
+
+def in_series(reminder: Reminder, zone: tzinfo) -> Reminder:
+    """Return a reminder that knows the series that it is one of, so that putting it off moves no other."""
+    series = series_of(reminder, zone)
+    return reminder if series is None else replace(reminder, repeat=series.text)
+
+
+def following(reminder: Reminder, done_at: datetime, zone: tzinfo) -> Reminder | None:
+    """Return a repeated reminder that is done as the next one, due after `done_at`; None if it does not repeat.
+
+    What was missed meanwhile is not made up for: there is one next time, and it lies ahead. What counts from when it
+    was done keeps its series where that was on its day, and else begins a new one.
     """
     if reminder.repeat is None:
         return None
-    step = _STEP.fullmatch(reminder.repeat)
-    if step is None:
-        return Moment(slot_after(reminder.repeat, max(done_at, reminder.due_at), zone), has_time=True)
-    count, unit = int(step[1]), step[2]
-    start = done_at if reminder.repeat_from != DUE else reminder.due_at
-    first, clock = local_day(start, zone), reminder.due_at.astimezone(zone).time()
-    times = 1
-    while True:
-        day = _stepped(first, count * times, unit)
-        due_at = datetime.combine(day, clock, zone).astimezone(UTC)
-        if due_at > done_at:
-            return Moment(due_at, reminder.has_time)
-        times += 1
-
-
-def _stepped(day: date, count: int, unit: str) -> date:
-    return day + timedelta(days=count * _DAYS[unit]) if unit in _DAYS else add_months(day, count * _MONTHS[unit])
+    series = series_of(reminder, zone)
+    if series is None:
+        return replace(reminder, due_at=slot_after(reminder.repeat, max(done_at, reminder.due_at), zone), has_time=True)
+    done_on = local_day(done_at, zone)
+    if reminder.repeat_from != DUE and done_on != series.day:
+        series = replace(series, first=f"{done_on}{series.first[_DAY:]}", steps=0)
+    while (due := (series := replace(series, steps=series.steps + 1)).due(zone)).at <= done_at:
+        pass
+    return replace(reminder, due_at=due.at, has_time=due.has_time, repeat=series.text)

@@ -167,10 +167,13 @@ def tenth(days: float | None) -> float | None:
     return None if days is None else round(days, 1)
 
 
-def period_rows(counted: Iterable[Mapping[str, Any]], default_days: int) -> list[tuple[Any, ...]]:
+def period_rows(
+    counted: Iterable[Mapping[str, Any]], default_days: int, published: Norms | None = None
+) -> list[tuple[Any, ...]]:
     """Return rows segment, P, median, p80, clients, buyers, one-time share, interval mean, basis, the whole base last.
 
-    P is the norm that the segment goes by, the other figures are its own.
+    P is the norm that the segment goes by, out of those that were `published` if there are any; the other figures are
+    those of the clients who were counted.
     """
     listed = list(counted)
     whole = next((row for row in listed if row["is_whole"]), None)
@@ -180,6 +183,8 @@ def period_rows(counted: Iterable[Mapping[str, Any]], default_days: int) -> list
         for name, known in ((BASE, whole), (SEGMENT, row if row["segment"] else None)):
             if known is not None and known["clients"] >= FEWEST:
                 basis, days = name, known["period_days"]
+        if published is not None:
+            basis, days = published.basis(row["segment"]), published.of(row["segment"]).period_days
         once = row["buyers"] - row["clients"]
         rows.append(
             (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 NEVER = "none"
+# A password in an address, and what is called one; a command that prints what stands in its own line.
+_SECRET = re.compile(r"://[^/@\s]*:[^/@\s]*@|(?:pass(?:word|phrase|wd)?|secret|token|access_key)\w*=", re.IGNORECASE)
+_SPOKEN = re.compile(r"(?:^|[\s/;&|('\"])(?:echo|printf)\s|<<<")
 # A job that fails is not run again every minute.
 _PAUSE = timedelta(minutes=10)
 
@@ -70,6 +74,15 @@ def parse_schedule(name: str, text: str, commands: Collection[str]) -> str:
     if name not in known_jobs(commands):
         raise RuleError(f"this crmcli has no command {JOBS[name].command} yet", "upgrade it first")
     return NEVER if text.strip().lower() == NEVER else parse_cron(text)
+
+
+def require_no_secret(name: str, value: str) -> None:
+    """Raise RuleError for a variable whose value looks like a secret itself, not like where one is kept."""
+    if _SECRET.search(value) or (name.endswith("_COMMAND") and _SPOKEN.search(value)):
+        raise RuleError(
+            f"{name} looks as if a secret stood in it, and others may read what cron and systemd keep",
+            "keep it where you alone can read it: CRMCLI_PASSPHRASE_FILE names a file, a bucket's keys are in ~/.aws",
+        )
 
 
 def failed(name: str) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
+from crmcli.model.dates import shown
 from crmcli.model.frozen import dataclass
 from crmcli.model.records import Activity, Deal, Product, Record, Sale, SaleLine
 
@@ -64,6 +65,18 @@ def sell(
         if product_id is None:
             records += acting.note(client_id, line.line_id, "item", item.name)
     return records
+
+
+def require_listed(items: Iterable[Item], products: Iterable[Product]) -> None:
+    """Raise RuleError for an item that is no listed product, where any are listed: suggestions know no others."""
+    names = [product.name for product in products]
+    known = {name.casefold() for name in names}
+    for item in items if names else ():
+        if item.name.casefold() not in known:
+            from crmcli.model.importing import near
+
+            hint = f"{near(item.name, names)}; --unlisted takes it as it is typed, crmcli products set --new lists it"
+            raise RuleError(f"there is no product {shown(item.name)}", hint)
 
 
 def refund(acting: Acting, sale: Sale, amount: Decimal, before: Iterable[Sale] = ()) -> Sale:

@@ -17,7 +17,7 @@ from crmcli.model.records import (
     Record,
     Reminder,
 )
-from crmcli.model.reminding import CADENCE, MISSED_CALL, finish, remind, settle
+from crmcli.model.reminding import CADENCE, MISSED_CALL, finish, remind, require_short, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,13 +50,16 @@ def log_touch(
     deal_id: int | None = None,
     known: Iterable[Reminder] = (),
     activities: Callable[[], Iterable[Activity]] = tuple,
+    since: datetime | None = None,
 ) -> list[Record]:
     """Return the activity, its texts, the reminder of what was promised, and what else it makes or settles.
 
     `known` are the client's reminders: one to return a missed call, or to keep in touch, may be done by this.
-    `activities` gives the client's, of which one may have returned a missed call that is recorded late.
+    `activities` gives the client's, which tell what one that is recorded late comes too late for; the client is known
+    `since` then.
 
-    Raises: InputError for an unknown kind, direction or result, or a promise without a date.
+    Raises: InputError for an unknown kind, direction or result, or a promise without a date; RuleError for too long a
+    promise.
     """
     _one_of("kind", touch.kind, ACTIVITY_KINDS)
     if touch.direction is not None:
@@ -84,20 +87,29 @@ def log_touch(
         *acting.note(client_id, activity.activity_id, "said", touch.said),
         *acting.note(client_id, activity.activity_id, "promised", touch.promise),
         *acting.note(client_id, activity.activity_id, "about", touch.about),
-        *_settled(acting, activity, list(known), activities),
+        *_settled(acting, activity, list(known), activities, since),
     ]
     if touch.due is not None:
         due_at, has_time = touch.due
         cause = "promise" if touch.promise else "manual"
-        text = touch.promise or touch.about
+        text = touch.promise or touch.about or ""
+        require_short(text)
         records += remind(acting, client_id, cause, due_at, has_time=has_time, about=text, deal_id=deal_id)
     return records
 
 
 def do(
-    acting: Acting, reminder: Reminder, text: str | None, touch: Touch, known: Iterable[Reminder], zone: tzinfo
+    acting: Acting,
+    reminder: Reminder,
+    text: str | None,
+    touch: Touch,
+    known: Iterable[Reminder],
+    zone: tzinfo,
+    activities: Callable[[], Iterable[Activity]] = tuple,
 ) -> list[Record]:
     """Return a reminder as done, the next one if it repeats, and all that comes of the call that `touch` may be.
+
+    `known` and `activities` are the client's, as `log_touch` takes them.
 
     Raises: RuleError if it is done; InputError for what goes with a call alone.
     """
@@ -107,7 +119,7 @@ def do(
             raise InputError("what was said goes with --log-call", "say how the call ended: --log-call answered")
         return ended
     others = [other for other in known if other.reminder_id != reminder.reminder_id]
-    return [*ended, *log_touch(acting, reminder.client_id, touch, reminder.deal_id, others)]
+    return [*ended, *log_touch(acting, reminder.client_id, touch, reminder.deal_id, others, activities)]
 
 
 def is_completed(activity: Activity) -> bool:
@@ -116,11 +128,15 @@ def is_completed(activity: Activity) -> bool:
 
 
 def _settled(
-    acting: Acting, activity: Activity, known: list[Reminder], activities: Callable[[], Iterable[Activity]]
+    acting: Acting,
+    activity: Activity,
+    known: list[Reminder],
+    activities: Callable[[], Iterable[Activity]],
+    since: datetime | None,
 ) -> list[Record]:
     """Return what an activity does to reminders: a missed call makes one, a call back or a touch ends one."""
     earlier = [reminder for reminder in known if reminder.due_at <= activity.happened_at]
-    records = settle(acting, CADENCE, known) if is_completed(activity) else []
+    records = settle(acting, CADENCE, known) if _is_next_touch(acting, activity, known, activities, since) else []
     if activity.kind != CALL:
         return records
     if _returns(activity):
@@ -132,6 +148,28 @@ def _settled(
         return records
     at, deal_id = activity.happened_at, activity.deal_id
     return [*records, *remind(acting, activity.client_id, MISSED_CALL, at, has_time=True, deal_id=deal_id)]
+
+
+def _is_next_touch(
+    acting: Acting,
+    activity: Activity,
+    known: list[Reminder],
+    activities: Callable[[], Iterable[Activity]],
+    since: datetime | None,
+) -> bool:
+    """Say whether an activity is a touch after the last one, from which the present cadence runs.
+
+    A touch that was said to be done counts as one. Where there is none the cadence runs since the client is known.
+    """
+    planned = [reminder for reminder in known if reminder.cause == CADENCE]
+    if not is_completed(activity) or not any(reminder.status == OPEN for reminder in planned):
+        return False
+    if acting.at >= acting.now:
+        return True
+    touches = [other.happened_at for other in activities() if is_completed(other)]
+    touches += [reminder.done_at for reminder in planned if reminder.done_at is not None]
+    last = max(touches, default=since)
+    return last is None or activity.happened_at > last
 
 
 def _returns(activity: Activity) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import stat
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from crmcli.errors import DamagedError, NotFoundError
+from crmcli.errors import DamagedError, NotFoundError, NotPermittedError
 from crmcli.model.channels import KINDS, Channel, default_channel
 from crmcli.storage import files
 
@@ -23,12 +24,18 @@ def channel_file(identity: Path) -> Path:
 
 
 def read_channels(identity: Path) -> list[Channel]:
-    """Return the channels beside an identity. Raises: DamagedError."""
+    """Return the channels beside an identity.
+
+    Raises: DamagedError; NotPermittedError if others can read the file, or write where reminders go.
+    """
     path = channel_file(identity)
     if not path.exists():
         return []
     with files.mapped("read the channels"):
-        raw, _ = files.read_regular(path, _LIMIT)
+        raw, status = files.read_regular(path, _LIMIT)
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
+        raise NotPermittedError(f"others can open {path}: {mode}", f"chmod 600 {path}, and look at where it leads")
     try:
         channels = [Channel(**cells) for cells in json.loads(raw)["channels"]]
     except (ValueError, TypeError, KeyError) as error:

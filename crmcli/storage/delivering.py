@@ -11,20 +11,30 @@ import os
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
 from crmcli.model.dates import local_day
-from crmcli.model.delivering import DROPPED, FAILED, SENT, cutoffs, escalates_before, is_due_again
+from crmcli.model.delivering import (
+    DROPPED,
+    FAILED,
+    MOST_MESSAGES,
+    SENT,
+    cutoffs,
+    escalates_before,
+    is_due_again,
+)
 from crmcli.model.ids import BITS, decode_id
 from crmcli.model.records import OPEN
+from crmcli.model.reminding import PROMISE
 from crmcli.storage import kernels as pc
 from crmcli.storage.agenda import READ, chosen, in_order, instant
-from crmcli.storage.archiving import in_sight
+from crmcli.storage.archiving import archived_clients, in_sight
 from crmcli.storage.assigning import ids, keepers
 from crmcli.storage.members import ADMIN, LEAD, SERVICE
 from crmcli.storage.tables import TABLES
+from crmcli.storage.together import at_once
 from crmcli.storage.view import View
 from crmcli.storage.writing import Pending
 
@@ -36,6 +46,7 @@ if TYPE_CHECKING:
     from crmcli.storage.members import Book, Member
     from crmcli.storage.store import Store
 
+_T = TypeVar("_T")
 _TABLE = TABLES["deliveries"]
 # The reminder and the client of a digest, which is about all of a day: the last id there is.
 DIGEST = (1 << BITS) - 1
@@ -99,21 +110,29 @@ class Dispatch:
         """Say whether anything is due of which a member is to be told, or was."""
         return bool(self._reminders().get(member_id, _none()).num_rows)
 
-    def batches(self, member_id: int, channel: str) -> list[Batch]:
-        """Return what is to be delivered to a member through a channel now, what was tried before first."""
-        before = self._before(member_id, channel)
+    def batches(self, member_id: int, channel: str, most: int | None = None) -> list[Batch]:
+        """Return what is to be delivered to a member through a channel now, what was tried before first.
+
+        `most` reminders go into one message, promises before others, and so many messages into a run; None for no
+        bound.
+        """
         if self.is_digest:
-            return self._digest(before, member_id, channel)
-        due = self._reminders().get(member_id, _none())
+            return self._digest(self._before(member_id, channel), member_id, channel, most)
+        reads: tuple[Callable[[], Any], ...] = (lambda: self._before(member_id, channel), self._reminders)
+        before, reminders = at_once(lambda read: read(), reads)
+        due = reminders.get(member_id, _none())
         pending = pc.filtered(before, pc.not_equal(before.column("reminder_id"), DIGEST))
-        batches = self._again(pending, due)
+        batches = self._again(pending, due, most)
         told = _latest(pending)
         places = pc.index_in(due.column("reminder_id"), told[0])
         claimed = pc.taken(told[1], places)
-        fresh = pc.filtered(due, pc.coalesce(pc.less(claimed, due.column("due_at")), pa.scalar(True)))  # noqa: FBT003
-        if fresh.num_rows:
-            batches.append(self._fresh(fresh, member_id, channel, len(batches)))
-        return batches
+        fresh = pc.filtered(due, pc.coalesce(pc.less(claimed, due.column("due_at")), True))
+        again = {number for batch in batches for number in batch.reminders}
+        left = [number for number in _ordered(fresh, most) if number not in again]
+        for told_of in _pieces(left, most):
+            rows = pc.filtered(fresh, pc.is_in(fresh.column("reminder_id"), ids(told_of)))
+            batches.append(Batch(self._claims(rows, member_id, channel, len(batches)), "insert", told_of))
+        return batches if most is None else batches[:MOST_MESSAGES]
 
     def claim(self, batch: Batch) -> bool:
         """Commit the claim of a batch; False if another run has claimed or recorded something since it was chosen."""
@@ -186,7 +205,11 @@ class Dispatch:
         timed, whole_days = cutoffs(self._now, self.view.process.calendar.start, self.view.settings.zone)
         # What is read of all books is kept, and looked at again to shorten ids.
         books = None if len(reader.parts(TABLES["reminders"])) == 1 else [book]
-        rows = reader.merged("reminders", READ, books=books)
+        reads: tuple[Callable[[], Any], ...] = (
+            lambda: reader.merged("reminders", READ, books=books),
+            lambda: archived_clients(reader),
+        )
+        rows, _ = at_once(lambda read: read(), reads)
         due, has_time = rows.column("due_at"), rows.column("has_time")
         is_due = pc.if_else(
             pc.whole(has_time), pc.less_equal(due, instant(timed)), pc.less_equal(due, instant(whole_days))
@@ -205,18 +228,18 @@ class Dispatch:
         mask = pc.and_(pc.equal(rows.column("member_id"), member_id), pc.equal(rows.column("channel"), channel))
         return pc.filtered(rows, mask)
 
-    def _again(self, before: pa.Table, due: pa.Table) -> list[Batch]:
+    def _again(self, before: pa.Table, due: pa.Table, most: int | None) -> list[Batch]:
         """Return what was claimed and not sent, and is to be tried now; of what is not due any more only the record."""
-        unsent = pc.filtered(before, pc.coalesce(pc.equal(before.column("outcome"), FAILED), pa.scalar(True)))  # noqa: FBT003
+        unsent = pc.filtered(before, pc.coalesce(pc.equal(before.column("outcome"), FAILED), True))
         groups: dict[datetime, list[Delivery]] = {}
         for delivery in _TABLE.to_records(unsent):
             groups.setdefault(delivery.claimed_at, []).append(delivery)
         batches: list[Batch] = []
         for group in groups.values():
-            if is_due_again(group[0], self._now):
-                ids = pa.array([delivery.reminder_id for delivery in group], pa.int64())
-                left = in_order(pc.filtered(due, pc.is_in(due.column("reminder_id"), ids)), 0)
-                rows = self._retried(_TABLE.to_arrow(group), len(batches))
+            for piece in _pieces(group, most) if is_due_again(group[0], self._now) else ():
+                claimed = ids(delivery.reminder_id for delivery in piece)
+                left = _ordered(pc.filtered(due, pc.is_in(due.column("reminder_id"), claimed)), most)
+                rows = self._retried(_TABLE.to_arrow(piece), len(batches))
                 batches.append(Batch(rows, "upsert", left))
         return batches
 
@@ -224,9 +247,6 @@ class Dispatch:
         attempts = pc.add(rows.column("attempt"), 1)
         nothing = {name: pa.scalar(None, _TABLE.schema.field(name).type) for name in ("ended_at", "outcome")}
         return _with(rows, attempt=attempts, claimed_at=self._time(place), **nothing)
-
-    def _fresh(self, due: pa.Table, member_id: int, channel: str, place: int) -> Batch:
-        return Batch(self._claims(due, member_id, channel, place), "insert", in_order(due, 0))
 
     def _claims(self, due: pa.Table, member_id: int, channel: str, place: int) -> pa.Table:
         """Return new claims on reminders, which have the columns `reminder_id` and `client_id`."""
@@ -243,18 +263,32 @@ class Dispatch:
 
     # The digest of a day.
 
-    def _digest(self, before: pa.Table, member_id: int, channel: str) -> list[Batch]:
+    def _digest(self, before: pa.Table, member_id: int, channel: str, most: int | None) -> list[Batch]:
         """Return the digest of today, unless it was sent, is being sent or there is nothing to do."""
         zone = self.view.settings.zone
         digests = _TABLE.to_records(pc.filtered(before, pc.equal(before.column("reminder_id"), DIGEST)))
         today = [d for d in digests if local_day(d.claimed_at, zone) == local_day(self._now, zone)]
         if any(not is_due_again(delivery, self._now) for delivery in today):
             return []
-        ids = in_order(chosen(self.view, self._now, member_id), 0)
+        due = _ordered(chosen(self.view, self._now, member_id), most)
         if today:
-            return [Batch(self._retried(_TABLE.to_arrow(today[:1]), 0), "upsert", ids)]
+            return [Batch(self._retried(_TABLE.to_arrow(today[:1]), 0), "upsert", due)]
         every = pa.table({name: pa.array([DIGEST], pa.int64()) for name in ("reminder_id", "client_id")})
-        return [Batch(self._claims(every, member_id, channel, 0), "insert", ids)] if ids else []
+        return [Batch(self._claims(every, member_id, channel, 0), "insert", due)] if due else []
+
+
+def _ordered(rows: pa.Table, most: int | None) -> list[int]:
+    """Return the ids of reminders by when they are due; where not all may fit into one message, promises first."""
+    if most is None:
+        return in_order(rows, 0)
+    is_promise = pc.equal(rows.column("cause"), PROMISE)
+    return in_order(pc.filtered(rows, is_promise), 0) + in_order(pc.filtered(rows, pc.invert(is_promise)), 0)
+
+
+def _pieces(listed: list[_T], most: int | None) -> list[list[_T]]:
+    """Return what is listed in pieces of so many at most."""
+    size = most or max(len(listed), 1)
+    return [listed[start : start + size] for start in range(0, len(listed), size)]
 
 
 def _leaders(members: Iterable[Member], book: Book) -> list[str]:

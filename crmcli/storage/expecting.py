@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from crmcli.model.bands import parse_bands
 from crmcli.model.dates import local_day
-from crmcli.model.expecting import LONGEST, STATED, USE_UP, Expected, next_purchase, used_up_on
+from crmcli.model.expecting import LONGEST, STATED, USE_UP, Expected, next_purchase, take_back, used_up_on
 from crmcli.model.records import Sale, SaleLine
 from crmcli.model.returning import PRIOR, Norm, Norms, occasions
+from crmcli.storage.finding import reminders_known
 from crmcli.storage.reporting import SALES
 from crmcli.storage.returning import ask, norms
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
 
-    from crmcli.model.records import Client, Record
-    from crmcli.storage.view import View
+    from crmcli.model.acting import Acting
+    from crmcli.model.records import Activity, Client, Record
+    from crmcli.storage.view import Draft, View
 
 _TABLES: dict[str, tuple[str, ...]] = {
     "sales": SALES,
@@ -37,7 +39,9 @@ def expected_of(
 ) -> Expected | None:
     """Return when a client is expected to buy next; `new` are sales and lines that are about to be put."""
     zone = view.settings.zone
-    sales = [*view.of_client("sales", client.client_id), *(record for record in new if isinstance(record, Sale))]
+    put = {record.sale_id: record for record in new if isinstance(record, Sale)}
+    sales = [sale for sale in view.of_client("sales", client.client_id) if sale.sale_id not in put]
+    sales += put.values()
     lines = [*view.of_client("sale_lines", client.client_id), *(r for r in new if isinstance(r, SaleLine))]
     sales = [sale for sale in sales if sale.sold_at <= as_of]
     days = occasions(sales, zone, as_of)
@@ -49,6 +53,19 @@ def expected_of(
         return found
     # What is usual is found out only where it counts.
     return next_purchase(days, norms(view, as_of).of(client.segment))
+
+
+def taken_back(draft: Draft, acting: Acting, voided: Sale | Activity) -> list[Record]:
+    """Return what changes in what is planned by a voided record, if that is the last sale of its client."""
+    if not isinstance(voided, Sale) or voided.amount <= 0:
+        return []
+    others: list[Sale] = draft.of_client("sales", voided.client_id)
+    if any(sale.sold_at > voided.sold_at and sale.amount > 0 and not sale.voided for sale in others):
+        return []
+    (client,) = draft.records("clients", "client_id", [voided.client_id])
+    expected = expected_of(draft, client, acting.now, new=[voided])
+    known = reminders_known(draft, client.client_id)
+    return take_back(acting, client, expected, known, draft.settings.lead_days, draft.settings.zone)
 
 
 def expected(view: View, as_of: datetime, within: int) -> tuple[list[dict[str, Any]], Norms]:

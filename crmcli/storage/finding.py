@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import ConflictError, InputError, NotFoundError, RuleError
 from crmcli.model.acting import clean_name
+from crmcli.model.archiving import unarchive
 from crmcli.model.capture import Introduction, interest, introduce
 from crmcli.model.ids import encode_id
 from crmcli.model.phones import looks_like_phone
@@ -30,10 +31,24 @@ def refuse_known(draft: Draft, contact: Contact) -> None:
         raise ConflictError("you know this client already", f"see crmcli show: {draft.named(known)}")
 
 
+def client_at_work(draft: Draft, who: str) -> Client:
+    """Return the client meant, for what somebody does with them: one who was archived is in sight again by that."""
+    return back_in_sight(draft, draft.client(who))
+
+
+def back_in_sight(draft: Draft, client: Client) -> Client:
+    """Return a client as not archived, and put it if that is other than before."""
+    if client.archived:
+        client = unarchive(client)
+        draft.put(client)
+        draft.remarks.append("the client was archived, and is in sight again")
+    return client
+
+
 def client_or_new(draft: Draft, acting: Acting, who: str, name: str | None) -> tuple[Client, list[Record]]:
     """Return the client meant, or a new one of that name who called from the phone `who`, with the records to put."""
     try:
-        return draft.client(who), []
+        return client_at_work(draft, who), []
     except NotFoundError:
         if not looks_like_phone(who):
             raise
@@ -80,6 +95,31 @@ def deal_to_move(view: View, client: Client, named: str | None, *, reopening: bo
     if not open_ones and not lost:
         raise NotFoundError("the client has no open deal", "crmcli add-deal opens one; --to STAGE reopens a lost one")
     return open_ones[0] if open_ones else max(lost, key=lambda deal: str(deal.closed_at or deal.opened_at or ""))
+
+
+def deal_unmoved(
+    view: View, client: Client, named: str | None, seen: dict[str, Any], *, reopening: bool = False
+) -> Deal:
+    """Return the deal to move, as `deal_to_move` does, and keep it in `seen`.
+
+    Raises: also ConflictError if it has moved since an earlier attempt of the command saw it: what was to be done is
+    done, or another thing is to be done now.
+    """
+    if "deal" in seen:
+        _require_unmoved(view, seen["deal"])
+    found = seen["deal"] = deal_to_move(view, client, named, reopening=reopening)
+    return found
+
+
+def _require_unmoved(view: View, before: Deal) -> None:
+    deals: list[Deal] = view.records("deals", "deal_id", [before.deal_id])
+    if [(deal.stage, deal.status, deal.entered_at) for deal in deals] != [
+        (before.stage, before.status, before.entered_at)
+    ]:
+        there = [f"at {deal.stage}" if deal.status == OPEN else deal.status for deal in deals] or ["gone"]
+        raise ConflictError(
+            f"somebody moved the deal meanwhile: it is {there[0]} now", "look at it: crmcli show CLIENT"
+        )
 
 
 def open_deals(view: View, client: Client) -> list[Deal]:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
-from crmcli.model.dates import day_start
+from crmcli.model.dates import day_start, local_day
 from crmcli.model.importing import external_key, microseconds
-from crmcli.model.records import OPEN
+from crmcli.model.records import DONE, OPEN
+from crmcli.model.reminding import BUY_BY, ROUTINE
 from crmcli.storage.importing import Import
 from crmcli.storage.importing_people import People
 from crmcli.storage.matching import SEVERAL, stored, texts
@@ -16,6 +17,7 @@ from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     import pyarrow as pa
 
@@ -142,6 +144,7 @@ class ClientImport(Import):
                     changed.add(client_id)
                     self.add(table, client_id, cells, "upsert")
         self._remind(before, after)
+        self._let_alone(before, after)
         self._count(changed)
         super().finish()
 
@@ -170,10 +173,10 @@ class ClientImport(Import):
         if known is None:
             created_at = self.now if person.created_at is None else person.created_at
             return (
-                client_id, created_at, by, owner or by, person.source, person.segment, person.buy_by, False, False,
-                None, None,
+                client_id, created_at, by, owner or by, person.source, person.segment, person.buy_by, False,
+                bool(person.do_not_contact), None, None,
             )  # fmt: skip
-        _, created_at, created_by, owner_id, source, segment, buy_by, *rest = known
+        _, created_at, created_by, owner_id, source, segment, buy_by, archived, do_not_contact, *rest = known
         return (
             client_id,
             created_at if person.created_at is None else person.created_at,
@@ -182,6 +185,8 @@ class ClientImport(Import):
             person.source or source,
             person.segment or segment,
             person.buy_by or buy_by,
+            archived,
+            do_not_contact if person.do_not_contact is None else person.do_not_contact,
             *rest,
         )
 
@@ -207,22 +212,27 @@ class ClientImport(Import):
             _united(externals, external),
         )
 
-    def _remind(self, before: Mapping[int, Cells], after: Mapping[int, Cells]) -> None:
-        """Gather reminders of the days, still to come, on which clients mean to buy; an open one is moved."""
-        place, owner = _CLIENT["buy_by"], _CLIENT["owner_id"]
+    def to_be_reminded(self, day: date | None) -> int | None:
+        """Return when to be reminded of a day by which a client means to buy; None for no day, or one that is past."""
         zone = self.draft.settings.zone
+        if day is None or day < local_day(self.acting.now, zone):
+            return None
+        return microseconds(day_start(day, zone))
+
+    def _remind(self, before: Mapping[int, Cells], after: Mapping[int, Cells]) -> None:
+        """Gather reminders of the days, not past, on which clients mean to buy; an open one is moved."""
+        place, owner = _CLIENT["buy_by"], _CLIENT["owner_id"]
         due: dict[int, int] = {}
         for client_id, cells in after.items():
             is_same = client_id in before and before[client_id][place] == cells[place]
-            if cells[place] is not None and not is_same:
-                at = microseconds(day_start(cells[place], zone))
-                if at > self.now:
-                    due[client_id] = at
+            at = None if is_same else self.to_be_reminded(cells[place])
+            if at is not None:
+                due[client_id] = at
         known = [client_id for client_id in due if client_id in before]
         open_ones: dict[int, Cells] = {}
         if known:
             for cells in stored(self.draft.reader, "reminders", ("client_id", known)).values():
-                if cells[2] == "buy_by" and cells[10] == OPEN:
+                if cells[2] == BUY_BY and cells[10] == OPEN:
                     open_ones[cells[1]] = cells
         for client_id, at in due.items():
             if client_id in open_ones:
@@ -231,10 +241,18 @@ class ClientImport(Import):
                 self.add("reminders", client_id, tuple(moved), "upsert")
                 continue
             reminder = (
-                self.acting.new_id(), client_id, "buy_by", at, False, after[client_id][owner], self.now,
+                self.acting.new_id(), client_id, BUY_BY, at, False, after[client_id][owner], self.now,
                 self.acting.by, None, False, OPEN, None, None, None,
             )  # fmt: skip
             self.add("reminders", client_id, reminder)
+
+    def _let_alone(self, before: Mapping[int, Cells], after: Mapping[int, Cells]) -> None:
+        """Close what routine planned for known clients who are not to be contacted from now on."""
+        place = _CLIENT["do_not_contact"]
+        asked = [number for number, cells in before.items() if after[number][place] and not cells[place]]
+        for cells in stored(self.draft.reader, "reminders", ("client_id", asked)).values() if asked else ():
+            if cells[2] in ROUTINE and cells[10] == OPEN:
+                self.add("reminders", cells[1], (*cells[:10], DONE, *cells[11:]), "upsert")
 
 
 def _united(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,8 +9,11 @@ import pyarrow as pa
 
 from crmcli.errors import InputError
 from crmcli.model.acting import clean_name, clean_text
-from crmcli.model.importing import external_key, plain_email, tax_number
+from crmcli.model.emails import plain_email
+from crmcli.model.importing import external_key, tax_number
 from crmcli.model.phones import normalise_phone
+from crmcli.model.records import OPEN
+from crmcli.model.reminding import BUY_BY
 from crmcli.storage import kernels as pc
 from crmcli.storage.importing_columns import NotPlainError, new_ids, read_each
 from crmcli.storage.plain_sheet import FIRST_LINE, row_at
@@ -19,22 +22,19 @@ from crmcli.storage.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from crmcli.storage.importing import Import
+    from crmcli.storage.importing_clients import ClientImport
 
 _V = TypeVar("_V")
-# A day to buy by is a reminder too, which is made row by row.
-_LEFT_OUT = {"buy_by"}
+_INSTANT = pa.timestamp("us")
 _TEXTS = ("interest", "note")
 
 
 class People:
     """The rows of a file of clients, a list for each column. Raises: NotPlainError where a cell is wrong."""
 
-    def __init__(self, importing: Import, columns: pa.Table) -> None:
+    def __init__(self, importing: ClientImport, columns: pa.Table) -> None:
         self._importing = importing
         self._names = set(columns.column_names)
-        if self._names & _LEFT_OUT:
-            raise NotPlainError
         texts = [pc.cast_to(column, pa.string()) for column in columns.columns]
         self._columns = pa.table([pc.trimmed(column) for column in texts], names=columns.column_names)
         region, namespace = importing.draft.settings.region, importing.terms.namespace
@@ -116,16 +116,19 @@ class People:
         created_at = read("created_at", lambda text: cells.instants[text] if text else importing.now, pa.int64())
         source = read("source", cells.sources.__getitem__, pa.string())
         segment = read("segment", cells.segments.__getitem__, pa.string())
+        buy_by = read("buy_by", cells.days.__getitem__, pa.date32())
+        due_at = read("buy_by", lambda text: importing.to_be_reminded(cells.days[text]), pa.int64())
         fresh = {
             "client_id": ids,
-            "created_at": created_at.view(pa.timestamp("us")),
+            "created_at": created_at.view(_INSTANT),
             "created_by": pa.repeat(pa.scalar(me, pa.int64()), count),
             # Last of what may fail, for it makes people.
             "owner_id": read("owner", lambda text: find(text) or me, pa.int64()),
             "source": source,
             "segment": segment,
+            "buy_by": buy_by,
             "archived": pa.repeat(False, count),  # noqa: FBT003
-            "do_not_contact": pa.repeat(False, count),  # noqa: FBT003
+            "do_not_contact": read("do_not_contact", lambda text: bool(cells.answers[text]), pa.bool_()),
         }
         contacts = {
             "client_id": ids,
@@ -142,7 +145,27 @@ class People:
         self._gather("contacts", {name: _kept(cells, alone) for name, cells in contacts.items()}, count)
         for field, texts in self.texts.items():
             self._note(field, ids, created_at, _kept(texts, alone))
+        self._remind(ids, fresh["owner_id"], due_at)
         return count
+
+    def _remind(self, ids: pa.Array, owner: pa.Array, due_at: pa.Array) -> None:
+        """Gather the reminders of the days by which clients mean to buy."""
+        rows = pa.record_batch({"client_id": ids, "assignee_id": owner, "due_at": due_at})
+        rows = pc.filtered(rows, pc.is_valid(due_at))
+        count, acting, now = rows.num_rows, self._importing.acting, self._importing.now
+        cells = {
+            "reminder_id": new_ids(acting, count),
+            "client_id": rows.column("client_id"),
+            "cause": pa.repeat(BUY_BY, count),
+            "due_at": rows.column("due_at").view(_INSTANT),
+            "has_time": pa.repeat(False, count),  # noqa: FBT003
+            "assignee_id": rows.column("assignee_id"),
+            "created_at": pa.repeat(pa.scalar(now, pa.int64()), count).view(_INSTANT),
+            "created_by": pa.repeat(pa.scalar(acting.by, pa.int64()), count),
+            "is_promise": pa.repeat(False, count),  # noqa: FBT003
+            "status": pa.repeat(OPEN, count),
+        }
+        self._gather("reminders", cells, count)
 
     def _note(self, field: str, ids: pa.Array, noted_at: pa.Array, texts: Iterable[str | None]) -> None:
         rows = pa.table({"client_id": ids, "text": pa.array(texts, pa.string()), "noted_at": noted_at})

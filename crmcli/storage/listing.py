@@ -15,6 +15,7 @@ from crmcli.storage import kernels as pc
 from crmcli.storage.archiving import in_sight
 from crmcli.storage.flagging import flags_of, with_flags
 from crmcli.storage.tables import TABLES, Table
+from crmcli.storage.view import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +43,10 @@ KINDS = {
     "clients": Kind(
         "clients",
         "created_at",
-        {"client": "client_id", "owner": "owner_id", "segment": "segment", "source": "source", "archived": "archived"},
-        ("client_id", "name", "company", "phone", "email", "segment", "source", "owner", "buy_by", "created_at"),
+        {"client": "client_id", "owner": "owner_id", "segment": "segment", "source": "source", "archived": "archived",
+         "no-contact": "do_not_contact"},
+        ("client_id", "name", "company", "phone", "email", "segment", "source", "owner", "buy_by", "created_at",
+         "do_not_contact"),
         unless_asked={"archived": False},
     ),
     "deals": Kind(
@@ -106,7 +109,8 @@ def choose(
     needed = list(dict.fromkeys((table.key, kind.order, *conditions, *(["client_id"] if kind.hides_archived else []))))
     rows = view.reader.merged(table.name, needed, where)  # type: ignore[arg-type]
     for column, value in conditions.items():
-        rows = pc.filtered(rows, pc.equal(rows.column(column), value))
+        cells = rows.column(column)
+        rows = pc.filtered(rows, pc.equal(pc.coalesce(cells, UNKNOWN) if value == UNKNOWN else cells, value))
     if flags:
         wanted = with_flags(view, [kind.flags[option] for option in flags], at)
         rows = pc.filtered(rows, pc.is_in(rows.column(table.key), pa.array(wanted, pa.int64())))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def publish(draft: Draft, acting: Acting) -> Norms:
-    """Put the norms of today as the newest version, unless they are the ones that were published today; return them.
+    """Put the norms of today as the newest version, unless they are but for their day those of before; return them.
 
     Raises: NotPermittedError for who opens but a part of the clients.
     """
@@ -27,7 +27,7 @@ def publish(draft: Draft, acting: Acting) -> Norms:
     norms = counted_norms(draft, acting.now)
     plain: dict[str, Any] = norms.to_plain() | {"pairs": [pair.to_plain() for pair in counted_pairs(draft, acting.now)]}
     newest = draft.newest_or_none("norms")
-    if newest is None or json.loads(newest.text) != plain:
+    if newest is None or json.loads(newest.text) | {"as_of": plain["as_of"]} != plain:
         version = newest.version + 1 if newest else 1
         text = json.dumps(plain, ensure_ascii=False)
         draft.put_document("norms", Document(acting.new_id(), version, text, acting.now, acting.by))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import InputError, RuleError
 from crmcli.model.records import OPEN, Document, Product
 from crmcli.storage.tables import TABLES
+from crmcli.storage.team import require_admin
 
 if TYPE_CHECKING:
     from crmcli.model.acting import Acting
@@ -23,12 +24,11 @@ _MOST = Decimal(10) ** 16
 def apply_process(draft: Draft, acting: Acting, process: Process) -> int:
     """Put a process as the newest version, with its products, unless it is the present one; return its version.
 
-    Raises: NotPermittedError for who is no admin; RuleError if open deals stand at a stage that it has not, InputError
-    for a price that is none.
+    Raises: NotPermittedError for who is no admin; what `check_process` raises.
     """
-    draft.require_right(draft.store.state.book_of_kind("company"), "process")
+    require_admin(draft.store, "the process")
     draft.depends_on("process", "products", "deals")
-    check_stages(draft, process)
+    check_process(draft, process)
     _put_products(draft, acting, process)
     newest = draft.newest("process")
     if process == draft.process:
@@ -39,7 +39,14 @@ def apply_process(draft: Draft, acting: Acting, process: Process) -> int:
     return version
 
 
-def check_stages(view: View, process: Process) -> None:
+def check_process(view: View, process: Process) -> None:
+    """Raise InputError for a price that is none, RuleError if open deals stand at a stage that a process has not."""
+    for listed in process.products:
+        _price(listed.name, listed.price)
+    _check_stages(view, process)
+
+
+def _check_stages(view: View, process: Process) -> None:
     """Raise RuleError, with what to do, if open deals stand at a stage that a process has not."""
     known = {(pipeline.id, stage.id) for pipeline in process.pipelines for stage in pipeline.stages}
     columns = ["status", "pipeline", "stage"]

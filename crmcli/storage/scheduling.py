@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from crmcli.errors import CrmError
 from crmcli.model.dates import format_moment, local_day
 from crmcli.model.delivering import FAILED, STALE
 from crmcli.model.ids import decode_id, encode_id
@@ -54,14 +55,7 @@ def last_runs(view: View) -> dict[str, str]:
 
 def diagnose_reminders(view: View, identity: Path, schedules: Mapping[str, str], now: datetime) -> Iterator[Finding]:
     """Yield what is to be seen of deliveries, channels and, on a machine that runs any, of each schedule."""
-    channels = read_channels(identity)
-    yield _deliveries(view, channels, now)
-    path = channel_file(identity)
-    if path.exists():
-        mode = path.stat().st_mode & 0o777
-        advice = ": chmod 600 it" if mode & 0o077 else ""
-        yield Finding("channels", not advice, f"mode {mode:04o}{advice}")
-    yield from _served(view, channels)
+    yield from _channels(view, identity, now)
     last = last_runs(view)
     if not last.keys() & schedules.keys():
         yield Finding("schedules", ok=True, found="none run on this machine; crmcli schedule install prints how")
@@ -73,6 +67,19 @@ def diagnose_reminders(view: View, identity: Path, schedules: Mapping[str, str],
         at = format_moment(datetime.fromisoformat(ran), zone) if ran else "never"
         ahead = format_moment(slot_after(cron, now, zone), zone)
         yield Finding(f"schedule {name}", ran is not None and not count, f"last {at}, next {ahead}, missed {count}")
+
+
+def _channels(view: View, identity: Path, now: datetime) -> Iterator[Finding]:
+    """Say whether the file of channels is in order and, if so, what is to be seen of deliveries by them."""
+    try:
+        channels = read_channels(identity)
+    except CrmError as error:
+        yield Finding("channels", ok=False, found=f"{error.message}: {error.hint}")
+        return
+    yield _deliveries(view, channels, now)
+    if channel_file(identity).exists():
+        yield Finding("channels", ok=True, found=f"{len(channels)}, for you alone to read")
+    yield from _served(view, channels)
 
 
 def _served(view: View, channels: Sequence[Channel]) -> Iterator[Finding]:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 COLUMNS = ("member", "name", "role", "state", "clients", "reads", "personal", "dispatcher")
 
 
-def require_admin(store: Store) -> None:
+def require_admin(store: Store, what: str = "the team") -> None:
     """Raise NotPermittedError unless the member at work is an admin."""
     member = store.member
     if member.role != ADMIN:
-        raise NotPermittedError(f"{role_text(member.role)} may not change the team", "an admin can")
+        raise NotPermittedError(f"{role_text(member.role)} may not change {what}", "an admin can")
 
 
 def require_other(store: Store, member: Member) -> None:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from crmcli.storage.store import Store
 
 _CANDIDATES = 10
+# What lists and reports call a segment or source that is not known.
+UNKNOWN = "unknown"
 # The words of the filters that are no company list.
 _WORDS = {
     "status": (OPEN, WON, LOST, DONE),
@@ -213,7 +215,10 @@ class View:
         )
 
     def listed_value(self, name: str, word: str | None) -> str | None:
-        """Return the word of a filter as records hold it. Raises: InputError if the company's list lacks it."""
+        """Return the word of a filter as records hold it. Raises: InputError if the company's list lacks it.
+
+        The segment and the source of who has none are UNKNOWN.
+        """
         if word is None:
             return None
         process = self.process
@@ -225,6 +230,8 @@ class View:
             return process.pipeline(word).id
         checks = {"segment": process.segment, "source": process.source}
         if name in checks:
+            if word.strip().casefold() == UNKNOWN:
+                return UNKNOWN
             return checks[name](word)
         if word not in _WORDS[name]:
             raise InputError(f"--{name} is one of {', '.join(_WORDS[name])}")
@@ -247,6 +254,8 @@ class Draft(View):
         super().__init__(store)
         self.base = store.state.seq
         self.pending = Pending()
+        # What to say once it is saved.
+        self.remarks: list[str] = []
         self._loaded: set[tuple[str, int]] = set()
         self._books: dict[int, str] = {}
         self._puts: dict[tuple[str, str, str], dict[int, Any]] = {}

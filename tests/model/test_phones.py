@@ -48,7 +48,7 @@ ANY_FIGURES = st.from_regex(r"\+?[0-9]{2,16}", fullmatch=True, alphabet=st.chara
 
 
 @given(raw=written(RUSSIAN))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @example(raw="81049301234567")
 @example(raw="8-10 44 20 7946 0958")
 @example(raw="7 7012345678")
@@ -60,7 +60,7 @@ def test_russian_numbers_are_what_the_library_says(raw: str) -> None:
 
 
 @given(raw=written(ANY_FIGURES), region=st.sampled_from(REGIONS))
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1000)
 def test_any_region_is_what_the_library_says(raw: str, region: str) -> None:
     assert ours(raw, region) == by_library(raw, region)
 
@@ -158,7 +158,6 @@ def test_these_are_no_phone(raw: str) -> None:
 
 
 @given(raw=st.text(max_size=80), region=st.sampled_from(["RU", "US", "KZ", "DE", "", "ru", "XX", "001"]))
-@settings(deadline=None)
 def test_any_text_is_a_phone_or_refused(raw: str, region: str) -> None:
     normal = ours(raw, region)
     assert normal is None or (normal[0] == "+" and normal[1:].isascii() and normal[1:].isdecimal())

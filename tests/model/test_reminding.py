@@ -15,7 +15,7 @@ from crmcli.errors import InputError, NotFoundError, RuleError
 from crmcli.model import records as r
 from crmcli.model.acting import Acting
 from crmcli.model.numbering import Numbers, is_number
-from crmcli.model.reminding import CAUSES, Task, add_reminder, finish, is_overdue, remind, snooze
+from crmcli.model.reminding import CAUSES, MAX_TASK, Task, add_reminder, finish, is_overdue, remind, snooze
 from crmcli.model.touching import Touch, do, is_completed, log_touch
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -44,7 +44,8 @@ def test_a_task_becomes_a_reminder_with_its_text() -> None:
     assert isinstance(reminder, r.Reminder)
     assert isinstance(note, r.Note)
     assert (reminder.cause, reminder.is_promise, reminder.assignee_id, reminder.created_by) == ("promise", True, 9, 7)
-    assert (reminder.repeat, reminder.repeat_from, reminder.deal_id, reminder.due_at) == ("30d", "done", 3, DUE[0])
+    assert (reminder.repeat, reminder.repeat_from) == ("30d@2026-03-03T09:00+0", "done")
+    assert (reminder.deal_id, reminder.due_at) == (3, DUE[0])
     assert (note.field, note.text, note.about_id) == ("promised", "call", reminder.reminder_id)
 
 
@@ -52,6 +53,18 @@ def test_what_is_no_task() -> None:
     for task in (Task(" ", DUE), Task("call", DUE, every="often"), Task("call", DUE, start="due")):
         with pytest.raises(InputError):
             add_reminder(acting(), 5, task)
+
+
+def test_what_there_is_to_do_is_no_story() -> None:
+    most, more = "x" * MAX_TASK, "x" * (MAX_TASK + 1)
+    add_reminder(acting(), 5, Task(f" {most}\n", DUE))
+    log_touch(acting(), 5, Touch("visit", promise=most, due=DUE))
+    log_touch(acting(), 5, Touch("visit", about=more))
+    with pytest.raises(RuleError):
+        add_reminder(acting(), 5, Task(more, DUE))
+    for touch in (Touch("visit", promise=more, due=DUE), Touch("visit", about=more, due=DUE)):
+        with pytest.raises(RuleError):
+            log_touch(acting(), 5, touch)
 
 
 def test_done_makes_the_next_one_if_it_repeats() -> None:
@@ -67,10 +80,10 @@ def test_done_makes_the_next_one_if_it_repeats() -> None:
 
 
 def test_what_is_done_cannot_be_done_again_nor_put_off() -> None:
-    for rule in (lambda x: finish(acting(), x, None, ZONE), lambda x: snooze(x, DUE)):
+    for rule in (lambda x: finish(acting(), x, None, ZONE), lambda x: snooze(x, DUE, ZONE)):
         with pytest.raises(RuleError):
             rule(made(status="done"))
-    assert snooze(made(), DUE) == made(due_at=DUE[0])
+    assert snooze(made(), DUE, ZONE) == made(due_at=DUE[0])
 
 
 @pytest.mark.parametrize("cause", CAUSES)
@@ -116,6 +129,26 @@ def test_a_completed_touch_settles_the_reminder_to_keep_in_touch() -> None:
     assert call("out", "no-answer", NOW, known) == []
     visit = log_touch(acting(), 5, Touch("visit"), known=known)
     assert [(x.cause, x.status) for x in reminders(visit)] == [("cadence", "done")]
+
+
+def test_a_touch_that_is_recorded_late_settles_only_what_it_comes_after() -> None:
+    """The cadence runs from the last touch, from one that was said to be done, or since the client is known."""
+    hour = timedelta(hours=1)
+    open_one, done = made("cadence"), made("cadence", reminder_id=2, status="done", done_at=NOW - 5 * hour)
+    visit, missed = (
+        r.Activity(9, 5, kind, NOW - 5 * hour, 7, result=x) for kind, x in (("visit", None), ("call", "busy"))
+    )
+
+    def ends(hours: int, known: list[r.Reminder], others: list[r.Activity], since: datetime | None = None) -> bool:
+        late = replace(acting(NOW - hours * hour), now=NOW)
+        touch = Touch("call", "out", "answered")
+        return bool(reminders(log_touch(late, 5, touch, None, known, lambda: others, since)))
+
+    assert [ends(hours, [open_one], [visit]) for hours in (0, 4, 5, 6)] == [True, True, False, False]
+    assert [ends(hours, [open_one, done], []) for hours in (0, 4, 5, 6)] == [True, True, False, False]
+    assert [ends(hours, [open_one], [], NOW - 5 * hour) for hours in (0, 4, 6)] == [True, True, False]
+    # What was no touch is none that the cadence runs from, nor what was a mistake.
+    assert ends(6, [open_one], [missed, replace(visit, voided=True)], NOW - 9 * hour)
 
 
 def test_which_activities_are_touches() -> None:

@@ -9,7 +9,16 @@ import pytest
 
 from crmcli.commands import COMMANDS
 from crmcli.errors import InputError, RuleError
-from crmcli.model.schedules import JOBS, is_due, known_jobs, missed, parse_schedule, schedules, waits
+from crmcli.model.schedules import (
+    JOBS,
+    is_due,
+    known_jobs,
+    missed,
+    parse_schedule,
+    require_no_secret,
+    schedules,
+    waits,
+)
 
 ZONE = ZoneInfo("Europe/Berlin")
 
@@ -106,6 +115,33 @@ def test_missed_slots_are_counted() -> None:
     assert missed("* * * * *", last, at("2026-03-05 09:00"), ZONE) == 3 * 24 * 60 - 1
     assert missed("*/5 * * * *", last, at("2028-03-02 09:00"), ZONE) == (365 + 366) * 24 * 12 - 1
     assert missed("* * * * *", None, at("2026-03-05 09:00"), ZONE) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [
+        ("pass show crm", False),
+        ("/usr/bin/cat /etc/crm/passphrase", False),
+        ("gpg --decrypt --passphrase-file=/etc/key x.gpg", False),
+        ("secret-tool lookup service crm", False),
+        ("/opt/echo-server/get --name crm", False),
+        ("/mnt/backup/crm,s3://company-crm/backup?region=eu-central-1", False),
+        ("echo correct horse", True),
+        ("/bin/echo x", True),
+        ("sh -c 'printf %s x'", True),
+        ('sh -c "cat <<<x"', True),
+        ("get --password=x", True),
+        ("sh -c 'PASSPHRASE=x; env'", True),
+        ("s3://key:hunter2@host/bucket", True),
+        ("/mnt/b,s3://bucket/x?secret_access_key=y", True),
+    ],
+)
+def test_what_looks_like_a_secret_is_installed_nowhere(value: str, is_one: bool) -> None:
+    if is_one:
+        with pytest.raises(RuleError):
+            require_no_secret("CRMCLI_PASSPHRASE_COMMAND", value)
+    else:
+        require_no_secret("CRMCLI_PASSPHRASE_COMMAND", value)
 
 
 def test_a_job_runs_for_those_who_may_run_it() -> None:

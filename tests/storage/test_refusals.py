@@ -13,7 +13,8 @@ from tests.storage.company import Company
     ("who", "words", "code", "message", "hint"),
     [
         ("analyst", ["log-call", "CLIENT", "in"], 15, "an analyst may not write activities there", "member role"),
-        ("lead", ["process", "apply", "PROCESS"], 15, "a lead may not write process there", "an admin"),
+        ("lead", ["process", "apply", "PROCESS"], 15, "a lead may not change the process", "an admin"),
+        ("manager", ["process", "edit"], 15, "a manager may not change the process", "an admin"),
         ("manager", ["settings", "set", "reveal_rows", "50"], 15, "a manager may not write settings there", "an admin"),
         ("manager", ["advance-stage", "Anna", "--won"], 2, "requires an argument", "crmcli advance-stage --help"),
         ("manager", ["report", "funnel", "--by"], 2, "requires an argument", "crmcli report funnel --help"),

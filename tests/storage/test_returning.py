@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
@@ -115,6 +116,13 @@ def test_managers_work_by_what_was_published(company: Company) -> None:
     whole = counted_norms(company.view(), NOW).whole
     assert whole is not None
     assert f'"segment_days": {round(whole.period_days, 1)}' in shown.out
+    # The report goes by the same norms; the manager's one client has bought nothing.
+    told = company.crmcli("report", "periods", "--format", "json", who="manager")
+    assert "published as of 2026-03-02" in told.err
+    assert "beside period_days is of your own clients" in told.err
+    (row,) = json.loads(told.out)
+    assert (row["period_days"], row["basis"], row["buyers"]) == (round(whole.period_days, 1), "base", 0)
+    assert "published" not in company.crmcli("report", "periods").err
 
 
 def test_a_set_period_is_kept_and_taken_back(company: Company) -> None:

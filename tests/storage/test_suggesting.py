@@ -72,11 +72,12 @@ def test_pairs_are_counted_over_clients(company: Company, seed: int) -> None:
 def test_a_product_is_offered_to_those_to_whom_it_is_suggested(company: Company, seed: int) -> None:
     view = put(company, *base(seed))
     clients = [client for client in view.records("clients") if not client.archived]
+    suggested = {client.client_id: suggestions(view, client, NOW) for client in clients}
     for product in PRODUCTS:
         wanted = {
-            client.client_id: (one.kind, one.why)
-            for client in clients
-            for one in suggestions(view, client, NOW)
+            client_id: (one.kind, one.why)
+            for client_id, listed in suggested.items()
+            for one in listed
             if one.product == product
         }
         rows = offers(view, product, NOW, 0)

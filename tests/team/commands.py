@@ -27,7 +27,7 @@ TRIES: dict[str, tuple[str, ...]] = {
     ),
     "log-activity": ("log-activity {who} meeting --said {text}", "log-activity {mine} visit --deal {deal}"),
     "log-sale": (
-        "log-sale {who} 100 --item tea:1:100",
+        "log-sale {who} 100 --item tea:1:100 --unlisted",
         "log-sale {mine} 100 --refund-of {sale}",
         "log-sale {mine} 100 --deal {deal}",
     ),

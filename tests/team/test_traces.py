@@ -47,7 +47,7 @@ STORY = (
     ("manager", "log-call|{PHONE}|in|--said|{SAID}|--promise|{SAID}|--due|fri 10:00"),
     ("manager", "log-call|+79167773149|in|--new|{NAME} 3|--about|{SAID}|--due|fri"),
     ("manager", "log-activity|{EMAIL}|meeting|--said|{SAID}"),
-    ("manager", "log-sale|{NAME} 3|700|--item|{ITEM}:2:350|--next|1.05"),
+    ("manager", "log-sale|{NAME} 3|700|--item|{ITEM}:2:350|--unlisted|--next|1.05"),
     ("manager", "advance-stage|{CYRILLIC}|--note|{SAID}"),
     ("manager", "advance-stage|{CYRILLIC}|--lost|price|--return|+2w|--note|{SAID}"),
     ("manager", "void {sale}"),

@@ -32,7 +32,7 @@ leads AS (
         NOT c.archived
         AND NOT c.do_not_contact
         AND c.created_at <= $as_of
-        AND ($segment IS NULL OR c.segment = $segment)
+        AND ($segment IS NULL OR coalesce(c.segment, 'unknown') = $segment)
         AND c.client_id NOT IN (SELECT client_id FROM buyers($as_of, $zone))
         AND c.client_id NOT IN (FROM taken_care_of)
 )

@@ -51,7 +51,7 @@ measured AS (
         days_since_last / period_days AS times_period
     FROM bought b
     JOIN segments s ON s.segment IS NOT DISTINCT FROM b.segment
-    WHERE NOT b.is_let_alone AND ($segment IS NULL OR b.segment = $segment)
+    WHERE NOT b.is_let_alone AND ($segment IS NULL OR coalesce(b.segment, 'unknown') = $segment)
 ),
 late AS (
     SELECT m.*, b.band
