@@ -38,9 +38,9 @@ def backup_make(
 
     crm = ctx.obj
     places = backing_up.places(crm, to)
-    if if_due:
-        places = _due(crm, places, days)
     source = Source(crm.store_path, crm.cache)
+    if if_due:
+        places = _due(crm, source, places, days)
     made, failures = backing_up.each(places, lambda place: _make(crm, source, place))
     rows = [_row(place, done) for place, done in made]
     backing_up.show(crm, COLUMNS, rows, form)
@@ -68,13 +68,13 @@ def _row(place: Place, made: Made) -> tuple[object, ...]:
     return (place.text, snapshot.name, snapshot.seq, snapshot.files, snapshot.bytes, made.copied, made.copied_bytes)
 
 
-def _due(crm: Session, places: list[Place], days: int | None) -> list[Place]:
+def _due(crm: Session, source: Source, places: list[Place], days: int | None) -> list[Place]:
     """Return the places where a backup is due now."""
     from crmcli.model.backups import is_due
-    from crmcli.storage.backups.judging import made_at
+    from crmcli.storage.backups.stale import made_at
 
     every = backing_up.schedule(crm, days) - 1
-    due = [place for place in places if is_due(made_at(place, crm.now), crm.now, every)]
+    due = [place for place in places if is_due(made_at(place, crm.now, source), crm.now, every)]
     for place in places:
         if place not in due:
             crm.say(f"{place.text}: not due yet")

@@ -22,7 +22,9 @@ def backup_status(ctx: typer.Context, to: To = None, days: Days = None, form: Fo
 
     crm = ctx.obj
     most = backing_up.schedule(crm, days)
-    done, failures = backing_up.each_own(crm, backing_up.places(crm, to), lambda place: standing(place, crm.now, most))
+    source = backing_up.source_or_none(crm)
+    job = lambda place: standing(place, source, crm.now, most)  # noqa: E731
+    done, failures = backing_up.each_own(crm, backing_up.places(crm, to), job)
     rows: list[tuple[object, ...]] = [
         (place.text, one.snapshots, one.newest, one.verified, "attention" if one.found else "ok", one.found)
         for place, one in done

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from crmcli.storage import upkeep
 from tests.storage.company import Company, Result
+from tests.storage.test_backup_attacks import newest, plant, stamped
 from tests.storage.test_backups import DAY, age, backed_up, flip, grow, objects, ok, rows, some_file
 
 
@@ -50,6 +52,33 @@ def test_what_failed_its_last_check_is_not_verified_any_more(company: Company, p
     ok(later, *hint.split(), who="nobody")
     assert status(later).code == 0
     assert rows(later, "backup", "list")[0]["state"] == "whole"
+
+
+def test_an_old_snapshot_under_a_new_date_puts_nothing_off(company: Company, place: Path) -> None:
+    backed_up(company)
+    rows(company, "backup", "verify", "--deep")
+    after = replace(company, now=company.now + DAY)
+    grow(after)
+    week = replace(company, now=company.now + 8 * DAY)
+    planted = plant(place, newest(place) | {"made_at": stamped(week.now - timedelta(hours=1))})
+    assert status(week).code == 6
+    assert f"{planted}: it lacks commit" in week.crmcli("backup", "verify", "--deep", who="nobody").err
+    assert rows(week, "backup", "list")[0]["state"].startswith("not genuine: it lacks commit")
+    [made] = rows(week, "backup", "--if-due")
+    assert made["commit"] == after.open().state.seq
+    assert rows(week, "backup", "drill")[0]["snapshot"] == made["snapshot"]
+    age(place)
+    ok(week, "backup", "forget", planted, "--yes", who="nobody")
+    assert status(week).code == 0
+
+
+@pytest.mark.usefixtures("place")
+def test_a_commit_by_a_clock_that_is_some_hours_behind_makes_no_backup_less_genuine(company: Company) -> None:
+    made = replace(company, now=company.now + timedelta(hours=23))
+    backed_up(made)
+    grow(company)
+    rows(made, "backup", "verify", "--deep")
+    assert status(made).code == 0
 
 
 def test_an_older_snapshot_that_fails_its_check_is_named_until_it_goes(

@@ -462,7 +462,7 @@ def test_an_admin_at_a_terminal_is_told_that_the_last_verified_backup_is_old(com
     assert told(9) == ""
     assert told(17) == ""
     assert "the last verified backup is 9 days old" in told(18)
-    ok(company, "settings", "set", "backup_days", "20")
+    ok(later, "settings", "set", "backup_days", "20")
     assert told(18) == ""
     assert rows(replace(company, now=company.now + 18 * DAY), "backup", "status", who="admin")
     shutil.rmtree(place)

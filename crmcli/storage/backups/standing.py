@@ -12,7 +12,7 @@ from crmcli.errors import DamagedError
 from crmcli.model.backups import AHEAD, found_broken, is_leap, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
-from crmcli.storage.backups import judging, lineage, results, snapshots
+from crmcli.storage.backups import judging, results, snapshots, stale
 from crmcli.storage.backups.places import Folder
 from crmcli.storage.members import ADMIN
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.source import Source
     from crmcli.storage.genesis import Genesis
     from crmcli.storage.store import Store
 
@@ -42,12 +43,11 @@ class Standing:
     remedy: str
 
 
-def standing(place: Place, now: datetime, days: int) -> Standing:
-    """Return how the backups in a place stand; `days` is how old the last verified one may be."""
+def standing(place: Place, source: Source | None, now: datetime, days: int) -> Standing:
+    """Return how the backups in a place stand, by the store too, if it is there; `days` is how old they may be."""
     with files.mapped(f"read the backup in {place.text}"):
         genesis, _ = snapshots.genesis_of(place)
-        shelf = snapshots.shelf(place, genesis.hash)
-        found = lineage.lineage(place, genesis, shelf.snapshots, now)
+        shelf, found = stale.judged(place, now, source)
         strange = judging.strange(shelf, found)
         genuine = {snapshot.name: snapshot for snapshot in found.whole()}
         lacking = [known for known in found.genuine[-1:] if found.lacked(known)]
