@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crmcli.storage import upkeep
 from tests.storage.company import Company, Result
 from tests.storage.test_backup_attacks import newest, plant, stamped
-from tests.storage.test_backups import DAY, age, backed_up, flip, grow, objects, ok, rows, some_file
+from tests.storage.test_backups import DAY, age, backed_up, flip, grow, objects, ok, rows, some_file, told_in_passing
 
 
 @pytest.fixture
@@ -79,6 +80,66 @@ def test_a_commit_by_a_clock_that_is_some_hours_behind_makes_no_backup_less_genu
     grow(company)
     rows(made, "backup", "verify", "--deep")
     assert status(made).code == 0
+
+
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_a_place_that_has_vanished_is_missed_and_not_begun_anew_by_itself(
+    company: Company, place: Path, how: str
+) -> None:
+    backed_up(company)
+    rows(company, "backup", "verify", "--deep")
+    place.rename(company.folder / "unmounted")
+    if how == "empty":
+        place.mkdir()
+    for arguments in ((), ("--if-due",)):
+        result = company.crmcli("backup", *arguments, who="nobody")
+        assert (result.code, result.err.splitlines()[0]) == (
+            3,
+            f"crmcli: error: there were backups in {place}, and now there are none",
+        )
+        assert how == "gone" or not list(place.iterdir())
+    assert status(company).code == 6
+    assert f"there were backups in {place}" in status(company).err
+    # The other place is backed up to all the same.
+    other = company.folder / "other"
+    assert company.crmcli("backup", "--to", str(place), "--to", str(other), who="nobody").code == 3
+    assert rows(company, "backup", "list", "--to", str(other))
+    if how == "empty":
+        place.rmdir()
+    (company.folder / "unmounted").rename(place)
+    assert status(company).code == 0
+    place.rename(company.folder / "unmounted")
+    hint = company.crmcli("backup", who="nobody").err.partition("? crmcli ")[2].partition(" begins")[0]
+    ok(company, *hint.split(), who="nobody")
+    assert len(rows(company, "backup", "list")) == 1
+
+
+def test_an_admin_is_told_in_passing_of_what_failed_and_what_is_gone(company: Company, place: Path) -> None:
+    elsewhere = company.folder / "elsewhere"
+    week = replace(company, now=company.now + 9 * DAY)
+    assert "CRMCLI_BACKUPS says where" in told_in_passing(week)
+    # A place that cron names and this shell does not is known from then on.
+    [made] = backed_up_by_admin(week, elsewhere)
+    assert "has been verified yet: crmcli backup" in told_in_passing(week)
+    ok(week, "backup", "verify", "--deep", "--to", str(elsewhere))
+    assert told_in_passing(week) == ""
+    path = objects(elsewhere)[some_file(week)[1]]
+    flip(path)
+    assert week.crmcli("backup", "verify", "--deep", "--to", str(elsewhere)).code == 13
+    line = told_in_passing(week)
+    assert f"snapshot {made['snapshot']} failed its last check" in line
+    assert week.crmcli(*line.strip().partition(": crmcli ")[2].split()).code == 6
+    flip(path)
+    ok(week, "backup", "verify", "--deep", "--to", str(elsewhere))
+    assert told_in_passing(week) == ""
+    for snapshot in (elsewhere / "snapshots").iterdir():
+        snapshot.unlink()
+    assert "has been verified yet" in told_in_passing(week)
+    assert not place.exists()
+
+
+def backed_up_by_admin(company: Company, place: Path) -> list[dict[str, Any]]:
+    return rows(company, "backup", "--to", str(place), who="admin")
 
 
 def test_an_older_snapshot_that_fails_its_check_is_named_until_it_goes(
