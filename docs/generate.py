@@ -194,7 +194,7 @@ CODES: dict[str, dict[int, str]] = {
     "backup show": {3: "no such snapshot", 4: "several begin like that", 13: "it is no backup of this store"},
     "backup verify": {
         3: "no backups there, or no such snapshot",
-        6: "a snapshot cannot be what it says",
+        6: "a snapshot cannot be what it says, or what came of it could not be kept there",
         13: "something is damaged or missing; each object is named",
     },
     "backup drill": {3: "no snapshot there", 13: "it cannot be restored"},

@@ -211,7 +211,10 @@ def raise_lacking(lacking: dict[str, int]) -> None:
 def raise_not_kept(reasons: list[tuple[Place, str]]) -> None:
     """Raise AttentionError if the result of a check could not be kept, so that nobody else knows of it."""
     for place, why in reasons:
-        raise AttentionError(f"the result could not be kept in {place.text}: {why}", "make room, or let it be written")
+        raise AttentionError(
+            f"the result could not be kept in {place.text}: {why}",
+            "check it as who may write there: else nobody is told what came of it",
+        )
 
 
 def raise_damage(crm: Session, troubles: list[tuple[Place, Trouble]]) -> None:

@@ -83,9 +83,17 @@ def test_disk_that_can_only_be_read_is_checked_and_restored_from(mount: Mount, c
     backed_up(company, disk / "backups")
     command("mount", "-o", "remount,ro", disk)
     try:
-        for arguments in (("verify", "--deep"), ("list",), ("show",), ("status",), ("forget",)):
+        for arguments, code in (
+            (("verify", "--deep"), 6),
+            (("list",), 0),
+            (("show",), 0),
+            (("status",), 0),
+            (("forget",), 0),
+        ):
             result = company.crmcli("backup", *arguments, "--to", place, who="lead")
-            assert result.code == 0, result
+            assert result.code == code, result
+            told = "the result could not be kept in" in result.err and "read-only file system" in result.err
+            assert told == ("--deep" in arguments)
         result = company.crmcli("backup", "--to", place, who="lead")
         assert result.code == 1
         assert "read-only file system" in result.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from crmcli.storage.log import FileEntry
 
 _AT_ONCE = 3
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass
@@ -216,10 +214,9 @@ def verify(
         if one == genuine[-1] or is_news:
             told.append(result)
     done.verified = genuine[-1] if told[-1].reads_all else None
-    # A place that can only be read can be checked all the same; of one that is full, somebody has to know.
+    # A place that can only be read can be checked all the same; but nobody else will know of it.
     try:
         results.note(place, told)
     except OSError as error:
-        if error.errno not in _READ_ONLY:
-            done.not_kept = (error.strerror or "it fails").lower()
+        done.not_kept = (error.strerror or "it fails").lower()
     return done
