@@ -24,6 +24,7 @@ SILENCE = timedelta(days=366)
 SLACK = timedelta(hours=1)
 # What erased clients' files stay for in backups.
 ERASED_STAY = timedelta(days=30)
+UNVERIFIED = "no backup of this store has been verified yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def overdue(verified: datetime | None, founded: datetime, now: datetime, days: i
     if age <= timedelta(days=days):
         return None
     if since is founded:
-        return "no backup of this store has been verified yet"
+        return UNVERIFIED
     return f"the last verified backup is {age.days} days old"
 
 

@@ -481,6 +481,8 @@ def test_a_backup_is_made_when_it_is_due(company: Company) -> None:
         now = replace(company, now=company.now + days * DAY)
         assert len(rows(now, "backup", "--if-due")) == due, days
     assert len(rows(now, "backup", "--if-due", "--days", "1")) == 1
+    assert now.crmcli("backup", "status", who="nobody").code == 6
+    ok(now, "backup", "verify", "--deep", who="nobody")
     assert now.crmcli("backup", "status", who="nobody").code == 0
     far = replace(company, now=company.now + 20 * DAY)
     assert far.crmcli("backup", "status", who="nobody").code == 6

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from crmcli.model.backups import AHEAD, failed, is_leap, overdue
+from crmcli.model.backups import AHEAD, UNVERIFIED, failed, is_leap, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
-from crmcli.storage.backups import judging, results, snapshots, stale
+from crmcli.storage.backups import judging, results, stale
 
 if TYPE_CHECKING:
     from crmcli.storage.backups.lineage import Lineage
@@ -35,7 +35,6 @@ class Standing:
 def standing(place: Place, source: Source | None, now: datetime, days: int) -> Standing:
     """Return how the backups in a place stand, by the store too, if it is there; `days` is how old they may be."""
     with files.mapped(f"read the backup in {place.text}"):
-        genesis, _ = snapshots.genesis_of(place)
         shelf, found = stale.judged(place, now, source)
         strange = judging.strange(shelf, found)
         genuine = {snapshot.name: snapshot for snapshot in found.whole()}
@@ -44,7 +43,7 @@ def standing(place: Place, source: Source | None, now: datetime, days: int) -> S
     verified = [known for name, known in genuine.items() if name in verdicts and verdicts[name].ok]
     last = max(verified, key=lambda snapshot: snapshot.made_at, default=None)
     remedy = _REMEDY
-    told = overdue(last.at if last else None, datetime.fromisoformat(genesis.created_at), now, days)
+    told = overdue(last.at, last.at, now, days) if last else UNVERIFIED
     bad = [verdicts[known.name] for known in found.genuine if known.name in verdicts and not found.lacked(known)]
     if bad := [one for one in bad if not one.ok]:
         told = failed(bad)
