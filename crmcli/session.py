@@ -328,10 +328,17 @@ class Session:
         return day, moment.at
 
     def due(self, view: View, text: str | None) -> tuple[datetime, bool] | None:
-        """Return the instant that was typed and whether it has a time of day, or None for nothing."""
+        """Return the instant that was typed and whether it has a time of day, or None for nothing.
+
+        What is past is due at once, which is said: it may be meant, or a slip of the pen.
+        """
         if text is None:
             return None
+        from crmcli.model.reminding import is_over
+
         moment = self.moment(view, text, "due")
+        if is_over(moment.at, self.now, view.settings.zone, has_time=moment.has_time):
+            self.say("that is past: it is due at once")
         return moment.at, moment.has_time
 
     def period(self, view: View, text: str | None, start: str | None, end: str | None) -> Period | None:

@@ -191,7 +191,7 @@ def raise_strange(strange: dict[str, str]) -> None:
         name, why = next(iter(strange.items()))
         raise AttentionError(
             f"{len(strange)} snapshots cannot be what they say: {name}: {why}",
-            "find out who put them there; nothing genuine is removed for them",
+            "find out who put them there, or whose clock was wrong; nothing genuine is removed for them",
         )
 
 

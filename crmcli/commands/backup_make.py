@@ -46,6 +46,8 @@ def backup_make(
     backing_up.show(crm, COLUMNS, rows, form)
     for name in dict.fromkeys(name for _, done in made for name in done.passed_over):
         crm.output.note(f"snapshot {name} is no part of this store: crmcli backup verify says more")
+    for doubt in dict.fromkeys(done.doubt for _, done in made if done.doubt):
+        crm.output.note(f"{doubt}: if the clock is wrong, the new snapshot counts for nothing")
     problems = dict.fromkeys(problem for _, done in made for problem in done.problems)
     failures += [DamagedError(f"the backup lacks what the store has lost: {problem}", _HINT) for problem in problems]
     backing_up.end(crm, failures)

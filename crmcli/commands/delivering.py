@@ -15,7 +15,6 @@ from crmcli.storage.agenda import COLUMNS, SHOWN, Lines
 from crmcli.storage.channel_file import channels_of, read_channels
 from crmcli.storage.daily import PLANNING, UNREACHED, is_done_today, mark_done
 from crmcli.storage.delivering import Batch, Dispatch
-from crmcli.storage.planning import plan_touches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +29,14 @@ def plan(crm: Session) -> None:
     with crm.reading() as view:
         if is_done_today(view, PLANNING, crm.now):
             return
+    from crmcli.model.cadence import MOST_OPEN
+    from crmcli.storage.planning import plan_touches
+
     with crm.writing() as draft:
-        draft.put(*plan_touches(draft, crm.acting(draft)))
+        touches, waiting = plan_touches(draft, crm.acting(draft))
+        draft.put(*touches)
+    if waiting:
+        crm.say(f"touches that are due and wait: {waiting}, for {MOST_OPEN} at most are open at a time")
     mark_done(view, PLANNING, crm.now)
 
 
@@ -41,7 +46,9 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
     Raises: CrmError if nobody took what was printed.
     """
     # Cron, which may run this every minute, is told once a day.
-    if not is_done_today(dispatch.view, UNREACHED, crm.now) and _say_unreached(crm, dispatch):
+    unreached = _unreached(crm, dispatch)
+    if unreached and not is_done_today(dispatch.view, UNREACHED, crm.now):
+        crm.say(unreached)
         mark_done(dispatch.view, UNREACHED, crm.now)
     unheard = None
     for channel, member_id in _ways(crm, dispatch):
@@ -66,7 +73,9 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
 
 def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
     """Show what would be delivered, and deliver nothing."""
-    _say_unreached(crm, dispatch)
+    unreached = _unreached(crm, dispatch)
+    if unreached:
+        crm.say(unreached)
     rows = [
         (channel.name, dispatch.view.staff.get(member_id), len(batch.reminders))
         for channel, member_id in _ways(crm, dispatch)
@@ -83,17 +92,17 @@ def _ways(crm: Session, dispatch: Dispatch) -> Iterator[tuple[Channel, int]]:
             yield channel, member_id
 
 
-def _say_unreached(crm: Session, dispatch: Dispatch) -> bool:
-    """Say to whom a service brings nothing that is due, for want of a channel; return whether there is anybody."""
+def _unreached(crm: Session, dispatch: Dispatch) -> str | None:
+    """Return to whom a service brings nothing that is due, for want of a channel; None if there is nobody."""
     known, view = read_channels(crm.identity_path), dispatch.view
     names = [
         view.staff.get(number, "")
         for number in dispatch.recipients()
         if not channels_of(known, encode_id(number), dispatch.sender) and dispatch.awaits(number)
     ]
-    if names:
-        crm.say(f"without a channel here, and not told: {', '.join(sorted(names))}; crmcli channel add KIND --for NAME")
-    return bool(names)
+    if not names:
+        return None
+    return f"without a channel here, and not told: {', '.join(sorted(names))}; crmcli channel add KIND --for NAME"
 
 
 def _undelivered(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form: Format) -> CrmError | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LEAP = timedelta(days=8)
 # How far ahead of this machine's clock another one's may be.
 AHEAD = timedelta(days=1)
+# After how long without a commit or a snapshot a clock is doubted.
+SILENCE = timedelta(days=366)
 # A schedule is kept if a run is that much early.
 SLACK = timedelta(hours=1)
 # What erased clients' files stay for in backups.
@@ -44,6 +46,15 @@ class Result:
     def reads_all(self) -> bool:
         """Whether every byte of the snapshot was read back, which alone makes it a verified one."""
         return self.ok and self.kind in ("deep", "drill")
+
+
+def verdicts(results: Iterable[Result], now: datetime) -> dict[str, Result]:
+    """Return, by snapshot, the last of some results, oldest first, that failed or that read all of it.
+
+    So a check that failed is answered by one that reads every byte alone. What is dated in the future says nothing.
+    """
+    past = [one for one in results if datetime.fromisoformat(one.at) <= now + AHEAD]
+    return {one.snapshot: one for one in past if one.reads_all or not one.ok}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,25 @@ def is_due(made: Iterable[datetime], now: datetime, days: int) -> bool:
     return not past or now - max(past) >= timedelta(days=days) - SLACK
 
 
+def doubt(now: datetime, head: datetime, made: Sequence[datetime]) -> str | None:
+    """Return what there is to say of a clock, by the time of the newest commit and of the snapshots of a place.
+
+    A log whose newest commit lies ahead tells of a clock that was wrong once, where there are snapshots since.
+    """
+    newest = max(made, default=head)
+    told = None
+    if newest > now + AHEAD:
+        told = f"there is a {'snapshot' if made else 'commit'} of {newest:%Y-%m-%d}"
+    elif is_leap(now, [head, *made]):
+        told = f"nothing was committed or backed up since {max(head, newest):%Y-%m-%d}"
+    return told and f"this clock says {now:%Y-%m-%d}, and {told}"
+
+
+def is_leap(at: datetime, before: Sequence[datetime]) -> bool:
+    """Say whether an instant is more than a year after all of some."""
+    return bool(before) and at - max(before) > SILENCE
+
+
 def overdue(verified: datetime | None, founded: datetime, now: datetime, days: int) -> str | None:
     """Return what to say when no backup was read back for more than `days` days, or None when all is well."""
     since = verified if verified is not None and verified <= now + AHEAD else founded
@@ -115,3 +145,9 @@ def overdue(verified: datetime | None, founded: datetime, now: datetime, days: i
     if since is founded:
         return "no backup of this store has been verified yet"
     return f"the last verified backup is {age.days} days old"
+
+
+def found_broken(last: Result, count: int) -> str:
+    """Return what to say of snapshots that a check found spoilt; `last` is what came of the newest of them."""
+    others = f" and {count - 1} more" if count > 1 else ""
+    return f"snapshot {last.snapshot}{others} failed its last check, on {last.at[:10]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -65,15 +66,18 @@ def next_touch(last_at: datetime, days: int, zone: tzinfo) -> date:
     return local_day(last_at, zone) + timedelta(days=days)
 
 
-def plan(acting: Acting, clients: Iterable[Touchable], open_now: int, zone: tzinfo) -> list[Record]:
-    """Return the reminders of the touches that are due within a week, the clients least long overdue first.
+def plan(acting: Acting, clients: Iterable[Touchable], open_now: int, zone: tzinfo) -> tuple[list[Record], int]:
+    """Return the reminders of the touches that are due within a week, and how many touches wait for room.
 
-    `open_now` are open already; there are never more than `MOST_OPEN`. What is overdue is due today.
+    `open_now` are open already; there are never more than `MOST_OPEN`. What is overdue is due today. The clients
+    longest and least long overdue come in turn: whoever waits gets nearer whenever something is done, and old neglect
+    holds up nobody who is due now.
     """
     today = local_day(acting.now, zone)
     due = ((next_touch(client.last_at, client.days, zone), client.client_id) for client in clients)
-    soon = sorted((each for each in due if each[0] <= today + timedelta(days=AHEAD)), reverse=True)
+    soon = deque(sorted(each for each in due if each[0] <= today + timedelta(days=AHEAD)))
     records: list[Record] = []
-    for day, client_id in soon[: max(MOST_OPEN - open_now, 0)]:
+    for place in range(min(MOST_OPEN - open_now, len(soon))):
+        day, client_id = soon.pop() if place % 2 else soon.popleft()
         records += remind(acting, client_id, CADENCE, day_start(max(day, today), zone))
-    return records
+    return records, len(soon)

@@ -11,7 +11,7 @@ import os
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -30,10 +30,11 @@ from crmcli.model.records import OPEN
 from crmcli.model.reminding import PROMISE
 from crmcli.storage import kernels as pc
 from crmcli.storage.agenda import READ, chosen, in_order, instant
-from crmcli.storage.archiving import in_sight
+from crmcli.storage.archiving import archived_clients, in_sight
 from crmcli.storage.assigning import ids, keepers
 from crmcli.storage.members import ADMIN, LEAD, SERVICE
 from crmcli.storage.tables import TABLES
+from crmcli.storage.together import at_once
 from crmcli.storage.view import View
 from crmcli.storage.writing import Pending
 
@@ -115,16 +116,17 @@ class Dispatch:
         `most` reminders go into one message, promises before others, and so many messages into a run; None for no
         bound.
         """
-        before = self._before(member_id, channel)
         if self.is_digest:
-            return self._digest(before, member_id, channel, most)
-        due = self._reminders().get(member_id, _none())
+            return self._digest(self._before(member_id, channel), member_id, channel, most)
+        reads: tuple[Callable[[], Any], ...] = (lambda: self._before(member_id, channel), self._reminders)
+        before, reminders = at_once(lambda read: read(), reads)
+        due = reminders.get(member_id, _none())
         pending = pc.filtered(before, pc.not_equal(before.column("reminder_id"), DIGEST))
         batches = self._again(pending, due, most)
         told = _latest(pending)
         places = pc.index_in(due.column("reminder_id"), told[0])
         claimed = pc.taken(told[1], places)
-        fresh = pc.filtered(due, pc.coalesce(pc.less(claimed, due.column("due_at")), pa.scalar(True)))  # noqa: FBT003
+        fresh = pc.filtered(due, pc.coalesce(pc.less(claimed, due.column("due_at")), True))
         again = {number for batch in batches for number in batch.reminders}
         left = [number for number in _ordered(fresh, most) if number not in again]
         for told_of in _pieces(left, most):
@@ -203,7 +205,11 @@ class Dispatch:
         timed, whole_days = cutoffs(self._now, self.view.process.calendar.start, self.view.settings.zone)
         # What is read of all books is kept, and looked at again to shorten ids.
         books = None if len(reader.parts(TABLES["reminders"])) == 1 else [book]
-        rows = reader.merged("reminders", READ, books=books)
+        reads: tuple[Callable[[], Any], ...] = (
+            lambda: reader.merged("reminders", READ, books=books),
+            lambda: archived_clients(reader),
+        )
+        rows, _ = at_once(lambda read: read(), reads)
         due, has_time = rows.column("due_at"), rows.column("has_time")
         is_due = pc.if_else(
             pc.whole(has_time), pc.less_equal(due, instant(timed)), pc.less_equal(due, instant(whole_days))
@@ -224,7 +230,7 @@ class Dispatch:
 
     def _again(self, before: pa.Table, due: pa.Table, most: int | None) -> list[Batch]:
         """Return what was claimed and not sent, and is to be tried now; of what is not due any more only the record."""
-        unsent = pc.filtered(before, pc.coalesce(pc.equal(before.column("outcome"), FAILED), pa.scalar(True)))  # noqa: FBT003
+        unsent = pc.filtered(before, pc.coalesce(pc.equal(before.column("outcome"), FAILED), True))
         groups: dict[datetime, list[Delivery]] = {}
         for delivery in _TABLE.to_records(unsent):
             groups.setdefault(delivery.claimed_at, []).append(delivery)

@@ -187,6 +187,11 @@ def nulls(count: int, kind: pa.DataType) -> pa.ChunkedArray:
     return pa.chunked_array([*(piece for _ in range(whole)), piece.slice(0, rest)], kind)
 
 
+def flags(value: bool, count: int) -> pa.Array:  # noqa: FBT001 - a value of a column
+    """Return a truth value, `count` times; of a plain one Arrow finds out the type, and tries to load pandas for it."""
+    return pa.repeat(pa.scalar(value, pa.bool_()), count)
+
+
 def sort_indices(rows: pa.Table, keys: Sequence[tuple[str, ...]]) -> pa.Array:
     """Return the places of the rows in order of keys (column, `ascending` or `descending`, where nulls go)."""
     return call_function("sort_indices", [rows], SortOptions(list(keys)))

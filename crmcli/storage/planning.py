@@ -24,13 +24,16 @@ _TRUE = pa.array([True], pa.bool_())
 _EMPTY = pa.table({"client_id": pa.array([], pa.int64()), "at": pa.array([], pa.timestamp("us"))})
 
 
-def plan_touches(draft: Draft, acting: Acting) -> list[Record]:
-    """Return the reminders of the touches that are due with clients in the own book; none for who has no such book."""
+def plan_touches(draft: Draft, acting: Acting) -> tuple[list[Record], int]:
+    """Return the reminders of the touches that are due with clients in the own book, and how many wait for room.
+
+    There are none for who has no such book.
+    """
     store = draft.store
     member = store.member
     book = store.state.own_book(member.member)
     if book is None or not may_write(member, store.state.books[book], "reminders"):
-        return []
+        return [], 0
     draft.depends_on("reminders", "activities")
     reminders = draft.reader.merged("reminders", ["client_id", "cause", "status", "done_at"], books=[book])
     reminders = pc.filtered(reminders, pc.equal(reminders.column("cause"), CADENCE))

@@ -51,8 +51,9 @@ class Reader:
         self._opened: dict[FileEntry, ParquetReader] = {}
         # Book, table and kind -> the files of few rows that were read, and all their rows.
         self._small: dict[tuple[str, str, str], tuple[list[str], pa.Table]] = {}
-        # Table -> the state and the columns of all its rows that were read last: what follows often asks for fewer.
-        self._whole: dict[str, tuple[int, pa.Table]] = {}
+        # Table -> its files, how many clients were erased, and the columns of all its rows that were read last: what
+        # follows often asks for fewer.
+        self._whole: dict[str, tuple[list[str], int, pa.Table]] = {}
 
     def path(self, file_id: str) -> Path:
         """Return where a file lies."""
@@ -225,12 +226,14 @@ class Reader:
         if books is not None or coded:
             return self._merged(table, columns, where, books, coded=coded)
         needed = list(dict.fromkeys((*columns, *(where or ())[:1])))
-        seq, whole = self._whole.get(name, (0, None))
-        if whole is not None and seq == self._state.seq and set(needed) <= set(whole.column_names):
-            return _filter(whole.select(needed), where).select(columns)
+        ids = [entry.file_id for entries in self.parts(table).values() for entry in entries]
+        erased = len(self._state.erased)
+        known = self._whole.get(name)
+        if known is not None and known[:2] == (ids, erased) and set(needed) <= set(known[2].column_names):
+            return _filter(known[2].select(needed), where).select(columns)
         rows = self._merged(table, columns, where, None)
         if where is None and rows.nbytes <= KEPT:
-            self._whole[name] = self._state.seq, rows
+            self._whole[name] = ids, erased, rows
         return rows
 
     def _merged(
@@ -332,7 +335,7 @@ class Reader:
             for rows in self.pieces((entry for entry in entries if entry.kind == kind), names, usable):
                 whole = rows
                 if DELETED not in whole.column_names:
-                    whole = whole.append_column(DELETED, pa.repeat(kind == "delete", whole.num_rows))
+                    whole = whole.append_column(DELETED, pc.flags(kind == "delete", whole.num_rows))
                 for field in schema:
                     if field.name not in whole.column_names:
                         whole = whole.append_column(field, pa.nulls(whole.num_rows, field.type))

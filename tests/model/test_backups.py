@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crmcli.model.backups import Policy, Result, age_of, ages, is_due, overdue, reasons_to_keep
+from crmcli.model.backups import Policy, Result, age_of, ages, doubt, is_due, overdue, reasons_to_keep
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -72,3 +72,18 @@ def test_overdue(verified: datetime | None, founded: datetime, expected: str | N
 def test_only_what_reads_every_byte_verifies(kind: str, counts: bool) -> None:
     assert Result(kind, "", "", True, 1.0, 1, 1).reads_all is counts
     assert not Result(kind, "", "", False, 1.0, 1, 1).reads_all
+
+
+def test_a_clock_is_doubted_that_is_far_from_all_that_is_known() -> None:
+    week_ago, year_ago = NOW - 7 * DAY, NOW - 367 * DAY
+    assert doubt(NOW, week_ago, []) is None
+    assert doubt(NOW, week_ago, [week_ago, NOW + timedelta(hours=20)]) is None
+    assert doubt(NOW, year_ago, [year_ago, week_ago]) is None
+    assert doubt(NOW, week_ago, [year_ago]) is None
+    # A log that a wrong clock has set ahead, where backups were made under right ones since.
+    assert doubt(NOW, NOW + 3650 * DAY, [week_ago]) is None
+    today = f"this clock says {NOW:%Y-%m-%d}, and "
+    assert doubt(NOW, week_ago, [week_ago, NOW + 2 * DAY]) == f"{today}there is a snapshot of {NOW + 2 * DAY:%Y-%m-%d}"
+    assert doubt(NOW, NOW + 2 * DAY, []) == f"{today}there is a commit of {NOW + 2 * DAY:%Y-%m-%d}"
+    since = f"{today}nothing was committed or backed up since {year_ago:%Y-%m-%d}"
+    assert doubt(NOW, year_ago, []) == doubt(NOW, year_ago, [year_ago - DAY]) == since

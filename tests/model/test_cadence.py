@@ -19,7 +19,8 @@ ACTING = Acting(7, NOW, NOW, count(100).__next__)
 
 
 def planned(*clients: Touchable, open_now: int = 0) -> list[tuple[int, str]]:
-    made = plan(ACTING, clients, open_now, ZONE)
+    made, waiting = plan(ACTING, clients, open_now, ZONE)
+    assert waiting == 0 or len(made) == max(MOST_OPEN - open_now, 0)
     assert all(isinstance(x, r.Reminder) and (x.cause, x.has_time) == ("cadence", False) for x in made)
     return [(x.client_id, f"{x.due_at.astimezone(ZONE):%m-%d %H:%M}") for x in made if isinstance(x, r.Reminder)]
 
@@ -46,14 +47,29 @@ def test_the_next_touch_is_a_local_day() -> None:
 
 def test_touches_of_the_coming_week_are_planned_and_those_overdue_are_due_today() -> None:
     late, today, soon, later = (Touchable(n, 30, NOW - timedelta(days=d)) for n, d in enumerate((400, 30, 23, 22), 1))
-    assert planned(late, today, soon, later) == [(3, "03-09 00:00"), (2, "03-02 00:00"), (1, "03-02 00:00")]
+    assert planned(late, today, soon, later) == [(1, "03-02 00:00"), (3, "03-09 00:00"), (2, "03-02 00:00")]
 
 
 def test_no_more_are_open_than_somebody_can_do() -> None:
     clients = [Touchable(n, 30, NOW - timedelta(days=30 + n)) for n in range(1, 200)]
-    assert [client for client, _ in planned(*clients)] == list(range(1, MOST_OPEN + 1))
-    assert [client for client, _ in planned(*clients, open_now=MOST_OPEN - 2)] == [1, 2]
+    chosen = [client for client, _ in planned(*clients)]
+    assert (chosen[::2], chosen[1::2]) == (list(range(199, 174, -1)), list(range(1, 26)))
+    assert [client for client, _ in planned(*clients, open_now=MOST_OPEN - 2)] == [199, 1]
     assert planned(*clients, open_now=MOST_OPEN + 5) == []
+    assert [plan(ACTING, clients, open_now, ZONE)[1] for open_now in (0, MOST_OPEN + 5)] == [149, 199]
+
+
+def test_who_is_long_overdue_gets_a_turn_however_little_is_done() -> None:
+    """Clients come due faster than somebody works: 2 a day, of which 1 is done. The oldest still gets a turn."""
+    open_ones: list[int] = list(range(1000, 1000 + MOST_OPEN))
+    waiting = [Touchable(n, 30, NOW - timedelta(days=400 + n)) for n in range(20)]
+    for day in range(20):
+        waiting += [Touchable(100 + 2 * day + n, 30, NOW - timedelta(days=31)) for n in (0, 1)]
+        open_ones.pop(0)
+        made = [client for client, _ in planned(*waiting, open_now=len(open_ones))]
+        waiting = [client for client in waiting if client.client_id not in made]
+        open_ones += made
+    assert not [client for client in waiting if client.client_id < 20]
 
 
 def test_another_cadence_drops_what_was_planned_by_the_old_one() -> None:

@@ -299,6 +299,43 @@ def test_clocks_that_are_years_off_cost_nothing(company: Company) -> None:
     assert verified[0]["problems"] == 2
 
 
+def test_a_clock_that_is_years_off_is_told_of(company: Company) -> None:
+    back, ahead = (replace(company, now=company.now + days * DAY) for days in (-365, 3650))
+
+    def backup(now: Company, *more: str) -> str:
+        result = now.crmcli("backup", *more, who="nobody")
+        assert result.code == 0, result
+        return result.err
+
+    def status(now: Company) -> str:
+        result = now.crmcli("backup", "status", who="nobody")
+        assert result.code in (0, 6), result
+        return result.err
+
+    other = ("--to", str(company.folder / "other"))
+    told = "this clock says 2025-03-02, and there is a {} of 2026-03-02: if the clock is wrong"
+    assert told.format("commit") in backup(back, *other)
+    assert "dated before its own newest commit" in company.crmcli("backup", "list", *other).out
+    assert backup(company) == ""
+    rows(company, "backup", "verify", "--deep")
+    for _ in range(2):
+        # Also the second time, and on a machine whose clock set back the log's writers.
+        grow(back)
+        assert told.format("snapshot") in backup(back)
+        assert "1 snapshots cannot be what they say, 1 of them dated after what this clock says, 2025-03-02" in status(
+            back
+        )
+    shutil.rmtree(company.folder / "backups")
+    assert backup(company) == ""
+    rows(company, "backup", "verify", "--deep")
+    assert "nothing was committed or backed up since 2026-03-02: if the clock" in backup(ahead)
+    rows(ahead, "backup", "verify", "--deep")
+    assert "is dated more than a year after anything before it: was the clock right" in status(ahead)
+    assert "1 snapshots cannot be what they say, 1 of them dated after what this clock says, 2026-03-02" in status(
+        company
+    )
+
+
 @pytest.fixture
 def rolled(company: Company) -> Company:
     """A company with backups of three days, and two planted ones that bear later dates: its first state again."""

@@ -147,3 +147,14 @@ def test_a_spoilt_genesis_is_put_back_from_the_store(company: Company, make: Cal
     (place / "genesis.json").unlink()
     (place / "genesis.json").write_bytes((company.root / "genesis.json").read_bytes())
     assert company.run("backup", "verify").code == 0
+
+
+@pytest.mark.parametrize("folder", ["snapshots", "results", "pins"])
+def test_what_is_far_too_long_is_not_read(company: Company, folder: str) -> None:
+    place = company.folder / "backups"
+    path = place / folder / ("20260302T090001Z-0123456789ab" + ("" if folder == "pins" else ".json"))
+    path.touch()
+    os.truncate(path, 1 << 40)
+    result = company.run("backup", "verify", "--deep")
+    assert (result.code, "more than it can be" in result.err) == ((6, True) if folder == "snapshots" else (0, False))
+    assert company.run("restore", "latest", "--to", "copy", "--exact").code == 0

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,13 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from crmcli.model.ids import encode_id
-from crmcli.model.records import Client
+from crmcli.model.records import Client, Contact
 from crmcli.session import new_op_id
 from crmcli.storage import log, lookup, upkeep, writing
 from crmcli.storage.log import FileEntry
 from crmcli.storage.reading import Reader
 from crmcli.storage.store import Store
-from crmcli.storage.tables import DELETED, SEQ, TABLES
+from crmcli.storage.tables import DELETED, SEQ, TABLES, Table
 from tests.storage.company import NOW, Company, commit, problems
 
 TABLE = TABLES["clients"]
@@ -246,6 +247,30 @@ def test_keys_of_small_files_are_read_once_on_a_machine(company: Company, monkey
     assert sorted(set(again.reader.keys("clients").to_pylist())) == known
     assert [entry.rows for entry in opened] == [30]
     assert lookup.short_ids(again.reader, "clients", [3])[3] == encode_id(3)
+
+
+def test_a_whole_table_is_read_again_only_if_it_changed(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = company.open()
+    reads: list[str] = []
+    merged = Reader._merged
+
+    def noted(self: Reader, table: Table, *arguments: Any, **more: Any) -> pa.Table:
+        reads.append(table.name)
+        return merged(self, table, *arguments, **more)
+
+    monkeypatch.setattr(Reader, "_merged", noted)
+
+    def days() -> list[int]:
+        return sorted(store.reader.merged("clients", COLUMNS).column("cadence_days").to_pylist())
+
+    put(store, store.own_book, "insert", TABLE.to_arrow([client(5, 50)]))
+    assert days() == days() == [50]
+    pending = writing.Pending()
+    pending.rows[store.own_book, "contacts", "insert"].append(TABLES["contacts"].to_arrow([Contact(5, "Anna")]))
+    commit(store, pending)
+    assert (days(), reads.count("clients")) == ([50], 1)
+    put(store, store.own_book, "upsert", TABLE.to_arrow([client(5, 60)]))
+    assert (days(), reads.count("clients")) == ([60], 2)
 
 
 def made_up(company: Company) -> tuple[Store, str]:

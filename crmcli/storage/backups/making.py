@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, InterruptedByUserError, RolledBackError
+from crmcli.model.backups import doubt
 from crmcli.storage import files
 from crmcli.storage.backups import snapshots
 from crmcli.storage.backups.places import Item, object_name
@@ -18,7 +20,6 @@ from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
 
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.source import Source
@@ -38,13 +39,17 @@ _TRIES = 20
 
 @dataclass
 class Made:
-    """A backup that was made: what was copied for it, what the store could not give, which snapshots are none of it."""
+    """A backup that was made: what was copied for it, what the store could not give, which snapshots are none of it.
+
+    `doubt` is what there is to say of the clock that it was made under.
+    """
 
     snapshot: Snapshot
     copied: int = 0
     copied_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
+    doubt: str | None = None
 
 
 def make(source: Source, place: Place, now: datetime, advance: Callable[[int], None]) -> Made:
@@ -75,6 +80,7 @@ class _Making:
         self.present: dict[str, Item] = {}
         self.base: Snapshot | None = None
         self.passed_over: list[str] = []
+        self.doubt: str | None = None
 
     def run(self) -> Made:
         raw, _ = files.read_regular(self.source.root / "genesis.json", MAX_GENESIS)
@@ -111,7 +117,7 @@ class _Making:
         self.place.settle()
         self.source.close()
         told = [error.message for error in problems.values()]
-        return Made(snapshot, len(self.copied), sum(self.copied), told, self.passed_over)
+        return Made(snapshot, len(self.copied), sum(self.copied), told, self.passed_over, self.doubt)
 
     def _base(self) -> Snapshot | None:
         """Return the newest snapshot that the store goes on from.
@@ -119,6 +125,8 @@ class _Making:
         Raises: RolledBackError if there is one by this store's members that it does not go on from.
         """
         known = snapshots.shelf(self.place, self.source.genesis.hash).snapshots
+        head = datetime.fromisoformat(self.source.state.at)
+        self.doubt = doubt(self.now, head, [snapshot.at for snapshot in known])
         base, others = None, []
         for snapshot in sorted(known, key=lambda known: (known.seq, known.made_at), reverse=True):
             if snapshot.seq <= self.source.state.seq and self.source.hash_at(snapshot.seq) == snapshot.head:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, Protocol
@@ -11,6 +12,7 @@ from typing import NamedTuple, Protocol
 from crmcli.errors import CrmError, DamagedError, InputError
 from crmcli.storage import files
 from crmcli.storage.keys import random_bytes
+from crmcli.storage.syncing import Together
 
 _MARK = "://"
 # The length of what is no regular file: a link, pipe, socket or device.
@@ -70,6 +72,7 @@ class Folder:
         self.root = root
         self._fresh: list[tuple[Path, Path]] = []
         self._lock = Lock()
+        self._together: Together | None = None
         self._modes = (0o600, 0o700)
 
     def prepare(self) -> None:
@@ -79,11 +82,12 @@ class Folder:
             files.sync_folder(self.root.parent)
         self._modes = files.modes(self.root)
         for name in ("tmp", "objects", "snapshots", "pins", "results"):
-            self._ensure(self.root / name)
+            self._require(self.root / name)
+            files.ensure_folder(self.root / name, self._modes[1])
 
-    def _ensure(self, path: Path) -> None:
+    def _is_there(self, path: Path) -> bool:
         self._require(path)
-        files.ensure_folder(path, self._modes[1])
+        return path.exists()
 
     def _require(self, path: Path) -> None:
         """Raise DamagedError unless a folder in the place is one, or nothing at all, and no link to one."""
@@ -105,22 +109,42 @@ class Folder:
     def put(self, name: str, content: bytes) -> None:
         """Write a file under another name for now."""
         fresh = self.root / "tmp" / random_bytes(12).hex()
-        files.write_new(fresh, content, self._modes[0], durable=False)
+        with self._lock:
+            self._together = self._together or Together(fresh.parent)
+        try:
+            files.write_new(fresh, content, self._modes[0], durable=False)
+        except BaseException:
+            with self._syncing():
+                raise
         with self._lock:
             self._fresh.append((fresh, self.root / name))
+
+    def _syncing(self) -> Together:
+        """Return what syncs that which was put; what is being put meanwhile is told of failures nobody knows yet."""
+        with self._lock:
+            together, self._together = self._together, None
+        return together or Together(self.root / "tmp")
 
     def settle(self) -> None:
         """Sync all contents together, then the names."""
         with self._lock:
             fresh, self._fresh = self._fresh, []
+        if fresh or self._together is not None:
+            with self._syncing() as together:
+                self._settle(fresh, together)
+
+    def _settle(self, fresh: list[tuple[Path, Path]], together: Together) -> None:
         try:
-            files.sync_files([path for path, _ in fresh])
+            together.sync([path for path, _ in fresh])
             folders = {final.parent for _, final in fresh}
-            for folder in folders:
-                self._ensure(folder)
+            missing = [folder for folder in folders if not self._is_there(folder)]
+            for folder in missing:
+                # Another process may be as far.
+                with suppress(FileExistsError):
+                    files.make_folder(folder, self._modes[1])
             for path, final in fresh:
                 path.replace(final)
-            files.sync_files(list(folders))
+            together.sync([*folders, *{folder.parent for folder in missing}])
         except BaseException:
             for path, _ in fresh:
                 files.discard(path)

@@ -16,6 +16,7 @@ from crmcli.storage.backups import judging, lineage, snapshots
 from crmcli.storage.backups.places import checked, object_name
 from crmcli.storage.backups.withdrawing import Withdrawn, withdrawn
 from crmcli.storage.layout import FOLDERS, file_path, read_genesis
+from crmcli.storage.syncing import Together
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -221,6 +222,11 @@ def write(plan: Plan, root: Path, *, with_erased: bool, advance: Callable[[int],
             f"{len(plan.clients)} clients were erased after snapshot {plan.snapshot.name} was made",
             "an admin restores it, and they are erased from it: CRMCLI_IDENTITY, or --recovery-key",
         )
+    with Together(root) as together:
+        _write(plan, root, together, advance)
+
+
+def _write(plan: Plan, root: Path, together: Together, advance: Callable[[int], None]) -> None:
     fresh = _lay_out(plan, root)
     pending = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -230,12 +236,12 @@ def write(plan: Plan, root: Path, *, with_erased: bool, advance: Callable[[int],
                 advance(size)
                 pending += size
                 if pending >= _BATCH:
-                    files.sync_files(fresh)
+                    together.sync(fresh)
                     fresh, pending = [], 0
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    files.sync_files([*fresh, *(root / "files").iterdir(), *root.iterdir(), root])
+    together.sync([*fresh, *(root / "files").iterdir(), *root.iterdir(), root])
 
 
 def _lay_out(plan: Plan, root: Path) -> list[Path]:
