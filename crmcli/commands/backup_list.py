@@ -14,13 +14,14 @@ from crmcli.commands.params import Form, Limit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crmcli.model.backups import Result
     from crmcli.storage.backups.places import Place
 
 COLUMNS = ("snapshot", "made_at", "commit", "files", "bytes", "state", "verified_at", "pinned", "place")
 
 
 def backup_list(ctx: typer.Context, to: To = None, form: Form = "table", limit: Limit = 50) -> None:
-    """List snapshots, the newest first. State: whole, lacks files that the store had lost, or not genuine.
+    """List snapshots, the newest first. State: whole, failed (its last check), lacks files, or not genuine.
 
     `verified_at` is when one was last read back whole. Times are in UTC, for the company's time zone takes a key.
     """
@@ -32,19 +33,25 @@ def backup_list(ctx: typer.Context, to: To = None, form: Form = "table", limit: 
 
 def _rows(place: Place, now: datetime) -> Iterator[tuple[object, ...]]:
     from crmcli.storage import files
-    from crmcli.storage.backups import judging, snapshots
+    from crmcli.storage.backups import judging, results
 
     with files.mapped(f"read the backup in {place.text}"):
         shelf, found = judging.judged(place, now)
-        whole = [result for result in reversed(snapshots.results(place)) if result.reads_all]
-    verified = {result.snapshot: datetime.fromisoformat(result.at) for result in whole}
+        verdicts = results.verdicts(place, now)
+    verified = {name: datetime.fromisoformat(result.at) for name, result in verdicts.items() if result.ok}
     strange = judging.strange(shelf, found)
     for one in reversed(shelf.snapshots):
         if one.name in strange:
             state = f"not genuine: {strange[one.name]}"
         else:
-            state = f"lacks {len(found.lacked(one))} files" if found.lacked(one) else "whole"
+            state = _state(one.name, len(found.lacked(one)), verdicts)
         pinned = one.name in shelf.pinned
         yield one.name, one.at, one.seq, one.files, one.bytes, state, verified.get(one.name), pinned, place.text
     for name, why in shelf.strange.items():
         yield name, None, None, None, None, f"not genuine: {why}", None, name in shelf.pinned, place.text
+
+
+def _state(name: str, lacked: int, verdicts: dict[str, Result]) -> str:
+    if lacked:
+        return f"lacks {lacked} files"
+    return "failed" if name in verdicts and not verdicts[name].ok else "whole"

@@ -13,9 +13,10 @@ COLUMNS = ("place", "snapshots", "newest", "verified", "state", "found")
 
 
 def backup_status(ctx: typer.Context, to: To = None, days: Days = None, form: Form = "table") -> None:
-    """Say of each place whether its last verified backup is young enough, and whether all its snapshots are genuine.
+    """Say of each place whether its last verified backup is young enough, and all its snapshots are genuine and sound.
 
-    Exit code 6 if not. Verified is what crmcli backup verify --deep or crmcli backup drill has read back whole.
+    Exit code 6 if not: also while one has failed a check and was not read back whole since. Verified is what crmcli
+    backup verify --deep or crmcli backup drill has read back whole.
     """
     from crmcli.storage.backups.standing import standing
 
@@ -27,6 +28,5 @@ def backup_status(ctx: typer.Context, to: To = None, days: Days = None, form: Fo
         for place, one in done
     ]
     backing_up.show(crm, COLUMNS, rows, form)
-    needing = [f"{place.text}: {one.found}" for place, one in done if one.found]
-    failures += [AttentionError(text, "crmcli backup, then crmcli backup verify --deep") for text in needing]
+    failures += [AttentionError(f"{place.text}: {one.found}", one.remedy) for place, one in done if one.found]
     backing_up.end(crm, failures)

@@ -48,6 +48,15 @@ class Result:
         return self.ok and self.kind in ("deep", "drill")
 
 
+def verdicts(results: Iterable[Result], now: datetime) -> dict[str, Result]:
+    """Return, by snapshot, the last of some results, oldest first, that failed or that read all of it.
+
+    So a check that failed is answered by one that reads every byte alone. What is dated in the future says nothing.
+    """
+    past = [one for one in results if datetime.fromisoformat(one.at) <= now + AHEAD]
+    return {one.snapshot: one for one in past if one.reads_all or not one.ok}
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How long snapshots stay: all of the last days, and the last of each of so many weeks, months and years."""
@@ -136,3 +145,9 @@ def overdue(verified: datetime | None, founded: datetime, now: datetime, days: i
     if since is founded:
         return "no backup of this store has been verified yet"
     return f"the last verified backup is {age.days} days old"
+
+
+def found_broken(last: Result, count: int) -> str:
+    """Return what to say of snapshots that a check found spoilt; `last` is what came of the newest of them."""
+    others = f" and {count - 1} more" if count > 1 else ""
+    return f"snapshot {last.snapshot}{others} failed its last check, on {last.at[:10]}"

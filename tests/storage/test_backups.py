@@ -208,7 +208,7 @@ def test_what_is_spoilt_in_a_backup_is_named_and_put_back(
     assert result.code == 13
     assert digest in result.err
     assert "the store still has it: crmcli backup verify --repair --to" in result.err
-    assert rows(company, "backup", "status", code=0)[0]["verified"] is None
+    assert rows(company, "backup", "status", code=6)[0]["verified"] is None
     path.unlink()
     both = ("--to", str(place), "--to", str(other))
     result = company.crmcli("backup", "verify", "--deep", *both, who="nobody")

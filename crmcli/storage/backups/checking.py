@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import judging, lineage, snapshots
+from crmcli.storage.backups import judging, lineage, results, snapshots
 from crmcli.storage.backups.places import NO_FILE, checked, object_name
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import stamp
@@ -193,20 +193,32 @@ def verify(
     *,
     repair: bool,
 ) -> Checked:
-    """Check a snapshot of a place, or all, as `Check` does, and keep what came of the newest of them beside them."""
+    """Check a snapshot of a place, or all, as `Check` does, and keep what came of it beside them.
+
+    That is what came of the newest one, and of each other one that is not what an earlier check found.
+    """
     start = time.monotonic()
     done = Check(place, *helpers, part).run(name, now, advance, repair=repair)
     genuine = [known for known in done.snapshots if known not in done.strange]
-    if genuine:
-        kind = "verify" if part is None else "deep" if part == (1, 1) else f"{part[0]}/{part[1]}"
-        seconds = round(time.monotonic() - start, 3)
-        ok = genuine[-1] not in done.spoilt and genuine[-1] in done.counts
-        result = Result(kind, stamp(now), genuine[-1], ok, seconds, done.read, done.read_bytes)
-        done.verified = result.snapshot if result.reads_all else None
-        # A place that can only be read can be checked all the same; of one that is full, somebody has to know.
-        try:
-            snapshots.note(place, result)
-        except OSError as error:
-            if error.errno not in _READ_ONLY:
-                done.not_kept = (error.strerror or "it fails").lower()
+    if not genuine:
+        return done
+    kind = "verify" if part is None else "deep" if part == (1, 1) else f"{part[0]}/{part[1]}"
+    seconds = round(time.monotonic() - start, 3)
+    told = []
+    known = results.verdicts(place, now)
+    for one in genuine:
+        result = Result(
+            kind, stamp(now), one, one not in done.spoilt and one in done.counts, seconds, done.read, done.read_bytes
+        )
+        before = known.get(one)
+        is_news = before is None or before.ok if one in done.spoilt else before is not None and not before.ok
+        if one == genuine[-1] or is_news:
+            told.append(result)
+    done.verified = genuine[-1] if told[-1].reads_all else None
+    # A place that can only be read can be checked all the same; of one that is full, somebody has to know.
+    try:
+        results.note(place, told)
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            done.not_kept = (error.strerror or "it fails").lower()
     return done

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import judging, restoring, snapshots
+from crmcli.storage.backups import judging, restoring, results, snapshots
 from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def drill(
             )
         took = round(time.monotonic() - start, 3)
         result = Result("drill", stamp(now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
-        snapshots.note(place, result)
+        results.note(place, [result])
     if failure is not None:
         raise failure
     return result

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import NotFoundError, RuleError
 from crmcli.model.backups import ERASED_STAY, Policy, age_of, reasons_to_keep
 from crmcli.storage import files, log
-from crmcli.storage.backups import judging, snapshots
+from crmcli.storage.backups import judging, results
 from crmcli.storage.backups.places import object_name
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def forget(place: Place, policy: Policy, named: Sequence[str], now: datetime, *,
     with files.mapped(f"tidy up the backups in {place.text}"):
         shelf, found = judging.judged(place, now)
         present = place.items("objects")
-        fates = _fates(place, shelf, found, present, policy, named)
+        fates = _fates(place, shelf, found, present, policy, named, now)
         going = {fate.name for fate in fates if not fate.stays}
         if going and not [fate for fate in fates if fate.stays]:
             raise RuleError("that would remove every snapshot")
@@ -78,6 +78,7 @@ def _fates(
     present: dict[str, Item],
     policy: Policy,
     named: Sequence[str],
+    now: datetime,
 ) -> list[Fate]:
     """Return what becomes of each snapshot: those that cannot be what they say, or lack something, count for nothing.
 
@@ -97,7 +98,7 @@ def _fates(
     for some in ([snapshot for snapshot in counting if found.lacked(snapshot)], whole):
         told = zip(some, reasons_to_keep([snapshot.at for snapshot in some], policy), strict=True)
         reasons |= {snapshot.name: reason for snapshot, reason in told if reason}
-    held = _held(place, shelf, found, counting)
+    held = _held(place, shelf, found, counting, now)
     if named:
         return _named_fates(shelf, found, held, named)
     fates = []
@@ -113,7 +114,7 @@ def _fates(
     return fates
 
 
-def _held(place: Place, shelf: Shelf, found: Lineage, counting: list[Snapshot]) -> dict[str, str]:
+def _held(place: Place, shelf: Shelf, found: Lineage, counting: list[Snapshot], now: datetime) -> dict[str, str]:
     """Return the snapshots that nothing removes, and why."""
     written = place.items("snapshots")
     held = {
@@ -126,8 +127,8 @@ def _held(place: Place, shelf: Shelf, found: Lineage, counting: list[Snapshot]) 
         held[snapshot.name] = "the newest"
     whole = [snapshot for snapshot in counting if not found.lacked(snapshot)] or counting
     held |= {snapshot.name: "the newest that is whole" for snapshot in whole[-1:] if snapshot is not counting[-1]}
-    names = {snapshot.name for snapshot in whole}
-    verified = [result.snapshot for result in snapshots.results(place) if result.reads_all and result.snapshot in names]
+    verdicts = results.verdicts(place, now)
+    verified = [known.name for known in whole if known.name in verdicts and verdicts[known.name].ok]
     if verified:
         held[max(verified)] = "the newest verified"
     # Without it, the one that parted from it might be taken for genuine.
@@ -186,5 +187,5 @@ def _sweep_rest(place: Place, staying: set[str]) -> None:
     """Remove what runs that were cut short have left, and results about snapshots that are gone."""
     old = time.time() - FRESH
     place.remove([f"tmp/{name}" for name, item in place.items("tmp").items() if item.at < old])
-    gone = [name for name, result in snapshots.named_results(place) if result.snapshot not in staying]
+    gone = [name for name, result in results.named(place).items() if result.snapshot not in staying]
     place.remove([f"results/{name}" for name in gone])

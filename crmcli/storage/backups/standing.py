@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmcli.errors import DamagedError
-from crmcli.model.backups import AHEAD, Result, is_leap, overdue
+from crmcli.model.backups import AHEAD, found_broken, is_leap, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
-from crmcli.storage.backups import judging, lineage, snapshots
+from crmcli.storage.backups import judging, lineage, results, snapshots
 from crmcli.storage.backups.places import Folder
 from crmcli.storage.members import ADMIN
 
@@ -25,16 +25,21 @@ if TYPE_CHECKING:
     from crmcli.storage.store import Store
 
 _MAX_MEMORY = 1 << 16
+_REMEDY = "crmcli backup, then crmcli backup verify --deep"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many snapshots there are, when the newest and the newest verified were made, and what is not in order."""
+    """How many snapshots there are, when the newest and the newest verified were made, and what is not in order.
+
+    `remedy` is what helps against that.
+    """
 
     snapshots: int
     newest: datetime | None
     verified: datetime | None
     found: str | None
+    remedy: str
 
 
 def standing(place: Place, now: datetime, days: int) -> Standing:
@@ -46,9 +51,15 @@ def standing(place: Place, now: datetime, days: int) -> Standing:
         strange = judging.strange(shelf, found)
         genuine = {snapshot.name: snapshot for snapshot in found.whole()}
         lacking = [known for known in found.genuine[-1:] if found.lacked(known)]
-        verified = [genuine[result.snapshot] for result in snapshots.results(place) if _counts(result, genuine)]
+        verdicts = results.verdicts(place, now)
+    verified = [known for name, known in genuine.items() if name in verdicts and verdicts[name].ok]
     last = max(verified, key=lambda snapshot: snapshot.made_at, default=None)
+    remedy = _REMEDY
     told = overdue(last.at if last else None, datetime.fromisoformat(genesis.created_at), now, days)
+    failed = [known for known in found.genuine if known.name in verdicts and not verdicts[known.name].ok]
+    if broken := [known.name for known in failed if not found.lacked(known)]:
+        told = found_broken(verdicts[broken[-1]], len(broken))
+        remedy = f"crmcli backup verify --deep --repair --to {place.text}"
     if lacking:
         told = f"the newest snapshot lacks {len(found.lacked(lacking[0]))} files that the store had lost"
     if leap := _leap(found):
@@ -58,7 +69,7 @@ def standing(place: Place, now: datetime, days: int) -> Standing:
         by_clock = f", {later} of them dated after what this clock says, {now:%Y-%m-%d}" if later else ""
         told = f"{len(strange)} snapshots cannot be what they say{by_clock}: crmcli backup verify"
     newest = max((snapshot.at for snapshot in found.genuine), default=None)
-    return Standing(len(shelf.snapshots), newest, last.at if last else None, told)
+    return Standing(len(shelf.snapshots), newest, last.at if last else None, told, remedy)
 
 
 def _leap(found: Lineage) -> str | None:
@@ -68,10 +79,6 @@ def _leap(found: Lineage) -> str | None:
     *others, last = found.genuine
     before = [datetime.fromisoformat(found.moment(last).at), *(known.at for known in others)]
     return last.name if is_leap(last.at, before) else None
-
-
-def _counts(result: Result, genuine: dict[str, snapshots.Snapshot]) -> bool:
-    return result.reads_all and result.snapshot in genuine
 
 
 # What an admin is told of in passing: without the network, and from little more than a list of names.
@@ -109,7 +116,7 @@ def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> 
     names = list(_known(_memory(pins, store.genesis.hash)).values())
     for place in (Folder(Path(text)) for text in places if "://" not in text):
         with suppress(OSError):
-            found = (result.snapshot for _, result in snapshots.named_results(place) if result.reads_all)
+            found = (result.snapshot for result in reversed(results.named(place).values()) if result.reads_all)
             names += [name for name in [next(found, None)] if name]
     times = []
     for name in names:
