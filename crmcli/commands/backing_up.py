@@ -241,9 +241,9 @@ def restorer(crm: Session, place: Place, *, recovery_key: bool) -> Identity | No
 
 
 def remember(crm: Session, verified: list[tuple[Place, str]]) -> None:
-    """Note on this machine which snapshots were verified, for the reminder that admins get."""
+    """Note on this machine which snapshots were verified, "" where that failed, for the reminder that admins get."""
+    from crmcli.storage.backups.remembering import remember
     from crmcli.storage.backups.snapshots import genesis_of
-    from crmcli.storage.backups.standing import remember
 
     for place, name in verified:
         remember(crm.pins, genesis_of(place)[0], place, name)

@@ -18,11 +18,17 @@ def backup_status(ctx: typer.Context, to: To = None, days: Days = None, form: Fo
     Exit code 6 if not: also while one has failed a check and was not read back whole since. Verified is what crmcli
     backup verify --deep or crmcli backup drill has read back whole.
     """
+    from crmcli.storage.backups.remembering import has_vanished, vanished
     from crmcli.storage.backups.standing import standing
 
     crm = ctx.obj
     most = backing_up.schedule(crm, days)
-    done, failures = backing_up.each_own(crm, backing_up.places(crm, to), lambda place: standing(place, crm.now, most))
+    source = backing_up.source_or_none(crm)
+    job = lambda place: standing(place, source, crm.now, most)  # noqa: E731
+    places = backing_up.places(crm, to)
+    gone = [place for place in places if source is not None and has_vanished(crm.pins, source.genesis, place)]
+    done, failures = backing_up.each_own(crm, [place for place in places if place not in gone], job)
+    failures += [AttentionError(error.message, error.hint) for error in map(vanished, gone)]
     rows: list[tuple[object, ...]] = [
         (place.text, one.snapshots, one.newest, one.verified, "attention" if one.found else "ok", one.found)
         for place, one in done

@@ -45,7 +45,7 @@ def backup_verify(
 
     done, failures = backing_up.each_own(crm, places, check)
     backing_up.show(crm, COLUMNS, [_row(place, found) for place, found in done], form)
-    backing_up.remember(crm, [(place, found.verified) for place, found in done if found.verified])
+    backing_up.remember(crm, [(place, found.verified or "") for place, found in done if found.verified or found.spoilt])
     backing_up.end(crm, failures)
     backing_up.raise_damage(crm, [(place, trouble) for place, found in done for trouble in found.troubles])
     backing_up.raise_strange({name: why for _, found in done for name, why in found.strange.items()})

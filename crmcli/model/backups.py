@@ -147,7 +147,8 @@ def overdue(verified: datetime | None, founded: datetime, now: datetime, days: i
     return f"the last verified backup is {age.days} days old"
 
 
-def found_broken(last: Result, count: int) -> str:
-    """Return what to say of snapshots that a check found spoilt; `last` is what came of the newest of them."""
-    others = f" and {count - 1} more" if count > 1 else ""
+def failed(checks: Sequence[Result]) -> str:
+    """Return what to say of snapshots whose last check failed, of which there is one or more."""
+    last = max(checks, key=lambda one: one.snapshot)
+    others = f" and {len(checks) - 1} more" if len(checks) > 1 else ""
     return f"snapshot {last.snapshot}{others} failed its last check, on {last.at[:10]}"

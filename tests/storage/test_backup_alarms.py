@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crmcli.storage import upkeep
 from tests.storage.company import Company, Result
-from tests.storage.test_backups import DAY, age, backed_up, flip, grow, objects, ok, rows, some_file
+from tests.storage.test_backup_attacks import newest, plant, stamped
+from tests.storage.test_backups import DAY, age, backed_up, flip, grow, objects, ok, rows, some_file, told_in_passing
 
 
 @pytest.fixture
@@ -50,6 +53,93 @@ def test_what_failed_its_last_check_is_not_verified_any_more(company: Company, p
     ok(later, *hint.split(), who="nobody")
     assert status(later).code == 0
     assert rows(later, "backup", "list")[0]["state"] == "whole"
+
+
+def test_an_old_snapshot_under_a_new_date_puts_nothing_off(company: Company, place: Path) -> None:
+    backed_up(company)
+    rows(company, "backup", "verify", "--deep")
+    after = replace(company, now=company.now + DAY)
+    grow(after)
+    week = replace(company, now=company.now + 8 * DAY)
+    planted = plant(place, newest(place) | {"made_at": stamped(week.now - timedelta(hours=1))})
+    assert status(week).code == 6
+    assert f"{planted}: it lacks commit" in week.crmcli("backup", "verify", "--deep", who="nobody").err
+    assert rows(week, "backup", "list")[0]["state"].startswith("not genuine: it lacks commit")
+    [made] = rows(week, "backup", "--if-due")
+    assert made["commit"] == after.open().state.seq
+    assert rows(week, "backup", "drill")[0]["snapshot"] == made["snapshot"]
+    age(place)
+    ok(week, "backup", "forget", planted, "--yes", who="nobody")
+    assert status(week).code == 0
+
+
+@pytest.mark.usefixtures("place")
+def test_a_commit_by_a_clock_that_is_some_hours_behind_makes_no_backup_less_genuine(company: Company) -> None:
+    made = replace(company, now=company.now + timedelta(hours=23))
+    backed_up(made)
+    grow(company)
+    rows(made, "backup", "verify", "--deep")
+    assert status(made).code == 0
+
+
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_a_place_that_has_vanished_is_missed_and_not_begun_anew_by_itself(
+    company: Company, place: Path, how: str
+) -> None:
+    backed_up(company)
+    rows(company, "backup", "verify", "--deep")
+    place.rename(company.folder / "unmounted")
+    if how == "empty":
+        place.mkdir()
+    for arguments in ((), ("--if-due",)):
+        result = company.crmcli("backup", *arguments, who="nobody")
+        assert (result.code, result.err.splitlines()[0]) == (
+            3,
+            f"crmcli: error: there were backups in {place}, and now there are none",
+        )
+        assert how == "gone" or not list(place.iterdir())
+    assert status(company).code == 6
+    assert f"there were backups in {place}" in status(company).err
+    # The other place is backed up to all the same.
+    other = company.folder / "other"
+    assert company.crmcli("backup", "--to", str(place), "--to", str(other), who="nobody").code == 3
+    assert rows(company, "backup", "list", "--to", str(other))
+    if how == "empty":
+        place.rmdir()
+    (company.folder / "unmounted").rename(place)
+    assert status(company).code == 0
+    place.rename(company.folder / "unmounted")
+    hint = company.crmcli("backup", who="nobody").err.partition("? crmcli ")[2].partition(" begins")[0]
+    ok(company, *hint.split(), who="nobody")
+    assert len(rows(company, "backup", "list")) == 1
+
+
+def test_an_admin_is_told_in_passing_of_what_failed_and_what_is_gone(company: Company, place: Path) -> None:
+    elsewhere = company.folder / "elsewhere"
+    week = replace(company, now=company.now + 9 * DAY)
+    assert "CRMCLI_BACKUPS says where" in told_in_passing(week)
+    # A place that cron names and this shell does not is known from then on.
+    [made] = backed_up_by_admin(week, elsewhere)
+    assert "has been verified yet: crmcli backup" in told_in_passing(week)
+    ok(week, "backup", "verify", "--deep", "--to", str(elsewhere))
+    assert told_in_passing(week) == ""
+    path = objects(elsewhere)[some_file(week)[1]]
+    flip(path)
+    assert week.crmcli("backup", "verify", "--deep", "--to", str(elsewhere)).code == 13
+    line = told_in_passing(week)
+    assert f"snapshot {made['snapshot']} failed its last check" in line
+    assert week.crmcli(*line.strip().partition(": crmcli ")[2].split()).code == 6
+    flip(path)
+    ok(week, "backup", "verify", "--deep", "--to", str(elsewhere))
+    assert told_in_passing(week) == ""
+    for snapshot in (elsewhere / "snapshots").iterdir():
+        snapshot.unlink()
+    assert "has been verified yet" in told_in_passing(week)
+    assert not place.exists()
+
+
+def backed_up_by_admin(company: Company, place: Path) -> list[dict[str, Any]]:
+    return rows(company, "backup", "--to", str(place), who="admin")
 
 
 def test_an_older_snapshot_that_fails_its_check_is_named_until_it_goes(

@@ -195,6 +195,30 @@ def test_rot_in_the_store_is_found_and_replaces_no_good_copy(
     assert objects(other)[digest].read_bytes() == good
 
 
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("spoil", [damage, remove, cut])
+@pytest.mark.parametrize("kind", ["log", "inbox"])
+def test_a_backup_names_no_commits_or_drops_that_are_spoilt(
+    company: Company, place: Path, kind: str, spoil: Callable[[Path], None]
+) -> None:
+    drop = b"sealed"
+    (company.root / "inbox" / f"{hashlib.sha256(drop).hexdigest()}.drop").write_bytes(drop)
+    grow(company)
+    backed_up(company)
+    document = json.loads(next((place / "snapshots").iterdir()).read_bytes())
+    path = objects(place)[document[kind][0][2]]
+    good = path.read_bytes()
+    age(place)
+    spoil(path)
+    [made] = backed_up(replace(company, now=company.now + DAY))
+    assert (made["copied"], path.read_bytes()) == (1, good)
+    assert {row["state"] for row in rows(company, "backup", "list")} == {"whole"}
+    assert rows(company, "backup", "verify", "--deep")[0]["problems"] == 0
+
+
 @pytest.mark.parametrize("spoil", [damage, remove, forbid])
 def test_what_is_spoilt_in_a_backup_is_named_and_put_back(
     company: Company, place: Path, spoil: Callable[[Path], None]
@@ -438,31 +462,35 @@ def test_the_newest_the_verified_and_the_pinned_stay(company: Company, place: Pa
     assert [row["snapshot"] for row in rows(now, "backup", "list")] == [names[3], names[1]]
 
 
+def told_in_passing(company: Company, who: str = "admin") -> str:
+    """What a command says on a terminal that has nothing to say by itself."""
+    ours, theirs = pty.openpty()
+    process = company.start("list", "deals", who=who, stderr=theirs)
+    os.close(theirs)
+    process.communicate(timeout=20)
+    try:
+        return os.read(ours, 4096).decode()
+    except OSError:
+        return ""
+    finally:
+        os.close(ours)
+
+
 def test_an_admin_at_a_terminal_is_told_that_the_last_verified_backup_is_old(company: Company, place: Path) -> None:
     def told(days: int, who: str = "admin") -> str:
-        now = replace(company, now=company.now + timedelta(days=days))
-        ours, theirs = pty.openpty()
-        process = now.start("list", "deals", who=who, stderr=theirs)
-        os.close(theirs)
-        process.communicate(timeout=20)
-        try:
-            return os.read(ours, 4096).decode()
-        except OSError:
-            return ""
-        finally:
-            os.close(ours)
+        return told_in_passing(replace(company, now=company.now + timedelta(days=days)), who)
 
     assert "backup" not in told(8)
-    assert "no backup of this store has been verified yet: crmcli backup" in told(9)
+    assert "no verified backup is known here: crmcli backup" in told(9)
     assert told(9, "manager") == ""
     later = replace(company, now=company.now + 9 * DAY)
     backed_up(later)
-    assert "verified yet" in told(9)
+    assert "no backup of this store has been verified yet: crmcli backup" in told(9)
     rows(later, "backup", "verify", "--deep")
     assert told(9) == ""
     assert told(17) == ""
     assert "the last verified backup is 9 days old" in told(18)
-    ok(company, "settings", "set", "backup_days", "20")
+    ok(later, "settings", "set", "backup_days", "20")
     assert told(18) == ""
     assert rows(replace(company, now=company.now + 18 * DAY), "backup", "status", who="admin")
     shutil.rmtree(place)
@@ -470,7 +498,9 @@ def test_an_admin_at_a_terminal_is_told_that_the_last_verified_backup_is_old(com
 
 
 def test_a_backup_is_made_when_it_is_due(company: Company) -> None:
-    assert len(rows(company, "backup", "--if-due")) == 1
+    assert rows(company, "backup", "--if-due", code=3) == []
+    assert not (company.folder / "backups").exists()
+    assert len(backed_up(company)) == 1
     for days, due in ((1, 0), (6, 0), (7, 1), (8, 0)):
         now = replace(company, now=company.now + days * DAY)
         assert len(rows(now, "backup", "--if-due")) == due, days

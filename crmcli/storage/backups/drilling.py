@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import judging, restoring, results, snapshots
+from crmcli.storage.backups import judging, restoring, results, snapshots, stale
 from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
@@ -18,18 +18,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.source import Source
     from crmcli.storage.identity import Identity
 
 
 def drill(
-    place: Place, scratch: Path | None, identity: Identity | None, now: datetime, advance: Callable[[int], None]
+    place: Place,
+    source: Source | None,
+    scratch: Path | None,
+    identity: Identity | None,
+    now: datetime,
+    advance: Callable[[int], None],
 ) -> Result:
     """Restore the newest genuine snapshot into a scratch folder, check it, and keep what came of it beside the backup.
 
     Raises: DamagedError, after that was kept, if it cannot be restored or read.
     """
     with files.mapped(f"practise a restore from {place.text}"):
-        shelf, found = judging.judged(place, now)
+        shelf, found = stale.judged(place, now, source)
         newest = judging.find(shelf, found, snapshots.LATEST)
         counts = newest in found.whole()
         start = time.monotonic()
