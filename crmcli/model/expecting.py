@@ -10,8 +10,8 @@ from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
 from crmcli.model.dates import day_start, local_day
-from crmcli.model.records import DONE, OPEN, Client, Product, Record, Reminder, Sale, SaleLine
-from crmcli.model.reminding import BUY_BY, remind, settle
+from crmcli.model.records import Client, Product, Record, Reminder, Sale, SaleLine
+from crmcli.model.reminding import remind, settle
 from crmcli.model.returning import shrunk
 
 if TYPE_CHECKING:
@@ -143,28 +143,6 @@ def follow_up(
         records += _prepare(acting, client.client_id, expected, known, lead_days, zone)
     stated = expected.on if expected is not None and expected.origin == STATED else None
     return [*records, *([replace(client, buy_by=stated)] if stated != client.buy_by else ())]
-
-
-def take_back(
-    acting: Acting,
-    client: Client,
-    expected: Expected | None,
-    known: Iterable[Reminder],
-    lead_days: int,
-    zone: tzinfo,
-) -> list[Record]:
-    """Return what changes in what is planned once the last sale of a client turns out to be a mistake.
-
-    `expected` is what the other sales say: the reminder to prepare the offer goes by it, or with the sale. So does the
-    day that was named with the sale; one that was named otherwise has a reminder of its own, and stays.
-    """
-    open_ones = [reminder for reminder in known if reminder.status == OPEN]
-    is_sales = client.buy_by is not None and not any(reminder.cause == BUY_BY for reminder in open_ones)
-    records: list[Record] = [replace(client, buy_by=None)] if is_sales else []
-    planned = [reminder for reminder in open_ones if reminder.cause == NEXT]
-    if planned and expected is not None:
-        return [*records, *_prepare(acting, client.client_id, expected, planned, lead_days, zone)]
-    return [*records, *(replace(reminder, status=DONE) for reminder in planned)]
 
 
 def _prepare(

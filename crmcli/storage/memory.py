@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LIMITS = {"cache": 1 << 26, "pin": 1 << 16, "agenda": 1 << 22, "jobs": 1 << 14}
 # What the cache holds, and how: counted up whenever that changes between two versions of the program.
-_LAYOUT = 6
+_LAYOUT = 7
 # Seconds to wait for another process that is writing its pin; nobody waits for one that hangs.
 _PATIENCE = 1.0
 
@@ -89,7 +89,7 @@ class Memory:
         return document["seq"], document["hash"]
 
     def pinned_restores(self) -> list[tuple[int, str]]:
-        """Return the restores that are part of the newest head seen: the commits that they went on from."""
+        """Return the restores that are part of the newest head seen: number and hash of each."""
         document = self._read(self._pin, "pin") if os.path.lexists(self._pin) else None
         return [(seq, head) for seq, head in (document or {}).get("restores", [])]
 

@@ -106,6 +106,8 @@ class State:
             ) from error
         self._fold(commit)
         self.seq, self.hash, self.at = seq, log.digest(raw), commit.at
+        if commit.type == "restore":
+            self.restores.append((self.seq, self.hash))
         return commit
 
     def _parsed(self, line: bytes, signature: bytes) -> Commit:
@@ -326,8 +328,6 @@ class State:
         elif commit.type == "erase" and commit.body["erase"]["clients"]:
             self.last_erasure = commit.seq
             self.erased.update(commit.body["erase"]["clients"])
-        elif commit.type == "restore":
-            self.restores.append((self.seq, self.hash))
         self._fold_requests(commit)
 
     def _fold_requests(self, commit: Commit) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crmcli.model.acting import Acting
-from crmcli.model.expecting import Expected, follow_up, next_purchase, quantile, take_back, used_up_on
+from crmcli.model.expecting import Expected, follow_up, next_purchase, quantile, used_up_on
 from crmcli.model.records import Client, Note, Product, Reminder, Sale, SaleLine
 from crmcli.model.returning import Norm
 
@@ -108,22 +108,3 @@ def test_a_sale_settles_what_was_to_bring_it_about_and_plans_the_next() -> None:
     assert isinstance(kept, Client)
     assert reminder.due_at == datetime(2026, 3, 1, 21, tzinfo=UTC)
     assert kept.buy_by == date(2026, 3, 4)
-
-
-def test_a_day_named_with_a_sale_goes_with_it_and_one_named_otherwise_stays() -> None:
-    acting = Acting(1, NOW, NOW, iter(range(100, 200)).__next__)
-    client = Client(7, NOW, 1, 1, buy_by=date(2026, 5, 1))
-    offer = Reminder(3, 7, "next_purchase", NOW + 53 * DAY, False, 1, NOW, 1)
-    expected = days(date(2026, 4, 1), "rhythm")
-    assert take_back(acting, client, None, [offer], 7, ZONE) == [
-        replace(client, buy_by=None),
-        replace(offer, status="done"),
-    ]
-    forgotten, moved, about = take_back(acting, client, expected, [offer], 7, ZONE)
-    assert forgotten == replace(client, buy_by=None)
-    assert isinstance(moved, Reminder)
-    assert (moved.reminder_id, moved.status, f"{moved.due_at:%m-%d %H}") == (3, "open", "03-24 21")
-    assert isinstance(about, Note)
-    named = replace(offer, reminder_id=4, cause="buy_by")
-    assert take_back(acting, client, expected, [named], 7, ZONE) == []
-    assert take_back(acting, replace(client, buy_by=None), expected, [replace(offer, status="done")], 7, ZONE) == []

@@ -195,6 +195,30 @@ def test_rot_in_the_store_is_found_and_replaces_no_good_copy(
     assert objects(other)[digest].read_bytes() == good
 
 
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("spoil", [damage, remove, cut])
+@pytest.mark.parametrize("kind", ["log", "inbox"])
+def test_a_backup_names_no_commits_or_drops_that_are_spoilt(
+    company: Company, place: Path, kind: str, spoil: Callable[[Path], None]
+) -> None:
+    drop = b"sealed"
+    (company.root / "inbox" / f"{hashlib.sha256(drop).hexdigest()}.drop").write_bytes(drop)
+    grow(company)
+    backed_up(company)
+    document = json.loads(next((place / "snapshots").iterdir()).read_bytes())
+    path = objects(place)[document[kind][0][2]]
+    good = path.read_bytes()
+    age(place)
+    spoil(path)
+    [made] = backed_up(replace(company, now=company.now + DAY))
+    assert (made["copied"], path.read_bytes()) == (1, good)
+    assert {row["state"] for row in rows(company, "backup", "list")} == {"whole"}
+    assert rows(company, "backup", "verify", "--deep")[0]["problems"] == 0
+
+
 @pytest.mark.parametrize("spoil", [damage, remove, forbid])
 def test_what_is_spoilt_in_a_backup_is_named_and_put_back(
     company: Company, place: Path, spoil: Callable[[Path], None]
@@ -374,6 +398,7 @@ def test_a_place_that_is_not_there_is_not_made_up(company: Company) -> None:
 def test_backups_during_changes_and_upkeep_are_consistent(company: Company) -> None:
     grow(company, 2)
     late = LateCompany(company.folder)
+    backed_up(late)
     writers = [late.start("add-client", f"New {n}") for n in range(6)]
     backups = [late.start("backup", "make", who="admin") for _ in range(3)]
     collectors = [late.start("gc") for _ in range(2)]

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from crmcli.storage.backups.snapshots import Piece, Snapshot
     from crmcli.storage.genesis import Genesis
     from crmcli.storage.ledger import Erasure
-    from crmcli.storage.log import FileEntry
+    from crmcli.storage.log import Commit, FileEntry
     from crmcli.storage.members import Grant, Member
 
 # A store has thousands of files; what claims millions is refused before a list of them is made.
 MOST_FILES = 1_000_000
+# What a restore commits, all at the same time: it erases and revokes again, and says where the log goes on.
+_REVIVING = ("erase", "grant", "restore")
 
 
 class Moment(NamedTuple):
@@ -46,20 +48,28 @@ class Moment(NamedTuple):
         return cls(state.at, live, erased, dict(state.members), dict(state.grants))
 
 
+class Restore(NamedTuple):
+    """Commits `first` to `last`: the last one is a restore, and those before it erase and revoke again for it."""
+
+    first: int
+    last: int
+    author: str
+
+
 @dataclass
 class Chain:
     """What a log adds up to: the hash of every commit, the moments that were asked for, and what was erased when.
 
-    `pieces` is SHA-256 and length of the runs of commits that were asked for. `restorers` is the commit that a restore
-    goes on from -> who made it, `signers` the number of a commit -> its author, and whether an admin. `erasures` are
-    the erasures in it, with the SHA-256 of the files that each erased. `damage` says why the log ended before its end.
+    `pieces` is SHA-256 and length of the runs of commits that were asked for. `restores` are what admins restored.
+    `signers` is the number of a commit -> its author, and whether an admin. `erasures` are the erasures in it, with the
+    SHA-256 of the files that each erased. `damage` says why the log ended before its end.
     """
 
     state: State
     heads: dict[int, str] = field(default_factory=dict)
     moments: dict[int, Moment] = field(default_factory=dict)
     pieces: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
-    restorers: dict[tuple[int, str], str] = field(default_factory=dict)
+    restores: list[Restore] = field(default_factory=list)
     signers: dict[int, tuple[str, bool]] = field(default_factory=dict)
     erasures: list[tuple[Erasure, list[str]]] = field(default_factory=list)
     damage: str | None = None
@@ -82,16 +92,20 @@ class Chain:
         """Say whether objects hold the commits of this log that they are said to hold."""
         return all(self.pieces.get((piece.first, piece.last)) == (piece.sha256, piece.bytes) for piece in pieces)
 
+    def parted(self, other: Chain) -> int:
+        """Return the number of the last commit that two logs have in common."""
+        return max(
+            (seq for seq in self.heads.keys() & other.heads.keys() if self.heads[seq] == other.heads[seq]), default=0
+        )
+
     def goes_on_from(self, older: Chain) -> bool:
         """Say whether this log is, by an admin's restore, what became of another one that it does not hold.
 
         The admin has to be one at the end of that other log, too: who was removed restores nothing.
         """
         admins = {who.member for who in older.state.members.values() if who.active and who.role == ADMIN}
-        return any(
-            older.heads.get(seq) == head and (seq, head) not in older.restorers and author in admins
-            for (seq, head), author in self.restorers.items()
-        )
+        parted = self.parted(older)
+        return any(one.first <= parted + 1 <= one.last and one.author in admins for one in self.restores)
 
 
 def outranks(one: Chain, other: Chain) -> bool:
@@ -100,9 +114,7 @@ def outranks(one: Chain, other: Chain) -> bool:
     Whoever signs a log of his own alone does not prevail over the team with it. Nobody counts whom only one of them
     knows: that one may have made them up.
     """
-    parted = max(
-        (seq for seq in one.heads.keys() & other.heads.keys() if one.heads[seq] == other.heads[seq]), default=0
-    )
+    parted = one.parted(other)
     known = one.state.members.keys() & other.state.members.keys()
 
     def weight(chain: Chain) -> tuple[int, int]:
@@ -134,6 +146,14 @@ class _Pieces:
                 self.done[span] = (digest.finalize().hex(), size + len(raw))
 
 
+def _carried_on(revival: tuple[int, str, str] | None, commit: Commit) -> tuple[int, str, str] | None:
+    """Return the first commit, author and time of the revival that a commit is part of, or None."""
+    if commit.type not in _REVIVING:
+        return None
+    is_same = revival is not None and revival[1:] == (commit.author, commit.at)
+    return revival if is_same else (commit.seq, commit.author, commit.at)
+
+
 def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot]) -> Chain:
     """Check a log from its first commit on; the moments of `snapshots`, and the pieces of their logs, are noted."""
     asked = {snapshot.seq for snapshot in snapshots}
@@ -145,7 +165,7 @@ def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot])
         chain.moments[0] = Moment.of(chain.state)
 
     def followed() -> Iterator[bytes]:
-        state = chain.state
+        state, revival = chain.state, None
         for raw in raws:
             commit = state.apply(raw)
             chain.signers[state.seq] = (commit.author, state.members[commit.author].role == ADMIN)
@@ -153,8 +173,9 @@ def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot])
             if len(state.live) > MOST_FILES:
                 raise DamagedError(f"commit {state.seq} makes more files than a store can have")
             chain.heads[state.seq] = state.hash
-            if commit.type == "restore":
-                chain.restorers[commit.seq - 1, commit.prev] = commit.author
+            revival = _carried_on(revival, commit)
+            if revival is not None and commit.type == "restore":
+                chain.restores.append(Restore(revival[0], state.seq, commit.author))
             pieces.take(state.seq, raw)
             if state.seq in asked:
                 chain.moments[state.seq] = Moment.of(state)
