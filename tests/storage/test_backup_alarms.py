@@ -143,6 +143,56 @@ def backed_up_by_admin(company: Company, place: Path) -> list[dict[str, Any]]:
     return rows(company, "backup", "--to", str(place), who="admin")
 
 
+def hinted(result: Result) -> list[str]:
+    """The command that the hint of an error gives."""
+    return result.err.splitlines()[-1].rpartition("crmcli ")[2].split()
+
+
+def test_a_snapshot_whose_bytes_rotted_is_fetched_from_another_place(company: Company, place: Path) -> None:
+    other = company.folder / "other"
+    both = ("--to", str(place), "--to", str(other))
+    backed_up(company, place, other)
+    ok(company, "backup", "verify", "--deep", *both, who="nobody")
+    [path] = (place / "snapshots").iterdir()
+    good = path.read_bytes()
+    flip(path)
+    alone = company.crmcli("backup", "verify", who="nobody")
+    assert alone.code == 13
+    assert f"snapshots/{path.name} is damaged: spoils snapshot {path.stem}; nobody here has it any more" in alone.err
+    age(place)
+    # What only the damaged one needs is not swept before somebody has decided.
+    before = set(objects(place))
+    ok(company, "backup", "forget", "--yes", who="nobody")
+    assert set(objects(place)) == before
+    found = status(company, *both)
+    assert (found.code, f"1 snapshots are damaged: {path.stem}" in found.err) == (6, True)
+    assert company.crmcli("backup", "verify", *both, who="nobody").code == 13
+    ok(company, *hinted(found), who="nobody")
+    assert path.read_bytes() == good
+    ok(company, "backup", "verify", "--deep", who="nobody")
+    assert status(company, *both).code == 0
+    backed_up(replace(company, now=company.now + DAY))
+    flip(path)
+    told = company.crmcli("backup", "verify", who="nobody").err.splitlines()
+    line = next(line for line in told if "is damaged" in line)
+    ok(company, *line.rpartition("crmcli ")[2].split(), who="nobody")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("days", [-365, 3650], ids=["behind", "ahead"])
+def test_a_clock_that_was_wrong_once_raises_no_alarm_for_ever(company: Company, place: Path, days: int) -> None:
+    backed_up(company)
+    rows(company, "backup", "verify", "--deep")
+    backed_up(replace(company, now=company.now + days * DAY))
+    later = replace(company, now=company.now + timedelta(hours=1))
+    for result in (status(later), later.crmcli("backup", "verify", who="nobody")):
+        assert result.code == 6
+        assert hinted(result)[:2] == ["backup", "forget"]
+    ok(later, *hinted(status(later)), who="nobody")
+    assert status(later).code == 0
+    assert len(list((place / "snapshots").iterdir())) == 1
+
+
 def lines_of_cron() -> list[list[str]]:
     """The commands of the lines for cron in the how-to, in the order of a day."""
     text = (Path(__file__).parents[2] / "docs/howto/backup.md").read_text()
