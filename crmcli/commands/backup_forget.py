@@ -33,7 +33,8 @@ def backup_forget(
     """Say which snapshots would be removed and why each stays or goes; with --yes, remove them and what only they need.
 
     The newest, the newest verified, those of the last two days and pinned ones stay. What is dated in the future or is
-    not genuine counts for nothing. Files of clients who were erased go 30 days after that.
+    not genuine counts for nothing. Files of clients who were erased go 30 days after that, a gap between two backups
+    counting for 8 at most.
     """
     from crmcli.model.backups import Policy
     from crmcli.storage.backups.forgetting import forget
