@@ -205,7 +205,7 @@ CODES: dict[str, dict[int, str]] = {
     "backup pin": {3: "no such snapshot", 4: "several begin like that"},
     "backup forget": {3: "no such snapshot", 5: "it has to stay, or none would be left"},
     "restore": {
-        2: "no such book or table, or a misread recovery key",
+        2: "no such book or table, a misread recovery key, or a folder that no store can take the place of",
         3: "no such snapshot",
         4: "the folder is not empty, or several snapshots begin like that",
         11: "another restore into that folder is at work",

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from crmcli.storage.identity import Identity
 
 _Done = TypeVar("_Done")
+# A century of days.
+MOST = 36_500
 
 To = Annotated[
     list[str] | None,
     typer.Option("--to", metavar="PLACE", help="where backups lie: a folder, or s3://bucket/folder (CRMCLI_BACKUPS)"),
 ]
 Days = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="how old they may be (the setting backup_days, or 8)")
+    int | None, typer.Option(min=1, max=MOST, metavar="N", help="how old they may be (the setting backup_days, or 8)")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show nothing but what is wrong; for cron")]
 Snapshot = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="the beginning of its name, or latest")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import chdir
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -191,6 +192,42 @@ def test_a_clock_that_was_wrong_once_raises_no_alarm_for_ever(company: Company, 
     ok(later, *hinted(status(later)), who="nobody")
     assert status(later).code == 0
     assert len(list((place / "snapshots").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("backup", "status", "--days", "99999999999"),
+        ("backup", "--if-due", "--days", "99999999999"),
+        ("backup", "forget", "--keep-days", "99999999999999"),
+        ("backup", "forget", "--keep-weekly", "99999999999999999999"),
+        ("restore", "latest", "--to", "."),
+        ("restore", "latest", "--to", "/"),
+        ("restore", "latest", "--to", ""),
+    ],
+)
+@pytest.mark.usefixtures("place")
+def test_what_makes_no_sense_is_bad_input(company: Company, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    backed_up(company)
+    with chdir(tmp_path):
+        result = company.crmcli(*arguments)
+    assert result.code == 2, result
+    assert result.err.startswith("crmcli: error: ")
+    assert result.err.count("\n") <= 2
+
+
+@pytest.mark.usefixtures("place")
+def test_a_store_is_not_restored_into_the_live_one_nor_through_a_link(company: Company) -> None:
+    backed_up(company)
+    inside = company.root / "files" / "restored"
+    result = company.crmcli("restore", "latest", "--to", str(inside), "--exact")
+    assert (result.code, inside.exists()) == (2, False)
+    (company.folder / "empty").mkdir()
+    (company.folder / "link").symlink_to("empty")
+    result = company.crmcli("restore", "latest", "--to", str(company.folder / "link"), "--exact")
+    assert (result.code, "is a link" in result.err) == (2, True)
+    ok(company, "restore", "latest", "--exact", *result.err.partition("hint: ")[2].split()[:2])
+    assert (company.folder / "empty" / "genesis.json").exists()
 
 
 def lines_of_cron() -> list[list[str]]:

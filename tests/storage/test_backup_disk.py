@@ -102,6 +102,17 @@ def test_disk_that_can_only_be_read_is_checked_and_restored_from(mount: Mount, c
         command("mount", "-o", "remount,rw", disk)
 
 
+def test_an_empty_mount_point_is_told_of_before_anything_is_written(mount: Mount, company: Company) -> None:
+    grow(company)
+    backed_up(company)
+    disk = mount()
+    result = company.crmcli("restore", "latest", "--exact", "--to", str(disk))
+    assert (result.code, "is a mount point" in result.err) == (2, True)
+    command("mount", "-o", "remount,size=64m,nr_inodes=4096", disk)
+    ok(company, "restore", "latest", "--exact", *result.err.partition("hint: ")[2].split()[:2])
+    assert (disk / "store" / "genesis.json").exists()
+
+
 def test_disk_that_goes_away_in_the_midst_of_a_backup(mount: Mount, company: Company) -> None:
     grow(company, 30)
     disk = mount("ext4")

@@ -225,6 +225,20 @@ def refuse_within(place: Place, target: Path) -> None:
         raise InputError("no store is restored into the folder of its backups", "--to names another folder")
 
 
+def refuse_target(target: Path, root: Path) -> None:
+    """Raise InputError for what no restored store can take the place of, or would lie in the store that is there."""
+    if target.is_symlink():
+        raise InputError(f"{target} is a link", f"--to {target.resolve()} names the folder itself")
+    if target.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise InputError("the folder that you are in cannot be replaced", "--to restored makes one in it")
+    if target.is_mount():
+        raise InputError(
+            f"{target} is a mount point, and cannot be replaced", f"--to {target}/store makes a folder in it"
+        )
+    if (root / "genesis.json").exists() and root.resolve() in target.resolve().parents:
+        raise InputError("no store is restored into another one", "--to names a folder outside of it")
+
+
 def object_name(sha256: str) -> str:
     """Return the name of what has that hash."""
     return f"objects/{sha256[:2]}/{sha256}"
