@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import time
 from contextlib import chdir
 from dataclasses import replace
 from datetime import timedelta
@@ -228,6 +231,32 @@ def test_a_store_is_not_restored_into_the_live_one_nor_through_a_link(company: C
     assert (result.code, "is a link" in result.err) == (2, True)
     ok(company, "restore", "latest", "--exact", *result.err.partition("hint: ")[2].split()[:2])
     assert (company.folder / "empty" / "genesis.json").exists()
+
+
+def test_a_drill_tidies_up_after_one_that_was_killed(company: Company, tmp_path: Path) -> None:
+    grow(company, 5)
+    backed_up(company)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    arguments = ("backup", "drill", "--scratch", str(scratch))
+    with company.start(*arguments) as process:
+        while not list(scratch.glob("*/store")):
+            assert process.poll() is None
+        process.kill()
+    [left] = scratch.iterdir()
+    (scratch / "mine").mkdir()
+    ok(company, *arguments)
+    # It may be at work still.
+    assert left.exists()
+    for path in (scratch / "mine", left):
+        os.utime(path, (time.time() - 120,) * 2)
+    handle = os.open(left, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    ok(company, *arguments)
+    assert left.exists()
+    os.close(handle)
+    ok(company, *arguments)
+    assert [path.name for path in scratch.iterdir()] == ["mine"]
 
 
 def lines_of_cron() -> list[list[str]]:
