@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from crmcli.storage import upkeep
+from crmcli.storage import log, upkeep
 from tests.storage.company import Company, Result, environment
 from tests.storage.test_backup_attacks import newest, plant, stamped
 from tests.storage.test_backups import DAY, age, backed_up, flip, grow, objects, ok, rows, some_file, told_in_passing
@@ -257,6 +257,38 @@ def test_a_drill_tidies_up_after_one_that_was_killed(company: Company, tmp_path:
     os.close(handle)
     ok(company, *arguments)
     assert [path.name for path in scratch.iterdir()] == ["mine"]
+
+
+@pytest.mark.usefixtures("place")
+def test_a_damaged_log_is_called_that(company: Company) -> None:
+    backed_up(company)
+    grow(company)
+    backed_up(company)
+    seq = company.open().state.seq - 1
+    flip(company.log / log.loose_name(seq))
+    result = company.crmcli("backup", who="nobody")
+    assert (result.code, result.err.splitlines()) == (
+        13,
+        [
+            f"crmcli: error: the log is damaged at commit {seq} or {seq + 1}: it is not what was checked before",
+            "crmcli: hint: crmcli verify says more",
+        ],
+    )
+    assert company.crmcli("verify").code == 13
+
+
+def test_a_genesis_that_rotted_in_a_place_is_damage(company: Company, place: Path) -> None:
+    backed_up(company)
+    flip(place / "genesis.json")
+    result = company.crmcli("backup", who="nobody")
+    assert result.code == 13
+    assert f"genesis.json in {place} is damaged" in result.err
+
+
+def test_places_may_stand_in_one_option(company: Company, place: Path) -> None:
+    other = company.folder / "other"
+    assert len(rows(company, "backup", "--to", f"{place}, {other}")) == 2
+    assert len(rows(company, "backup", "list", "--to", str(other))) == 1
 
 
 def lines_of_cron() -> list[list[str]]:

@@ -203,7 +203,7 @@ def _no_genesis(place: Place) -> DamagedError:
 
 
 def claim(place: Place, raw: bytes) -> None:
-    """Make a place one for backups of a store. Raises: RolledBackError if it has those of another one."""
+    """Make a place one for backups of a store. Raises: RolledBackError if it has those of another one, DamagedError."""
     try:
         there = place.read(GENESIS, MAX_GENESIS)
     except FileNotFoundError:
@@ -211,6 +211,7 @@ def claim(place: Place, raw: bytes) -> None:
         place.settle()
         return
     if there != raw:
+        genesis_of(place)
         raise _of_another(place)
 
 
