@@ -276,15 +276,47 @@ def test_what_is_printed_shows_no_more_contacts_than_a_list(office: Office) -> N
     office.run("settings", "set", "reveal_rows", "1")
     for step in range(3):
         remind_of(office, f"step {step}", f"today 11:3{step}")
-    out = office.run("remind", "--format", "csv")
-    assert out.count("9161234567") == out.count("Анна") == 1
-    assert out.count("step") == 1
-    assert out.count("•••") == 6
+    office.run("add-reminder", "Анна", "step 3", "--due", "today 11:40", "--promise")
+    # What counts as delivered was shown whole: one in a run, promises first, until each has been.
+    for shown in (3, 0, 1, 2):
+        assert office.run("remind", "--dry-run", "--format", "csv").splitlines()[1:] == ["stdout,olga,1"]
+        out = office.run("remind", "--format", "csv")
+        assert f"step {shown}" in out
+        assert out.count("9161234567") == out.count("Анна") == out.count("step") == 1
+        assert "•••" not in out
+    assert office.run("remind", "--format", "csv").splitlines()[1:] == []
     office.add_channel()
     office.run("settings", "set", "send_personal", "on")
+    for count in range(1, 5):
+        office.run("remind")
+        assert len(office.mailbox.texts) == count
+        assert office.mailbox.texts[-1].count("Анна") == office.mailbox.texts[-1].count("step") == 1
     office.run("remind")
+    assert len(office.mailbox.texts) == 4
+
+
+def test_a_digest_says_how_much_it_does_not_show(office: Office) -> None:
+    office.run("settings", "set", "reveal_rows", "2")
+    for step in range(3):
+        remind_of(office, f"step {step}", f"today 11:3{step}")
+    process = office.start("remind", "--digest")
+    out, err = process.communicate()
+    assert out.count("step") == out.count("Анна") == 2
+    assert err == "to do today besides: 1; crmcli agenda shows them\n"
+    office.add_channel()
+    office.run("settings", "set", "send_personal", "on")
+    office.run("remind", "--digest")
     (text,) = office.mailbox.texts
-    assert text.count("Анна") == text.count("step") == 1
+    assert text.count("Анна") == text.count("step") == 2
+    assert "… and 1 more" in text
+
+
+def test_where_nothing_may_be_shown_ids_and_times_are(office: Office) -> None:
+    office.run("settings", "set", "reveal_rows", "0")
+    remind_of(office, "step")
+    out = office.run("remind", "--format", "csv")
+    assert "2026-03-02T11:30" in out
+    assert not any(word in out for word in ("Анна", "step", "9161234567"))
 
 
 def test_what_is_about_archived_clients_waits(office: Office) -> None:

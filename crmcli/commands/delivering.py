@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crmcli.commands.listing import show_rows
 from crmcli.errors import CrmError, NoSpaceError
 from crmcli.model.channels import LOCAL, STDOUT, Channel, Message
-from crmcli.model.delivering import MOST_LINES, message_text
+from crmcli.model.delivering import bounds, message_text
 from crmcli.model.ids import encode_id
 from crmcli.model.masking import masked
 from crmcli.storage.agenda import COLUMNS, SHOWN, Lines
@@ -52,12 +52,12 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
         mark_done(dispatch.view, UNREACHED, crm.now)
     unheard = None
     for channel, member_id in _ways(crm, dispatch):
-        most = None if channel.kind == STDOUT else MOST_LINES
-        waiting = dispatch.batches(member_id, channel.name, most)
-        while waiting:
-            batch = waiting.pop(0)
+        bounded = bounds(channel.kind, dispatch.view.settings)
+        batches, left = dispatch.batches(member_id, channel.name, bounded)
+        while batches:
+            batch = batches.pop(0)
             if not dispatch.claim(batch):
-                waiting = dispatch.batches(member_id, channel.name, most)
+                batches, left = dispatch.batches(member_id, channel.name, bounded)
                 continue
             crm.saved = True
             error = _undelivered(crm, dispatch, channel, batch, form)
@@ -65,6 +65,8 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
             if error is not None and channel.kind == STDOUT:
                 unheard = error
                 break
+        else:
+            _say_left(crm, channel, left)
     if unheard is not None:
         # It is the repetition that delivers.
         crm.saved = False
@@ -76,12 +78,17 @@ def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
     unreached = _unreached(crm, dispatch)
     if unreached:
         crm.say(unreached)
-    rows = [
-        (channel.name, dispatch.view.staff.get(member_id), len(batch.reminders))
-        for channel, member_id in _ways(crm, dispatch)
-        for batch in dispatch.batches(member_id, channel.name, None if channel.kind == STDOUT else MOST_LINES)
-    ]
+    rows = []
+    for channel, member_id in _ways(crm, dispatch):
+        batches, left = dispatch.batches(member_id, channel.name, bounds(channel.kind, dispatch.view.settings))
+        rows += [(channel.name, dispatch.view.staff.get(member_id), len(batch.reminders)) for batch in batches]
+        _say_left(crm, channel, left)
     crm.output.rows(("channel", "to", "reminders"), rows, form=form, limit=0)
+
+
+def _say_left(crm: Session, channel: Channel, left: int) -> None:
+    if left:
+        crm.say(f"{channel.name}: reminders that wait for the next run, for they are too many for one: {left}")
 
 
 def _ways(crm: Session, dispatch: Dispatch) -> Iterator[tuple[Channel, int]]:
@@ -142,15 +149,18 @@ def _unshown(crm: Session, view: View, batch: Batch, form: Format, what: str) ->
 
 
 def _show(crm: Session, view: View, batch: Batch, form: Format) -> None:
-    lines = Lines(view, batch.reminders, crm.now)
+    told = batch.reminders[: bounds(STDOUT, view.settings).message]
+    lines = Lines(view, told, crm.now)
     columns = SHOWN if form == "table" else COLUMNS
-    rows = lines.rows(batch.reminders, columns)
-    show_rows(crm, view, columns, rows, form, 0, mark=lines.marks(batch.reminders), id_column="reminder_id")
+    rows = lines.rows(told, columns)
+    show_rows(crm, view, columns, rows, form, 0, mark=lines.marks(told), id_column="reminder_id")
+    if len(told) < len(batch.reminders):
+        crm.say(f"to do today besides: {len(batch.reminders) - len(told)}; crmcli agenda shows them")
 
 
 def _message(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch) -> Message:
     view = dispatch.view
-    told = batch.reminders[:MOST_LINES]
+    told = batch.reminders[: bounds(channel.kind, view.settings).message]
     columns = (*SHOWN, "overdue", "instead_of")
     shorts = view.short("reminders", told)
     rows, _ = masked(columns, Lines(view, told, crm.now).rows(told, columns), view.settings.reveal_rows)

@@ -19,7 +19,6 @@ from crmcli.model.dates import local_day
 from crmcli.model.delivering import (
     DROPPED,
     FAILED,
-    MOST_MESSAGES,
     SENT,
     cutoffs,
     escalates_before,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from crmcli.model.delivering import Bounds
     from crmcli.model.records import Delivery
     from crmcli.storage.members import Book, Member
     from crmcli.storage.store import Store
@@ -110,14 +110,14 @@ class Dispatch:
         """Say whether anything is due of which a member is to be told, or was."""
         return bool(self._reminders().get(member_id, _none()).num_rows)
 
-    def batches(self, member_id: int, channel: str, most: int | None = None) -> list[Batch]:
+    def batches(self, member_id: int, channel: str, bounds: Bounds) -> tuple[list[Batch], int]:
         """Return what is to be delivered to a member through a channel now, what was tried before first.
 
-        `most` reminders go into one message, promises before others, and so many messages into a run; None for no
-        bound.
+        Then how many reminders are left for the next run. Where not all go into one message, promises go first.
         """
+        most = bounds.message
         if self.is_digest:
-            return self._digest(self._before(member_id, channel), member_id, channel, most)
+            return self._digest(self._before(member_id, channel), member_id, channel, most), 0
         reads: tuple[Callable[[], Any], ...] = (lambda: self._before(member_id, channel), self._reminders)
         before, reminders = at_once(lambda read: read(), reads)
         due = reminders.get(member_id, _none())
@@ -129,10 +129,13 @@ class Dispatch:
         fresh = pc.filtered(due, pc.coalesce(pc.less(claimed, due.column("due_at")), True))
         again = {number for batch in batches for number in batch.reminders}
         left = [number for number in _ordered(fresh, most) if number not in again]
-        for told_of in _pieces(left, most):
+        pieces = _pieces(left, most)
+        about = [*(batch.reminders for batch in batches), *pieces]
+        going = bounds.going(about)
+        for told_of in pieces[: max(going - len(batches), 0)]:
             rows = pc.filtered(fresh, pc.is_in(fresh.column("reminder_id"), ids(told_of)))
             batches.append(Batch(self._claims(rows, member_id, channel, len(batches)), "insert", told_of))
-        return batches if most is None else batches[:MOST_MESSAGES]
+        return batches[:going], sum(map(len, about[going:]))
 
     def claim(self, batch: Batch) -> bool:
         """Commit the claim of a batch; False if another run has claimed or recorded something since it was chosen."""
@@ -228,7 +231,7 @@ class Dispatch:
         mask = pc.and_(pc.equal(rows.column("member_id"), member_id), pc.equal(rows.column("channel"), channel))
         return pc.filtered(rows, mask)
 
-    def _again(self, before: pa.Table, due: pa.Table, most: int | None) -> list[Batch]:
+    def _again(self, before: pa.Table, due: pa.Table, most: int) -> list[Batch]:
         """Return what was claimed and not sent, and is to be tried now; of what is not due any more only the record."""
         unsent = pc.filtered(before, pc.coalesce(pc.equal(before.column("outcome"), FAILED), True))
         groups: dict[datetime, list[Delivery]] = {}
@@ -263,7 +266,7 @@ class Dispatch:
 
     # The digest of a day.
 
-    def _digest(self, before: pa.Table, member_id: int, channel: str, most: int | None) -> list[Batch]:
+    def _digest(self, before: pa.Table, member_id: int, channel: str, most: int) -> list[Batch]:
         """Return the digest of today, unless it was sent, is being sent or there is nothing to do."""
         zone = self.view.settings.zone
         digests = _TABLE.to_records(pc.filtered(before, pc.equal(before.column("reminder_id"), DIGEST)))
@@ -277,18 +280,17 @@ class Dispatch:
         return [Batch(self._claims(every, member_id, channel, 0), "insert", due)] if due else []
 
 
-def _ordered(rows: pa.Table, most: int | None) -> list[int]:
-    """Return the ids of reminders by when they are due; where not all may fit into one message, promises first."""
-    if most is None:
+def _ordered(rows: pa.Table, most: int) -> list[int]:
+    """Return the ids of reminders by when they are due; where not all fit into one message, promises first."""
+    if rows.num_rows <= most:
         return in_order(rows, 0)
     is_promise = pc.equal(rows.column("cause"), PROMISE)
     return in_order(pc.filtered(rows, is_promise), 0) + in_order(pc.filtered(rows, pc.invert(is_promise)), 0)
 
 
-def _pieces(listed: list[_T], most: int | None) -> list[list[_T]]:
+def _pieces(listed: list[_T], most: int) -> list[list[_T]]:
     """Return what is listed in pieces of so many at most."""
-    size = most or max(len(listed), 1)
-    return [listed[start : start + size] for start in range(0, len(listed), size)]
+    return [listed[start : start + most] for start in range(0, len(listed), most)]
 
 
 def _leaders(members: Iterable[Member], book: Book) -> list[str]:
