@@ -101,7 +101,11 @@ CODES: dict[str, dict[int, str]] = {
     "channel test": {1: "it was not sent", 3: "no such channel"},
     "channel remove": {3: "no such channel"},
     "schedule set": {2: "no such schedule or time", 5: "there is no such command in this version", 15: "no admin"},
-    "schedule run": {1: "a job failed"},
+    "schedule run": {1: "a job failed; the error names it, with its own exit code"},
+    "remind": {
+        16: "something was not delivered: refused by a channel, or printed for nobody; a later run tries again",
+        17: "what was printed went onto a full disk; the next run prints it again",
+    },
     "schedule install": {1: "it could not be written", 2: "a path that no line can hold"},
     "agenda": {2: "options that exclude one another", 15: "no grant for `--reveal`"},
     "show": {3: "no such client", 4: "several clients fit"},

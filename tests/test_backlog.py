@@ -72,7 +72,7 @@ def test_what_is_too_much_for_a_run_is_for_the_next(office: Office) -> None:
 def test_what_failed_is_sent_again_in_the_same_messages(office: Office) -> None:
     add(office, 60)
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind")
+    office.run("remind", code=16)
     office.mailbox.on_mail = lambda: None
     office.run("remind", at=6 * MINUTE)
     assert sorted(len(named(text)) for text in office.mailbox.texts) == [10, 50]
@@ -81,7 +81,7 @@ def test_what_failed_is_sent_again_in_the_same_messages(office: Office) -> None:
 def test_what_failed_and_was_put_off_comes_once(office: Office) -> None:
     (number,) = add(office, 1)
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind")
+    office.run("remind", code=16)
     office.run("snooze", number, "today 12:03")
     office.mailbox.on_mail = lambda: None
     office.run("remind", at=6 * MINUTE)

@@ -111,8 +111,9 @@ def test_what_failed_is_tried_again_later_and_later(office: Office) -> None:
     for minutes in range(0, 60, 4):
         process = office.start("remind", at=minutes * MINUTE)
         _, err = process.communicate()
-        assert process.returncode == 0
+        assert process.returncode == (16 if "451" in err else 0)
         if "451" in err:
+            assert err.splitlines()[1:2] == ["crmcli: error: messages not delivered: 1"]
             tried.append(minutes)
     assert tried == [0, 8, 28]
     assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", code=6)
@@ -126,7 +127,7 @@ def test_what_failed_and_was_done_meanwhile_is_not_sent(office: Office) -> None:
     office.add_channel()
     remind_of(office, "call")
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind")
+    office.run("remind", code=16)
     office.run("done", office.run("agenda", "--format", "ids").strip())
     office.mailbox.on_mail = lambda: None
     office.run("remind", at=HOUR)
@@ -139,8 +140,8 @@ def test_what_can_arrive_no_more_is_no_failure(office: Office) -> None:
     office.add_channel()
     remind_of(office, "call")
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind")
-    office.run("remind", "--digest")
+    office.run("remind", code=16)
+    office.run("remind", "--digest", code=16)
     assert 'deliveries,attention,"2 failed' in office.run("doctor", "--format", "csv", code=6)
     assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
     office.run("channel", "remove", "smtp")
@@ -161,7 +162,7 @@ def test_a_clock_that_is_put_back_sends_nothing_twice_and_holds_up_nothing(offic
     assert len(office.mailbox.mails) == 2
     remind_of(office, "meet", "today 11:50")
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind", at=48 * HOUR)
+    office.run("remind", at=48 * HOUR, code=16)
     office.mailbox.on_mail = lambda: None
     office.run("remind", at=2 * HOUR)
     assert len(office.mailbox.mails) == 3
@@ -352,6 +353,23 @@ def test_a_job_that_fails_is_run_again(office: Office) -> None:
     assert office.run("schedule", "run", at=9 * MINUTE) == ""
     assert "call" in office.run("schedule", "run", at=10 * MINUTE)
     assert office.run("schedule", "run", at=10 * MINUTE) == ""
+
+
+def test_a_run_that_delivered_nothing_is_no_success(office: Office) -> None:
+    for others in ("backup", "drill", "gc", "norms", "reactivate"):
+        office.run("schedule", "set", others, "none")
+    office.run("schedule", "run")
+    office.add_channel()
+    remind_of(office, "call")
+    office.mailbox.on_mail = lambda: "550 no such mailbox"
+    office.run("schedule", "run", at=5 * MINUTE, code=1)
+    (told,) = json.loads(office.run("schedule", "show", "--format", "json", at=5 * MINUTE))
+    assert (told["last_at"][11:16], told["failed_at"][11:16]) == ("12:00", "12:05")
+    assert "failed 2026-03-02 12:05" in office.run("doctor", "--format", "csv", at=5 * MINUTE, code=6)
+    office.mailbox.on_mail = lambda: None
+    office.run("schedule", "run", at=15 * MINUTE)
+    (told,) = json.loads(office.run("schedule", "show", "--format", "json", at=15 * MINUTE))
+    assert (told["last_at"][11:16], told["failed_at"], len(office.mailbox.mails)) == ("12:15", None, 1)
 
 
 def test_a_job_that_takes_long_holds_up_no_other(office: Office) -> None:

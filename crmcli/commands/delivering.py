@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from crmcli.commands.listing import show_rows
-from crmcli.errors import CrmError, NoSpaceError
+from crmcli.errors import CrmError, NoSpaceError, UndeliveredError
 from crmcli.model.channels import LOCAL, STDOUT, Channel, Message
 from crmcli.model.delivering import bounds, message_text
 from crmcli.model.ids import encode_id
@@ -43,14 +43,14 @@ def plan(crm: Session) -> None:
 def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
     """Deliver all that is due, and say what was done; what fails is recorded, and tried again by a later run.
 
-    Raises: CrmError if nobody took what was printed.
+    Raises: UndeliveredError, or NoSpaceError, if anything did not get out.
     """
     # Cron, which may run this every minute, is told once a day.
     unreached = _unreached(crm, dispatch)
     if unreached and not is_done_today(dispatch.view, UNREACHED, crm.now):
         crm.say(unreached)
         mark_done(dispatch.view, UNREACHED, crm.now)
-    unheard = None
+    unheard, failed = None, 0
     for channel, member_id in _ways(crm, dispatch):
         bounded = bounds(channel.kind, dispatch.view.settings)
         batches, left = dispatch.batches(member_id, channel.name, bounded)
@@ -62,15 +62,18 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
             crm.saved = True
             error = _undelivered(crm, dispatch, channel, batch, form)
             dispatch.record(batch, was_sent=error is None)
+            failed += error is not None
             if error is not None and channel.kind == STDOUT:
                 unheard = error
                 break
         else:
             _say_left(crm, channel, left)
-    if unheard is not None:
+    if failed:
         # It is the repetition that delivers.
         crm.saved = False
-        raise unheard
+        raise unheard or UndeliveredError(
+            f"messages not delivered: {failed}", "a later run tries again; crmcli channel test NAME shows what is wrong"
+        )
 
 
 def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
@@ -136,14 +139,14 @@ def _unshown(crm: Session, view: View, batch: Batch, form: Format, what: str) ->
     """Show a batch; return why not all of it was taken, if so: what counts as delivered has to be out."""
     hint = "the next run shows them again"
     if not crm.output.is_heard:
-        return CrmError(f"{what} not shown: there is no stdout", hint)
+        return UndeliveredError(f"{what} not shown: there is no stdout", hint)
     try:
         _show(crm, view, batch, form)
         crm.output.stdout.flush()
     except OSError as error:
         crm.output.silence()
         reason = (error.strerror or type(error).__name__).lower()
-        told = NoSpaceError if error.errno == errno.ENOSPC else CrmError
+        told = NoSpaceError if error.errno == errno.ENOSPC else UndeliveredError
         return told(f"{what} not shown: {reason}", hint)
     return None
 
