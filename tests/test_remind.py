@@ -168,6 +168,19 @@ def test_a_clock_that_is_put_back_sends_nothing_twice_and_holds_up_nothing(offic
     assert len(office.mailbox.mails) == 3
 
 
+def test_a_clock_that_was_ahead_swallows_no_reminder(office: Office) -> None:
+    remind_of(office, "call", "+20d")
+    for days in (400, 2):
+        assert "call" in office.run("remind", at=timedelta(days=days + 20))
+    remind_of(office, "write")
+    assert "write" in office.run("remind", at=timedelta(days=40))
+    # Now the clock is right, and what it said before is not believed, but for a day.
+    assert "write" in office.run("remind")
+    assert "call" in office.run("remind", at=timedelta(days=20))
+    assert office.run("remind", at=timedelta(days=20)) == ""
+    assert office.run("remind", at=timedelta(days=41)) == ""
+
+
 def test_runs_killed_at_any_moment_lose_nothing(office: Office) -> None:
     """Every reminder arrives, and more than once only under one Message-ID."""
     office.run("settings", "set", "send_personal", "on")
