@@ -98,7 +98,7 @@ CODES: dict[str, dict[int, str]] = {
     "snooze": {3: "no such reminder, or no such number in the last agenda", 5: "it is done already"},
     "set-cadence": {2: "no cadence", 3: "no such client", 4: "several clients fit"},
     "channel add": {2: "an option is missing, or no address, host or URL", 3: "nobody of that name", 15: "no service"},
-    "channel test": {1: "it was not sent", 3: "no such channel"},
+    "channel test": {3: "no such channel", 16: "it was not sent"},
     "channel remove": {3: "no such channel"},
     "schedule set": {2: "no such schedule or time", 5: "there is no such command in this version", 15: "no admin"},
     "schedule run": {1: "a job failed; the error names it, with its own exit code"},
