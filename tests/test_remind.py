@@ -222,6 +222,33 @@ def test_a_service_sends_for_the_books_that_are_named_to_it(office: Office) -> N
     office.run("verify", who="robot")
 
 
+def test_a_channel_to_somebody_whose_book_is_not_named_is_said_everywhere(office: Office) -> None:
+    for name, role in (("clara", "manager"), ("robot", "service")):
+        office.hire(name, role)
+    office.run("add-client", "Client", "--no-deal", who="clara")
+    office.run("add-reminder", "Client", "call", "--due", "today 11:30", who="clara")
+    said = "nothing goes to clara, whose book was not named to this service: crmcli member allow --personal"
+    options = ("--to", "clara@example.com", "--host", "127.0.0.1", "--security", "none", "--port", str(office.port))
+    for arguments, code in (
+        (("channel", "add", "smtp", *options, "--for", "clara"), 0),
+        (("remind", "--dry-run"), 0),
+        (("remind",), 0),
+        (("doctor",), 6),
+    ):
+        process = office.start(*arguments, who="robot")
+        out, err = process.communicate()
+        assert process.returncode == code
+        assert (out + err).count(said) >= 1
+    assert office.mailbox.mails == []
+    office.run("member", "allow", "robot", "--personal", "clara")
+    process = office.start("remind", who="robot")
+    assert process.communicate() == ("", "smtp: 1 reminder sent to clara\n")
+    assert said not in office.run("doctor", who="robot", code=6)
+    # Who leads the book is told of what is long overdue.
+    process = office.start("channel", "add", "smtp", *options, "--for", "olga", who="robot")
+    assert process.communicate()[1] == ""
+
+
 def test_what_is_long_overdue_also_goes_to_who_leads(office: Office) -> None:
     for name, role in (("boris", "manager"), ("lena", "lead")):
         office.hire(name, role)

@@ -14,7 +14,7 @@ from crmcli.model.masking import masked
 from crmcli.storage.agenda import COLUMNS, SHOWN, Lines
 from crmcli.storage.channel_file import channels_of, read_channels
 from crmcli.storage.daily import PLANNING, UNREACHED, is_done_today, mark_done
-from crmcli.storage.delivering import Batch, Dispatch
+from crmcli.storage.delivering import Batch, Dispatch, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,8 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
     # Cron, which may run this every minute, is told once a day.
     unreached = _unreached(crm, dispatch)
     if unreached and not is_done_today(dispatch.view, UNREACHED, crm.now):
-        crm.say(unreached)
+        for line in unreached:
+            crm.say(line)
         mark_done(dispatch.view, UNREACHED, crm.now)
     unheard, failed = None, 0
     for channel, member_id in _ways(crm, dispatch):
@@ -78,9 +79,8 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
 
 def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
     """Show what would be delivered, and deliver nothing."""
-    unreached = _unreached(crm, dispatch)
-    if unreached:
-        crm.say(unreached)
+    for line in _unreached(crm, dispatch):
+        crm.say(line)
     rows = []
     for channel, member_id in _ways(crm, dispatch):
         batches, left = dispatch.batches(member_id, channel.name, bounds(channel.kind, dispatch.view.settings))
@@ -102,17 +102,16 @@ def _ways(crm: Session, dispatch: Dispatch) -> Iterator[tuple[Channel, int]]:
             yield channel, member_id
 
 
-def _unreached(crm: Session, dispatch: Dispatch) -> str | None:
-    """Return to whom a service brings nothing that is due, for want of a channel; None if there is nobody."""
+def _unreached(crm: Session, dispatch: Dispatch) -> list[str]:
+    """Return lines about those to whom a service brings nothing: of what is due for want of a channel, or of a book."""
     known, view = read_channels(crm.identity_path), dispatch.view
     names = [
         view.staff.get(number, "")
         for number in dispatch.recipients()
         if not channels_of(known, encode_id(number), dispatch.sender) and dispatch.awaits(number)
     ]
-    if not names:
-        return None
-    return f"without a channel here, and not told: {', '.join(sorted(names))}; crmcli channel add KIND --for NAME"
+    lines = [f"without a channel here, and not told: {', '.join(sorted(names))}; crmcli channel add KIND --for NAME"]
+    return [*(lines if names else []), *filter(None, [unreachable(view, known)])]
 
 
 def _undelivered(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form: Format) -> CrmError | None:

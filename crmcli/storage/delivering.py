@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from crmcli.model.channels import Channel
     from crmcli.model.delivering import Bounds
     from crmcli.model.records import Delivery
     from crmcli.storage.members import Book, Member
+    from crmcli.storage.state import State
     from crmcli.storage.store import Store
 
 _T = TypeVar("_T")
@@ -293,6 +295,31 @@ def _ordered(rows: pa.Table, most: int) -> list[int]:
 def _pieces(listed: list[_T], most: int) -> list[list[_T]]:
     """Return what is listed in pieces of so many at most."""
     return [listed[start : start + most] for start in range(0, len(listed), most)]
+
+
+def within_reach(state: State, me: Member) -> set[str]:
+    """Return whom a member may have something to deliver to: oneself, and others if one is a service.
+
+    Those are who own the books that were named to it, who lead there, and admins, who may be given what is in them.
+    """
+    if me.role != SERVICE:
+        return {me.member}
+    books = [state.books[book] for book in me.personal]
+    admins = [member.member for member in state.members.values() if member.role == ADMIN] if books else []
+    owners = [book.owner for book in books if book.owner]
+    return {me.member, *owners, *admins, *(each for book in books for each in _leaders(state.members.values(), book))}
+
+
+def unreachable(view: View, known: Iterable[Channel]) -> str | None:
+    """Return what to say of channels to members to whom nothing will go out of here; None if there are none."""
+    state, me = view.store.state, view.store.member
+    far = {channel.member for channel in known} - within_reach(state, me)
+    names = sorted(view.staff.get(decode_id(member) or 0, "") for member in far)
+    if not names:
+        return None
+    return (
+        f"nothing goes to {', '.join(names)}, whose book was not named to this service: crmcli member allow --personal"
+    )
 
 
 def _leaders(members: Iterable[Member], book: Book) -> list[str]:
