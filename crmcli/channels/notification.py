@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from crmcli.errors import UndeliveredError, InputError
+from crmcli.errors import InputError, UndeliveredError
 
 if TYPE_CHECKING:
     from crmcli.model.channels import Channel, Message

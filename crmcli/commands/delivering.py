@@ -55,6 +55,7 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
     for channel, member_id in _ways(crm, dispatch):
         bounded = bounds(channel.kind, dispatch.view.settings)
         batches, left = dispatch.batches(member_id, channel.name, bounded)
+        tally = _Tally()
         while batches:
             batch = batches.pop(0)
             if not dispatch.claim(batch):
@@ -62,6 +63,7 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
                 continue
             crm.saved = True
             error = _undelivered(crm, dispatch, channel, batch, form)
+            tally.count(batch, error)
             dispatch.record(batch, was_sent=error is None)
             failed += error is not None
             if error is not None and channel.kind == STDOUT:
@@ -69,6 +71,8 @@ def deliver(crm: Session, dispatch: Dispatch, form: Format) -> None:
                 break
         else:
             _say_left(crm, channel, left)
+        if channel.kind != STDOUT:
+            tally.say(crm, channel, dispatch.view.staff.get(member_id))
     if failed:
         # It is the repetition that delivers.
         crm.saved = False
@@ -115,28 +119,46 @@ def _unreached(crm: Session, dispatch: Dispatch) -> list[str]:
 
 
 def _undelivered(crm: Session, dispatch: Dispatch, channel: Channel, batch: Batch, form: Format) -> CrmError | None:
-    """Show or send a batch, and say on stderr what became of what was sent; return why it did not go out, if so."""
-    view, count = dispatch.view, len(batch.reminders)
-    if not count:
+    """Show or send a batch; return why it did not go out, if so."""
+    if not batch.reminders:
         return None
-    what = f"{count} {'reminder' if count == 1 else 'reminders'}"
     if channel.kind == STDOUT:
-        return _unshown(crm, view, batch, form, what)
-    what = f"{channel.name}: {what}"
+        return _unshown(crm, dispatch.view, batch, form)
     try:
         from crmcli.channels import send
 
         send(channel, _message(crm, dispatch, channel, batch))
     except CrmError as error:
-        crm.say(f"{what} not sent, to be tried again: {error.message}")
         return error
-    crm.say(f"{what} sent to {view.staff.get(batch.member_id)}")
     return None
 
 
-def _unshown(crm: Session, view: View, batch: Batch, form: Format, what: str) -> CrmError | None:
+class _Tally:
+    """What became of the messages that went one way in a run: how many reminders were in each, by why it failed."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str | None, list[int]] = {}
+
+    def count(self, batch: Batch, error: CrmError | None) -> None:
+        """Count a message that went out, or did not."""
+        if batch.reminders:
+            self._counts.setdefault(error and error.message, []).append(len(batch.reminders))
+
+    def say(self, crm: Session, channel: Channel, name: str | None) -> None:
+        """Say on stderr what became of all of them."""
+        for reason, counts in self._counts.items():
+            messages = f" in {len(counts)} messages" if len(counts) > 1 else ""
+            outcome = f"sent to {name}" if reason is None else f"not sent, to be tried again: {reason}"
+            crm.say(f"{channel.name}: {_reminders(sum(counts))}{messages} {outcome}")
+
+
+def _reminders(count: int) -> str:
+    return f"{count} {'reminder' if count == 1 else 'reminders'}"
+
+
+def _unshown(crm: Session, view: View, batch: Batch, form: Format) -> CrmError | None:
     """Show a batch; return why not all of it was taken, if so: what counts as delivered has to be out."""
-    hint = "the next run shows them again"
+    what, hint = _reminders(len(batch.reminders)), "the next run shows them again"
     if not crm.output.is_heard:
         return UndeliveredError(f"{what} not shown: there is no stdout", hint)
     try:
