@@ -295,6 +295,18 @@ def test_touches_are_planned_for_those_who_may_be_touched_and_one_for_each(offic
     assert len(reminders.split()) == 1
 
 
+def test_a_dry_run_foretells_the_touches_of_the_day(office: Office) -> None:
+    office.run("set-cadence", "Анна", "10d")
+    for options in ((), ("--digest",)):
+        foretold = ["remind", "--dry-run", "--format", "csv", *options]
+        assert office.run(*foretold, at=9 * 24 * HOUR).splitlines()[1:] == []
+        for _ in range(2):
+            assert office.run(*foretold, at=11 * 24 * HOUR).splitlines()[1:] == ["stdout,olga,1"]
+    assert office.run("list", "reminders", "--format", "ids", at=11 * 24 * HOUR) == ""
+    assert "keep in touch" in office.run("remind", at=11 * 24 * HOUR)
+    assert office.run("remind", "--dry-run", "--format", "csv", at=11 * 24 * HOUR).splitlines()[1:] == []
+
+
 def test_an_older_call_that_is_recorded_late_puts_no_touch_off(office: Office) -> None:
     days = 24 * HOUR
     office.run("log-call", "Анна", "out", at=10 * days)

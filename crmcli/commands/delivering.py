@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crmcli.commands.params import Format
+    from crmcli.model.records import Record
     from crmcli.session import Session
     from crmcli.storage.view import View
 
@@ -85,12 +86,23 @@ def foretell(crm: Session, dispatch: Dispatch, form: Format) -> None:
     """Show what would be delivered, and deliver nothing."""
     for line in _unreached(crm, dispatch):
         crm.say(line)
+    if not is_done_today(dispatch.view, PLANNING, crm.now):
+        dispatch.expect(_touches_to_come(crm))
     rows = []
     for channel, member_id in _ways(crm, dispatch):
         batches, left = dispatch.batches(member_id, channel.name, bounds(channel.kind, dispatch.view.settings))
         rows += [(channel.name, dispatch.view.staff.get(member_id), len(batch.reminders)) for batch in batches]
         _say_left(crm, channel, left)
     crm.output.rows(("channel", "to", "reminders"), rows, form=form, limit=0)
+
+
+def _touches_to_come(crm: Session) -> list[Record]:
+    """Return the touches that a run would plan first."""
+    from crmcli.storage.planning import plan_touches
+    from crmcli.storage.view import Draft
+
+    draft = Draft(crm.store())
+    return plan_touches(draft, crm.acting(draft))[0]
 
 
 def _say_left(crm: Session, channel: Channel, left: int) -> None:
@@ -142,7 +154,7 @@ class _Tally:
     def count(self, batch: Batch, error: CrmError | None) -> None:
         """Count a message that went out, or did not."""
         if batch.reminders:
-            self._counts.setdefault(error and error.message, []).append(len(batch.reminders))
+            self._counts.setdefault(None if error is None else error.message, []).append(len(batch.reminders))
 
     def say(self, crm: Session, channel: Channel, name: str | None) -> None:
         """Say on stderr what became of all of them."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from crmcli.model.dates import local_day
+from crmcli.model.dates import day_start, local_day
 from crmcli.model.delivering import (
     DROPPED,
     FAILED,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from crmcli.model.channels import Channel
     from crmcli.model.delivering import Bounds
-    from crmcli.model.records import Delivery
+    from crmcli.model.records import Delivery, Record
     from crmcli.storage.members import Book, Member
     from crmcli.storage.state import State
     from crmcli.storage.store import Store
@@ -89,6 +89,11 @@ class Dispatch:
         self.is_digest = is_digest
         self._base = store.state.seq
         self._due: dict[int, pa.Table] | None = None
+        self._expected = _none()
+
+    def expect(self, reminders: Iterable[Record]) -> None:
+        """Take into account reminders in the own book that are not there yet, to foretell a run that makes them."""
+        self._expected = TABLES["reminders"].to_arrow(reminders).select(list(READ))
 
     @property
     def sender(self) -> str:
@@ -176,7 +181,8 @@ class Dispatch:
         """Return the reminders that each recipient is to be told of, told already or not."""
         if self._due is None:
             pieces: dict[int, list[pa.Table]] = {}
-            for book in self.view.reader.parts(TABLES["reminders"]):
+            books = set(self.view.reader.parts(TABLES["reminders"]))
+            for book in sorted(books | ({self._store.own_book} if self._expected.num_rows else set())):
                 for member_id, rows in self._in_book(self._store.state.books[book]):
                     pieces.setdefault(member_id, []).append(rows)
             self._due = {member_id: pa.concat_tables(rows) for member_id, rows in pieces.items()}
@@ -217,6 +223,8 @@ class Dispatch:
             lambda: archived_clients(reader),
         )
         rows, _ = at_once(lambda read: read(), reads)
+        if self._expected.num_rows and book == self._store.own_book:
+            rows = pa.concat_tables([rows.select(list(READ)), self._expected])
         due, has_time = rows.column("due_at"), rows.column("has_time")
         is_due = pc.if_else(
             pc.whole(has_time), pc.less_equal(due, instant(timed)), pc.less_equal(due, instant(whole_days))
@@ -277,7 +285,9 @@ class Dispatch:
         today = [d for d in digests if local_day(d.claimed_at, zone) == local_day(self._now, zone)]
         if any(not is_due_again(delivery, self._now) for delivery in today):
             return []
-        due = _ordered(chosen(self.view, self._now, member_id), most)
+        tomorrow = instant(day_start(local_day(self._now, zone) + timedelta(days=1), zone))
+        expected = pc.filtered(self._expected, pc.less(self._expected.column("due_at"), tomorrow))
+        due = _ordered(pa.concat_tables([chosen(self.view, self._now, member_id).select(list(READ)), expected]), most)
         if today:
             return [Batch(self._retried(_TABLE.to_arrow(today[:1]), 0), "upsert", due)]
         every = pa.table({name: pa.array([DIGEST], pa.int64()) for name in ("reminder_id", "client_id")})
