@@ -28,6 +28,7 @@ To = Annotated[
 Days = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="how old they may be (the setting backup_days, or 8)")
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show nothing but what is wrong; for cron")]
 Snapshot = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="the beginning of its name, or latest")]
 
 
@@ -114,9 +115,11 @@ def show(
     rows: list[tuple[object, ...]],
     form: Format,
     limit: int = 0,
+    *,
+    quiet: bool = False,
 ) -> None:
-    """Show rows about places or snapshots; a table without a row is nothing."""
-    if rows or form != "table":
+    """Show rows about places or snapshots, unless it is to be quiet; a table without a row is nothing."""
+    if not quiet and (rows or form != "table"):
         crm.output.rows(columns, rows, form=form, limit=limit, id_column="snapshot")
 
 

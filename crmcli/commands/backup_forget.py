@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crmcli.commands import backing_up
-from crmcli.commands.backing_up import To
+from crmcli.commands.backing_up import Quiet, To
 from crmcli.commands.params import Form
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def backup_forget(
     monthly: Annotated[int, typer.Option("--keep-monthly", min=0, help="and months")] = 12,
     yearly: Annotated[int, typer.Option("--keep-yearly", min=0, help="and years")] = 3,
     yes: Annotated[bool, typer.Option("--yes", help="do it; else only say what would be done")] = False,
+    quiet: Quiet = False,
     form: Form = "table",
 ) -> None:
     """Say which snapshots would be removed and why each stays or goes; with --yes, remove them and what only they need.
@@ -47,8 +48,8 @@ def backup_forget(
         for place, found in done
         for fate in found.fates
     ]
-    backing_up.show(crm, COLUMNS, rows, form)
-    for place, found in done:
+    backing_up.show(crm, COLUMNS, rows, form, quiet=quiet)
+    for place, found in [] if quiet else done:
         _tell(crm, place, found, yes=yes)
     backing_up.end(crm, failures)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crmcli.commands import backing_up
-from crmcli.commands.backing_up import Days, To
+from crmcli.commands.backing_up import Days, Quiet, To
 from crmcli.commands.params import Form
 from crmcli.errors import CrmError, DamagedError
 
@@ -28,6 +28,7 @@ def backup_make(
     ] = False,
     anew: Annotated[bool, typer.Option("--anew", help="begin anew where backups lay that are gone")] = False,
     days: Days = None,
+    quiet: Quiet = False,
     form: Form = "table",
 ) -> None:
     """Back the store up: its log, every file that the log names, and what waits in the inbox. It takes no key.
@@ -42,11 +43,11 @@ def backup_make(
     source = Source(crm.store_path, crm.cache)
     places, failures = (places, []) if anew else _begun(crm, source, places, if_due=if_due)
     if if_due:
-        places = _due(crm, source, places, days)
+        places = _due(crm, source, places, days, quiet=quiet)
     made, failed = backing_up.each(places, lambda place: _make(crm, source, place))
     failures += failed
     rows = [_row(place, done) for place, done in made]
-    backing_up.show(crm, COLUMNS, rows, form)
+    backing_up.show(crm, COLUMNS, rows, form, quiet=quiet)
     for name in dict.fromkeys(name for _, done in made for name in done.passed_over):
         crm.output.note(f"snapshot {name} is no part of this store: crmcli backup verify says more")
     for doubt in dict.fromkeys(done.doubt for _, done in made if done.doubt):
@@ -82,7 +83,7 @@ def _row(place: Place, made: Made) -> tuple[object, ...]:
     return (place.text, snapshot.name, snapshot.seq, snapshot.files, snapshot.bytes, made.copied, made.copied_bytes)
 
 
-def _due(crm: Session, source: Source, places: list[Place], days: int | None) -> list[Place]:
+def _due(crm: Session, source: Source, places: list[Place], days: int | None, *, quiet: bool) -> list[Place]:
     """Return the places where a backup is due now."""
     from crmcli.model.backups import is_due
     from crmcli.storage.backups.stale import made_at
@@ -90,6 +91,6 @@ def _due(crm: Session, source: Source, places: list[Place], days: int | None) ->
     every = backing_up.schedule(crm, days) - 1
     due = [place for place in places if is_due(made_at(place, crm.now, source), crm.now, every)]
     for place in places:
-        if place not in due:
+        if place not in due and not quiet:
             crm.say(f"{place.text}: not due yet")
     return due

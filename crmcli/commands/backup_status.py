@@ -5,14 +5,16 @@ from __future__ import annotations
 import typer
 
 from crmcli.commands import backing_up
-from crmcli.commands.backing_up import Days, To
+from crmcli.commands.backing_up import Days, Quiet, To
 from crmcli.commands.params import Form
 from crmcli.errors import AttentionError
 
 COLUMNS = ("place", "snapshots", "newest", "verified", "state", "found")
 
 
-def backup_status(ctx: typer.Context, to: To = None, days: Days = None, form: Form = "table") -> None:
+def backup_status(
+    ctx: typer.Context, to: To = None, days: Days = None, quiet: Quiet = False, form: Form = "table"
+) -> None:
     """Say of each place whether its last verified backup is young enough, and all its snapshots are genuine and sound.
 
     Exit code 6 if not: also while one has failed a check and was not read back whole since. Verified is what crmcli
@@ -33,6 +35,6 @@ def backup_status(ctx: typer.Context, to: To = None, days: Days = None, form: Fo
         (place.text, one.snapshots, one.newest, one.verified, "attention" if one.found else "ok", one.found)
         for place, one in done
     ]
-    backing_up.show(crm, COLUMNS, rows, form)
+    backing_up.show(crm, COLUMNS, rows, form, quiet=quiet)
     failures += [AttentionError(f"{place.text}: {one.found}", one.remedy) for place, one in done if one.found]
     backing_up.end(crm, failures)

@@ -18,9 +18,9 @@ def verify(
 ) -> None:
     """Check the whole store from its first byte: signatures, chain, hashes, rights, and every row the keys open.
 
-    Damage ends with exit code 13, every damaged file named. With --accept-restore, a store that is older than what this
-    machine saw is taken once all of it was checked, if it goes on from the restore of that hash; get the hash from the
-    admin, not from the folder.
+    Damage ends with exit code 13, every damaged file named. With --accept-restore, a store that was restored is
+    taken for the store once all of it was checked, if that hash is of its last restore or of a commit after it; get the
+    hash from the admin, not from the folder.
     """
     from crmcli.storage.verification import Findings
     from crmcli.storage.verification import verify as check

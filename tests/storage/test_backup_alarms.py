@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from crmcli.storage import upkeep
-from tests.storage.company import Company, Result
+from tests.storage.company import Company, Result, environment
 from tests.storage.test_backup_attacks import newest, plant, stamped
 from tests.storage.test_backups import DAY, age, backed_up, flip, grow, objects, ok, rows, some_file, told_in_passing
 
@@ -140,6 +141,65 @@ def test_an_admin_is_told_in_passing_of_what_failed_and_what_is_gone(company: Co
 
 def backed_up_by_admin(company: Company, place: Path) -> list[dict[str, Any]]:
     return rows(company, "backup", "--to", str(place), who="admin")
+
+
+def lines_of_cron() -> list[list[str]]:
+    """The commands of the lines for cron in the how-to, in the order of a day."""
+    text = (Path(__file__).parents[2] / "docs/howto/backup.md").read_text()
+    lines = [line for line in text.splitlines() if re.match(r" ?\d+ \d+ \* \* \* ", line)]
+    assert len(lines) == 2
+    return [command.split()[1:] for line in lines for command in line[12:].split(";")]
+
+
+def night(company: Company, days: int, places: str) -> tuple[list[int], str]:
+    """What a night of cron ends with and prints; for two weeks of the four, the clocks are an hour off."""
+    company.home("cron").mkdir(exist_ok=True)
+    at = company.now + days * DAY + timedelta(hours=days // 7 % 2)
+    codes, printed = [], ""
+    for arguments in lines_of_cron():
+        now = replace(company, now=at + timedelta(hours=6.5 * (arguments[1] == "status")))
+        with environment({"CRMCLI_BACKUPS": places}):
+            result = now.crmcli(*arguments, who="cron")
+        codes.append(result.code)
+        printed += result.out + result.err
+    return codes, printed
+
+
+def test_four_weeks_of_cron_print_nothing_while_all_is_well(quick: Company) -> None:
+    place = quick.folder / "backups"
+    places = f"{place},{quick.folder / 'other'}"
+    backed_up_by_cron(quick, places)
+    for days in range(28):
+        grow(replace(quick, now=quick.now + days * DAY))
+        assert night(quick, days, places) == ([0, 0, 0, 0], ""), days
+    assert len(list((place / "snapshots").iterdir())) == 4
+    # One object of one place rots: the next backup is read back, and finds it.
+    live = {entry.sha256 for entry in quick.open().entries()}
+    flip(objects(place)[min(live & set(objects(place)))])
+    told = [night(quick, days, places) for days in range(28, 36)]
+    assert any(13 in codes for codes, _ in told)
+    assert told[-1][0][-1] == 6
+    assert "is damaged: spoils snapshot" in "".join(printed for _, printed in told)
+
+
+def test_cron_is_heard_when_a_place_is_missing_or_backups_are_old(company: Company, place: Path) -> None:
+    other = company.folder / "other"
+    places = f"{place},{other}"
+    backed_up_by_cron(company, places)
+    assert night(company, 0, places) == ([0, 0, 0, 0], "")
+    other.rename(company.folder / "unmounted")
+    codes, printed = night(company, 1, places)
+    assert codes == [3, 3, 3, 6]
+    assert printed.count(f"there were backups in {other}") == 2
+    late = status(replace(company, now=company.now + 9 * DAY), "--quiet", "--to", str(place))
+    assert (late.code, late.out) == (6, "")
+    assert "the last verified backup is 9 days old" in late.err
+
+
+def backed_up_by_cron(company: Company, places: str) -> None:
+    company.home("cron").mkdir()
+    with environment({"CRMCLI_BACKUPS": places}):
+        ok(company, "backup", who="cron")
 
 
 def test_an_older_snapshot_that_fails_its_check_is_named_until_it_goes(

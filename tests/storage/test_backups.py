@@ -398,6 +398,7 @@ def test_a_place_that_is_not_there_is_not_made_up(company: Company) -> None:
 def test_backups_during_changes_and_upkeep_are_consistent(company: Company) -> None:
     grow(company, 2)
     late = LateCompany(company.folder)
+    backed_up(late)
     writers = [late.start("add-client", f"New {n}") for n in range(6)]
     backups = [late.start("backup", "make", who="admin") for _ in range(3)]
     collectors = [late.start("gc") for _ in range(2)]

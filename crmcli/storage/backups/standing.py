@@ -61,6 +61,15 @@ def standing(place: Place, source: Source | None, now: datetime, days: int) -> S
     return Standing(len(shelf.snapshots), newest, last.at if last else None, told, remedy)
 
 
+def is_verified(place: Place, source: Source | None, now: datetime) -> bool:
+    """Say whether the newest genuine snapshot of a place was read back whole, and no check has failed since."""
+    with files.mapped(f"read the backup in {place.text}"):
+        _, found = stale.judged(place, now, source)
+        verdicts = results.verdicts(place, now)
+    newest = found.genuine[-1].name if found.genuine else ""
+    return newest in verdicts and verdicts[newest].ok
+
+
 def _leap(found: Lineage) -> str | None:
     """Return the name of the newest snapshot if it was made more than a year after its newest commit and the others."""
     if not found.genuine:
