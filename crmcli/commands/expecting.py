@@ -93,5 +93,7 @@ def show_expected(crm: Session, store: View, as_of: datetime, within: int, limit
     show_clients(crm, store, _EXPECTED, here, form, limit, late)
     tell_published(crm, store, norms)
     tell_basis(crm, store, (row["basis"] for row in here))
+    if not here and form == "table":
+        crm.say(f"nobody is expected within {within} days")
     if len(here) < len(found):
         crm.say(f"lost, and not expected any more: {len(found) - len(here)}; crmcli reactivate --band lost lists them")
