@@ -32,12 +32,13 @@ REACTIVATION = "reactivation"
 class Expected(NamedTuple):
     """The day on which a client is expected to buy, the window around it, and what that is known from.
 
-    Half of such purchases lie in the window; a day that was named, or on which goods are used up, is no window.
+    Half of such purchases lie in the window; a day that was named, or on which goods are used up, is no window. Where
+    too few bought twice there is none, and the day is weak.
     """
 
     on: date
-    from_on: date
-    to_on: date
+    from_on: date | None
+    to_on: date | None
     origin: str
     is_weak: bool = False
 
@@ -64,6 +65,13 @@ def next_purchase(
     if by_hand:
         on = last + timedelta(days=by_hand)
         return Expected(on, on, on, RHYTHM)
+    found = _by_habit(days, norm)
+    return found if norm.clients else found._replace(from_on=None, to_on=None, is_weak=True)
+
+
+def _by_habit(days: Sequence[date], norm: Norm) -> Expected:
+    """Return when a client buys next by the own gaps and those of the segment; by its period after one purchase."""
+    last = days[-1]
     if len(days) > 1:
         gaps = sorted((after - before).days for before, after in pairwise(days))
         usual = (norm.gap_median, norm.gap_low, norm.gap_high)

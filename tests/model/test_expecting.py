@@ -48,9 +48,18 @@ def test_one_purchase_says_little_and_none_nothing() -> None:
     assert found == Expected(date(2026, 3, 2), date(2026, 2, 10), date(2026, 3, 12), "segment", is_weak=True)
     skewed = next_purchase(DAYS[:1], replace(NORM, period_high=50))
     assert skewed is not None
+    assert skewed.from_on is not None
     assert skewed.from_on < skewed.on == skewed.to_on
     assert next_purchase([], NORM) is None
     assert next_purchase([], NORM, date(2026, 4, 1)) == days(date(2026, 4, 1), "stated")
+
+
+def test_where_too_few_bought_twice_there_is_no_window() -> None:
+    plain = Norm.plain(90)
+    # (2 x 20 + 5 x 90) / 7 = 70 days.
+    assert next_purchase(DAYS, plain) == Expected(date(2026, 4, 21), None, None, "rhythm", is_weak=True)
+    assert next_purchase(DAYS[:1], plain) == Expected(date(2026, 4, 1), None, None, "segment", is_weak=True)
+    assert next_purchase(DAYS, plain, by_hand=45) == days(date(2026, 3, 27), "rhythm")
 
 
 @given(st.lists(st.integers(0, 1000), min_size=2).map(sorted))
