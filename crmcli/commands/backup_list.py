@@ -14,6 +14,7 @@ from crmcli.commands.params import Form, Limit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
 
 COLUMNS = ("snapshot", "made_at", "commit", "files", "bytes", "state", "verified_at", "pinned", "place")
@@ -25,17 +26,18 @@ def backup_list(ctx: typer.Context, to: To = None, form: Form = "table", limit: 
     `verified_at` is when one was last read back whole. Times are in UTC, for the company's time zone takes a key.
     """
     crm = ctx.obj
-    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place, crm.now)))
+    known = backing_up.known(crm)
+    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place, known)))
     backing_up.show(crm, COLUMNS, [row for _, rows in done for row in rows], form, limit)
     backing_up.end(crm, failures)
 
 
-def _rows(place: Place, now: datetime) -> Iterator[tuple[object, ...]]:
+def _rows(place: Place, known: Known) -> Iterator[tuple[object, ...]]:
     from crmcli.storage import files
     from crmcli.storage.backups import judging, snapshots
 
     with files.mapped(f"read the backup in {place.text}"):
-        shelf, found = judging.judged(place, now)
+        shelf, found = judging.judged(place, known)
         whole = [result for result in reversed(snapshots.results(place)) if result.reads_all]
     verified = {result.snapshot: datetime.fromisoformat(result.at) for result in whole}
     strange = judging.strange(shelf, found)

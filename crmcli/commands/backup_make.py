@@ -13,6 +13,7 @@ from crmcli.errors import DamagedError
 
 if TYPE_CHECKING:
     from crmcli.session import Session
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.making import Made
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.source import Source
@@ -40,8 +41,9 @@ def backup_make(
     places = backing_up.places(crm, to)
     if if_due:
         places = _due(crm, places, days)
-    source = Source(crm.store_path, crm.cache)
-    made, failures = backing_up.each(places, lambda place: _make(crm, source, place))
+    known = backing_up.known(crm)
+    source = Source(crm.store_path, crm.cache, crm.pins)
+    made, failures = backing_up.each(places, lambda place: _make(crm, source, known, place))
     rows = [_row(place, done) for place, done in made]
     backing_up.show(crm, COLUMNS, rows, form)
     for name in dict.fromkeys(name for _, done in made for name in done.passed_over):
@@ -56,11 +58,11 @@ def backup_make(
 _HINT = "crmcli backup verify says whether an older snapshot has it"
 
 
-def _make(crm: Session, source: Source, place: Place) -> Made:
+def _make(crm: Session, source: Source, known: Known, place: Place) -> Made:
     from crmcli.storage.backups.making import make
 
     with crm.output.progress(None, f"copying to {place.text}") as advance:
-        return make(source, place, crm.now, advance)
+        return make(source, place, known, advance)
 
 
 def _row(place: Place, made: Made) -> tuple[object, ...]:
@@ -73,8 +75,9 @@ def _due(crm: Session, places: list[Place], days: int | None) -> list[Place]:
     from crmcli.model.backups import is_due
     from crmcli.storage.backups.judging import made_at
 
+    known = backing_up.known(crm)
     every = backing_up.schedule(crm, days) - 1
-    due = [place for place in places if is_due(made_at(place, crm.now), crm.now, every)]
+    due = [place for place in places if is_due(made_at(place, known), crm.now, every)]
     for place in places:
         if place not in due:
             crm.say(f"{place.text}: not due yet")

@@ -21,7 +21,8 @@ def backup_status(ctx: typer.Context, to: To = None, days: Days = None, form: Fo
 
     crm = ctx.obj
     most = backing_up.schedule(crm, days)
-    done, failures = backing_up.each_own(crm, backing_up.places(crm, to), lambda place: standing(place, crm.now, most))
+    known = backing_up.known(crm)
+    done, failures = backing_up.each_own(crm, backing_up.places(crm, to), lambda place: standing(place, known, most))
     rows: list[tuple[object, ...]] = [
         (place.text, one.snapshots, one.newest, one.verified, "attention" if one.found else "ok", one.found)
         for place, one in done

@@ -36,12 +36,13 @@ def backup_verify(
     crm = ctx.obj
     part = backing_up.part(subset, deep=deep)
     places = backing_up.places(crm, to)
+    known = backing_up.known(crm)
     source = backing_up.source_or_none(crm)
 
     def check(place: Place) -> Checked:
         others = [other for other in places if other is not place]
         with crm.output.progress(None, f"checking {place.text}") as advance:
-            return verify(place, (source, others), snapshot, part, crm.now, advance, repair=repair)
+            return verify(place, (source, others), snapshot, part, known, advance, repair=repair)
 
     done, failures = backing_up.each_own(crm, places, check)
     backing_up.show(crm, COLUMNS, [_row(place, found) for place, found in done], form)

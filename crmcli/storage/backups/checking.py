@@ -18,9 +18,9 @@ from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
 
     from crmcli.storage.backups.judging import Need
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Piece, Snapshot
@@ -83,12 +83,12 @@ class Check:
         self.others = others
         self.part = part
 
-    def run(self, name: str | None, now: datetime, advance: Callable[[int], None], *, repair: bool) -> Checked:
+    def run(self, name: str | None, outside: Known, advance: Callable[[int], None], *, repair: bool) -> Checked:
         """Check one snapshot or all; with `repair`, put back what somebody else still has."""
         genesis, _ = snapshots.genesis_of(self.place)
         shelf = snapshots.shelf(self.place, genesis.hash)
         with files.mapped(f"read the backup in {self.place.text}"):
-            found = lineage.lineage(self.place, genesis, shelf.snapshots, now)
+            found = lineage.lineage(self.place, genesis, shelf.snapshots, outside)
             chosen = list(shelf.snapshots) if name is None else [judging.find(shelf, found, name)]
             done = Checked([snapshot.name for snapshot in chosen], strange=judging.strange(shelf, found))
             known = [snapshot for snapshot in chosen if snapshot.name in found.chains]
@@ -188,20 +188,20 @@ def verify(
     helpers: tuple[Source | None, Sequence[Place]],
     name: str | None,
     part: tuple[int, int] | None,
-    now: datetime,
+    outside: Known,
     advance: Callable[[int], None],
     *,
     repair: bool,
 ) -> Checked:
     """Check a snapshot of a place, or all, as `Check` does, and keep what came of the newest of them beside them."""
     start = time.monotonic()
-    done = Check(place, *helpers, part).run(name, now, advance, repair=repair)
+    done = Check(place, *helpers, part).run(name, outside, advance, repair=repair)
     genuine = [known for known in done.snapshots if known not in done.strange]
     if genuine:
         kind = "verify" if part is None else "deep" if part == (1, 1) else f"{part[0]}/{part[1]}"
         seconds = round(time.monotonic() - start, 3)
         ok = genuine[-1] not in done.spoilt and genuine[-1] in done.counts
-        result = Result(kind, stamp(now), genuine[-1], ok, seconds, done.read, done.read_bytes)
+        result = Result(kind, stamp(outside.now), genuine[-1], ok, seconds, done.read, done.read_bytes)
         done.verified = result.snapshot if result.reads_all else None
         # A place that can only be read can be checked all the same; of one that is full, somebody has to know.
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,28 +16,29 @@ from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
     from crmcli.storage.identity import Identity
 
 
 def drill(
-    place: Place, scratch: Path | None, identity: Identity | None, now: datetime, advance: Callable[[int], None]
+    place: Place, scratch: Path | None, identity: Identity | None, known: Known, advance: Callable[[int], None]
 ) -> Result:
     """Restore the newest genuine snapshot into a scratch folder, check it, and keep what came of it beside the backup.
 
     Raises: DamagedError, after that was kept, if it cannot be restored or read.
     """
     with files.mapped(f"practise a restore from {place.text}"):
-        shelf, found = judging.judged(place, now)
+        shelf, found = judging.judged(place, known)
         newest = judging.find(shelf, found, snapshots.LATEST)
         counts = newest in found.whole()
         start = time.monotonic()
         rows, failure = None, None
         try:
             with tempfile.TemporaryDirectory(prefix="crmcli-drill-", dir=scratch) as folder:
-                plan = restoring.plan(place, newest.name, None, now)
+                # Who was erased since is still in a backup, and what is read back here goes at once.
+                plan = restoring.plan(place, newest.name, replace(known, live=None), anyway=True)
                 root = Path(folder) / "store"
                 root.mkdir(mode=restoring.MODES[1])
                 restoring.write(plan, root, with_erased=False, advance=advance)
@@ -49,7 +51,7 @@ def drill(
                 "an older one is whole: crmcli backup list",
             )
         took = round(time.monotonic() - start, 3)
-        result = Result("drill", stamp(now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
+        result = Result("drill", stamp(known.now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
         snapshots.note(place, result)
     if failure is not None:
         raise failure

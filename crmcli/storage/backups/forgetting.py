@@ -16,6 +16,7 @@ from crmcli.storage.backups.places import object_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Shelf, Snapshot
@@ -45,13 +46,13 @@ class Forgotten:
     kept_for: str | None = None
 
 
-def forget(place: Place, policy: Policy, named: Sequence[str], now: datetime, *, carry_out: bool) -> Forgotten:
+def forget(place: Place, policy: Policy, named: Sequence[str], known: Known, *, carry_out: bool) -> Forgotten:
     """Decide which snapshots go, by a policy or by name, and remove them if asked to.
 
     Raises: NotFoundError, RuleError if a named one has to stay or none would be left.
     """
     with files.mapped(f"tidy up the backups in {place.text}"):
-        shelf, found = judging.judged(place, now)
+        shelf, found = judging.judged(place, known)
         present = place.items("objects")
         fates = _fates(place, shelf, found, present, policy, named)
         going = {fate.name for fate in fates if not fate.stays}
@@ -62,9 +63,9 @@ def forget(place: Place, policy: Policy, named: Sequence[str], now: datetime, *,
         staying = [snapshot for snapshot in shelf.snapshots if snapshot.name not in going]
         if carry_out:
             # A backup may have ended meanwhile.
-            again, found = judging.judged(place, now)
+            again, found = judging.judged(place, known)
             staying = list(again.snapshots)
-        return _sweep(place, Forgotten(fates), found, staying, present, now, carry_out=carry_out)
+        return _sweep(place, Forgotten(fates), found, staying, present, known.now, carry_out=carry_out)
 
 
 def _files_of(name: str) -> list[tuple[str, str]]:

@@ -201,7 +201,7 @@ def claim(place: Place, raw: bytes) -> None:
         place.settle()
         return
     if there != raw:
-        raise _of_another(place)
+        raise of_another(place)
 
 
 def require_of(root: Path, place: Place) -> None:
@@ -213,10 +213,11 @@ def require_of(root: Path, place: Place) -> None:
     with files.mapped(f"read the backup in {place.text}"):
         theirs, _ = genesis_of(place)
     if theirs.hash != ours.hash:
-        raise _of_another(place)
+        raise of_another(place)
 
 
-def _of_another(place: Place) -> RolledBackError:
+def of_another(place: Place) -> RolledBackError:
+    """Return the error about a place that has backups of another store."""
     return RolledBackError(
         f"{place.text} has backups of another store", "give each store a place of its own; --store names the store"
     )

@@ -8,23 +8,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmcli.errors import DamagedError
 from crmcli.model.backups import AHEAD, Result, is_leap, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
 from crmcli.storage.backups import judging, lineage, snapshots
+from crmcli.storage.backups.known import verified_file, verified_in
 from crmcli.storage.backups.places import Folder
 from crmcli.storage.members import ADMIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Place
     from crmcli.storage.genesis import Genesis
     from crmcli.storage.store import Store
-
-_MAX_MEMORY = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,13 @@ class Standing:
     found: str | None
 
 
-def standing(place: Place, now: datetime, days: int) -> Standing:
+def standing(place: Place, outside: Known, days: int) -> Standing:
     """Return how the backups in a place stand; `days` is how old the last verified one may be."""
+    now = outside.now
     with files.mapped(f"read the backup in {place.text}"):
         genesis, _ = snapshots.genesis_of(place)
         shelf = snapshots.shelf(place, genesis.hash)
-        found = lineage.lineage(place, genesis, shelf.snapshots, now)
+        found = lineage.lineage(place, genesis, shelf.snapshots, outside)
         strange = judging.strange(shelf, found)
         genuine = {snapshot.name: snapshot for snapshot in found.whole()}
         lacking = [known for known in found.genuine[-1:] if found.lacked(known)]
@@ -79,25 +79,13 @@ def _counts(result: Result, genuine: dict[str, snapshots.Snapshot]) -> bool:
 
 def remember(pins: Path, genesis: Genesis, place: Place, snapshot: str) -> None:
     """Note on this machine that a snapshot was verified; a disk that refuses only makes a reminder come too early."""
-    path = _memory(pins, genesis.hash)
+    path = verified_file(pins, genesis.hash)
     with suppress(OSError):
         files.ensure_private(pins)
-        known = _known(path)
+        known = verified_in(path)
         name = str(place.root.resolve()) if isinstance(place, Folder) else place.text
         known[name] = max(snapshot, known.get(name, ""))
         files.replace_atomically(path, json.dumps(known).encode(), durable=False)
-
-
-def _memory(pins: Path, genesis: str) -> Path:
-    return pins / f"{genesis[:32]}-backups.json"
-
-
-def _known(path: Path) -> dict[str, str]:
-    try:
-        document = json.loads(files.read_regular(path, _MAX_MEMORY)[0])
-    except (OSError, ValueError, DamagedError):
-        return {}
-    return {str(place): str(name) for place, name in document.items()} if isinstance(document, dict) else {}
 
 
 def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> str | None:
@@ -106,7 +94,7 @@ def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> 
         return None
     from crmcli.storage.view import View
 
-    names = list(_known(_memory(pins, store.genesis.hash)).values())
+    names = list(verified_in(verified_file(pins, store.genesis.hash)).values())
     for place in (Folder(Path(text)) for text in places if "://" not in text):
         with suppress(OSError):
             found = (result.snapshot for _, result in snapshots.named_results(place) if result.reads_all)
