@@ -66,19 +66,12 @@ def out_of_order(found: Lineage, snapshots: Sequence[Snapshot], now: datetime) -
         chain = found.chains.get(snapshot.name)
         if chain is None:
             continue
-        if snapshot.at > now + AHEAD:
-            strange[snapshot.name] = "it is dated in the future"
-            continue
-        if against := [one.seq for one in found.seen if one.contradicts(snapshot.seq, chain)]:
-            strange[snapshot.name] = f"it differs from what this machine saw of the store, up to commit {against[0]}"
-            if stay:
-                found.parted[snapshot.name] = stay[-1].name
-            continue
-        # A log that is ahead of this clock tells of a clock that was wrong, not of a snapshot.
-        if stamp(snapshot.at + AHEAD) < found.moment(snapshot).at <= stamp(now):
-            strange[snapshot.name] = "it is dated before its own newest commit"
-            continue
         last = stay[-1] if stay else None
+        if why := _by_itself(found, snapshot, chain, now):
+            strange[snapshot.name] = why
+            if last is not None and found.chains[last.name] is not chain:
+                found.parted[snapshot.name] = last.name
+            continue
         if last is not None and not _follows(found, last, snapshot):
             before = found.chains[last.name]
             if before.holds(snapshot) or not chain.outranks(before):
@@ -92,6 +85,18 @@ def out_of_order(found: Lineage, snapshots: Sequence[Snapshot], now: datetime) -
                 found.parted[gone] = snapshot.name
         stay.append(snapshot)
     return strange
+
+
+def _by_itself(found: Lineage, snapshot: Snapshot, chain: Chain, now: datetime) -> str | None:
+    """Return why a snapshot is not genuine, whatever the others are, or None."""
+    if snapshot.at > now + AHEAD:
+        return "it is dated in the future"
+    if against := [one.seq for one in found.seen if one.contradicts(snapshot.seq, chain)]:
+        return f"it differs from what this machine saw of the store, up to commit {against[0]}"
+    # A log that is ahead of this clock tells of a clock that was wrong, not of a snapshot.
+    if stamp(snapshot.at + AHEAD) < found.moment(snapshot).at <= stamp(now):
+        return "it is dated before its own newest commit"
+    return None
 
 
 def _follows(found: Lineage, last: Snapshot, snapshot: Snapshot) -> bool:
