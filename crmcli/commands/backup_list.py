@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crmcli.model.backups import Result
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
-    from crmcli.storage.backups.source import Source
 
 COLUMNS = ("snapshot", "made_at", "commit", "files", "bytes", "state", "verified_at", "pinned", "place")
 
@@ -27,19 +27,19 @@ def backup_list(ctx: typer.Context, to: To = None, form: Form = "table", limit: 
     `verified_at` is when one was last read back whole. Times are in UTC, for the company's time zone takes a key.
     """
     crm = ctx.obj
-    source = backing_up.source_or_none(crm)
-    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place, source, crm.now)))
+    known = backing_up.known(crm)
+    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place, known)))
     backing_up.show(crm, COLUMNS, [row for _, rows in done for row in rows], form, limit)
     backing_up.end(crm, failures)
 
 
-def _rows(place: Place, source: Source | None, now: datetime) -> Iterator[tuple[object, ...]]:
+def _rows(place: Place, known: Known) -> Iterator[tuple[object, ...]]:
     from crmcli.storage import files
-    from crmcli.storage.backups import judging, results, stale
+    from crmcli.storage.backups import judging, results
 
     with files.mapped(f"read the backup in {place.text}"):
-        shelf, found = stale.judged(place, now, source)
-        verdicts = results.verdicts(place, now)
+        shelf, found = judging.judged(place, known)
+        verdicts = results.verdicts(place, known.now)
     verified = {name: datetime.fromisoformat(result.at) for name, result in verdicts.items() if result.ok}
     strange = judging.strange(shelf, found)
     for one in reversed(shelf.snapshots):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crmcli.errors import DamagedError
+from crmcli.errors import DamagedError, NotFoundError
 from crmcli.storage import files
 from crmcli.storage.backups import lineage, snapshots
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Chain, Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Piece, Shelf, Snapshot
@@ -28,11 +29,11 @@ class Need:
     what: FileEntry | Piece
 
 
-def judged(place: Place, now: datetime) -> tuple[Shelf, Lineage]:
+def judged(place: Place, known: Known) -> tuple[Shelf, Lineage]:
     """Return what lies in a place, and what the signed logs say of it. Raises: NotFoundError, DamagedError, OSError."""
     genesis, _ = snapshots.genesis_of(place)
     shelf = snapshots.shelf(place, genesis.hash)
-    return shelf, lineage.lineage(place, genesis, shelf.snapshots, now)
+    return shelf, lineage.lineage(place, genesis, shelf.snapshots, known)
 
 
 def strange(shelf: Shelf, found: Lineage) -> dict[str, str]:
@@ -97,12 +98,23 @@ class Candidate:
         return self.snapshot.made_at > other.snapshot.made_at
 
 
-def having(place: Place, name: str, now: datetime) -> Candidate:
+def having(place: Place, name: str, known: Known) -> Candidate:
     """Return the snapshot of a place that is asked for. Raises: NotFoundError, ConflictError, DamagedError."""
     with files.mapped(f"read the backup in {place.text}"):
-        shelf, found = judged(place, now)
+        shelf, found = judged(place, known)
         snapshot = find(shelf, found, name)
     return Candidate(snapshot, found.chains.get(snapshot.name))
+
+
+def made_at(place: Place, known: Known) -> list[datetime]:
+    """Return when the snapshots were made that count: the genuine ones that have all they need."""
+    with files.mapped(f"read the backup in {place.text}"):
+        try:
+            _, found = judged(place, known)
+        except NotFoundError:
+            return []
+        present = place.items("objects")
+    return [one.at for one in found.genuine if is_whole(found, one, present)]
 
 
 def is_whole(found: Lineage, snapshot: Snapshot, present: dict[str, Item]) -> bool:
@@ -114,10 +126,10 @@ def is_whole(found: Lineage, snapshot: Snapshot, present: dict[str, Item]) -> bo
     )
 
 
-def pin(place: Place, name: str, now: datetime, *, remove: bool) -> str:
+def pin(place: Place, name: str, known: Known, *, remove: bool) -> str:
     """Pin a snapshot of a place, or take the pin out; return its name. Raises: NotFoundError, ConflictError."""
     with files.mapped(f"write to the backup in {place.text}"):
-        pinned = find(*judged(place, now), name).name
+        pinned = find(*judged(place, known), name).name
         if remove:
             place.remove([f"pins/{pinned}"])
         else:

@@ -19,9 +19,10 @@ from crmcli.storage.keys import random_bytes
 from crmcli.storage.members import ADMIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.restoring import Plan
     from crmcli.storage.identity import Identity
@@ -32,15 +33,13 @@ if TYPE_CHECKING:
 class Wanted:
     """Which snapshot, and which files of it: those of a book, of a table, or all. `anyway`: though it is strange.
 
-    `others` are places that are asked for what was erased and taken back, too. `home` is where this machine keeps its
-    cache and pins, if it is to take what is restored as the store.
+    `home` is where this machine keeps its cache and pins, if it is to take what is restored as the store.
     """
 
     snapshot: str
     book: str | None = None
     table: str | None = None
     anyway: bool = False
-    others: Sequence[Place] = ()
     home: tuple[Path, Path] | None = None
 
 
@@ -61,9 +60,8 @@ def restore_to(
     place: Place,
     wanted: Wanted,
     target: Path,
-    live_store: Path | None,
+    known: Known,
     identity: Identity | None,
-    at: datetime,
     advance: Callable[[int], None],
 ) -> Restored:
     """Restore a snapshot into a new folder, which is there at the end, whole, or not at all.
@@ -77,17 +75,15 @@ def restore_to(
         plan = planned(
             place,
             wanted.snapshot,
-            live_store,
-            at,
+            known,
             book=wanted.book,
             table=wanted.table,
             anyway=wanted.anyway,
-            others=wanted.others,
         )
         is_known = identity is not None and plan.genesis.hash in identity.stores
         with staged(target) as stage:
             write(plan, stage, with_erased=is_known, advance=advance)
-            commit = revive(plan, stage, identity, at) if identity is not None and is_known else None
+            commit = revive(plan, stage, identity, known.now) if identity is not None and is_known else None
     erased = 0 if commit is None else len(plan.clients)
     notes = list(_notes(plan, commit, is_anybody=identity is not None))
     if identity is not None and commit is not None:
