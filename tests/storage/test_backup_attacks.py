@@ -204,7 +204,7 @@ def test_a_restore_writes_into_a_new_or_empty_folder_only(company: Company) -> N
     (target / "mine").unlink()
     link = company.folder / "link"
     link.symlink_to(target)
-    assert company.crmcli("restore", "latest", "--to", str(link)).code == 4
+    assert company.crmcli("restore", "latest", "--to", str(link)).code == 2
     assert list(target.iterdir()) == []
     ok(company, "restore", "latest", "--to", str(target))
     assert company.crmcli("restore", "latest", "--to", str(target)).code == 4
@@ -368,7 +368,7 @@ def test_what_is_not_genuine_is_restored_only_on_purpose(rolled: Company) -> Non
         target = ("--to", str(rolled.folder / row["snapshot"]), "--exact")
         result = rolled.crmcli("restore", row["snapshot"], *target)
         assert result.code == 13
-        assert "is not genuine: it is" in result.err
+        assert "is not genuine: it " in result.err
         assert not (rolled.folder / row["snapshot"]).exists()
         ok(rolled, "restore", row["snapshot"], *target, "--anyway")
         assert "no: it is" in ok(rolled, "backup", "show", row["snapshot"])
