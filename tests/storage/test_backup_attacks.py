@@ -371,7 +371,7 @@ def test_what_is_not_genuine_is_restored_only_on_purpose(rolled: Company) -> Non
         assert "is not genuine: it " in result.err
         assert not (rolled.folder / row["snapshot"]).exists()
         ok(rolled, "restore", row["snapshot"], *target, "--anyway")
-        assert "no: it is" in ok(rolled, "backup", "show", row["snapshot"])
+        assert "no: it " in ok(rolled, "backup", "show", row["snapshot"])
 
 
 def test_what_is_not_genuine_puts_no_backup_off(rolled: Company) -> None:

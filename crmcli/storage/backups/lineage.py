@@ -65,7 +65,8 @@ class Chain:
 
     `pieces` is SHA-256 and length of the runs of commits that were asked for. `restores` are what admins restored.
     `times` says when each commit was made, `signers` by whom, and whether an admin. `erasures` are the erasures in it,
-    with the SHA-256 of the files that each erased. `damage` says why the log ended before its end.
+    with the SHA-256 of the files that each erased. `takers` is a member -> who took over clients last. `damage` says
+    why the log ended before its end.
     """
 
     state: State
@@ -76,6 +77,7 @@ class Chain:
     signers: dict[int, tuple[str, bool]] = field(default_factory=dict)
     times: dict[int, str] = field(default_factory=dict)
     erasures: list[tuple[Erasure, list[str]]] = field(default_factory=list)
+    takers: dict[str, str] = field(default_factory=dict)
     damage: str | None = None
 
     def holds(self, snapshot: Snapshot) -> bool:
@@ -157,6 +159,14 @@ def _carried_on(revival: tuple[int, str, str] | None, commit: Commit) -> tuple[i
     return revival if is_same else (commit.seq, commit.author, commit.at)
 
 
+def _handed_over(state: State, commit: Commit) -> dict[str, str]:
+    """Return who handed clients over to whom by a commit."""
+    if commit.type != "transfer":
+        return {}
+    giver, taker = (state.books[commit.body["transfer"][side]].owner for side in ("from", "to"))
+    return {giver: taker} if giver and taker else {}
+
+
 def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot]) -> Chain:
     """Check a log from its first commit on; the moments of `snapshots`, and the pieces of their logs, are noted."""
     asked = {snapshot.seq for snapshot in snapshots}
@@ -180,6 +190,7 @@ def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot])
             revival = _carried_on(revival, commit)
             if revival is not None and commit.type == "restore":
                 chain.restores.append(Restore(revival[0], state.seq, commit.author))
+            chain.takers |= _handed_over(state, commit)
             pieces.take(state.seq, raw)
             if state.seq in asked:
                 chain.moments[state.seq] = Moment.of(state)

@@ -87,7 +87,7 @@ def restore_to(
     erased = 0 if commit is None else len(plan.clients)
     notes = list(_notes(plan, commit, is_anybody=identity is not None))
     if identity is not None and commit is not None:
-        notes += _taken(target, identity, commit, wanted.home)
+        notes += _taken(target, identity, commit, wanted.home, is_final=not plan.withdrawn.commands)
     return Restored(plan.snapshot.name, plan.snapshot.seq, len(plan.entries), plan.bytes, erased, commit, notes)
 
 
@@ -113,25 +113,35 @@ def _notes(plan: Plan, commit: str | None, *, is_anybody: bool) -> Iterator[str]
         yield f"{len(plan.snapshot.lost)} files were lost before that snapshot was made: crmcli verify names them"
 
 
-def _taken(target: Path, identity: Identity, commit: str, home: tuple[Path, Path] | None) -> Iterator[str]:
+def _taken(
+    target: Path, identity: Identity, commit: str, home: tuple[Path, Path] | None, *, is_final: bool
+) -> Iterator[str]:
     """Take a restored store for the newest on this machine, unless it saw a newer one; yield what to say of that.
 
-    No machine that knows the store takes a restored one by itself, or one that is only looked at would be it.
+    No machine that knows the store takes a restored one by itself, or one that is only looked at would be it. Nor is
+    the restore what to hand out, unless it `is_final`: who is to be removed again could go on from it alone.
     """
     from crmcli.storage.store import Store
 
-    who = "if it is to be the store, each machine"
+    who = "this one"
     if home is None:
         apart = "XDG_STATE_HOME=$(mktemp -d) XDG_CACHE_HOME=$(mktemp -d)"
         yield f"to look at it beside the store: {apart} crmcli --store {shlex.quote(str(target))} list clients"
+        who = "if it is to be the store, this one"
     else:
-        who = "each machine, this one too,"
         with suppress(CrmError):
             store = Store.open(target, identity, *home, commit)
             if not store.is_forked:
                 store.confirm()
-                who = "each other machine"
-    yield f"{who} that knows the store takes it when told to, once: crmcli verify --accept-restore {commit}"
+                who = ""
+    command = "crmcli verify --accept-restore"
+    if who:
+        yield f"a machine that knows the store takes it when told to, once; {who}: {command} {commit}"
+    if is_final:
+        yield f"each other machine that knows the store: {command} {commit}"
+    else:
+        yield "before anybody else takes it, run what is named above, lest who was removed goes on with it"
+        yield f"each other machine that knows the store, then: {command} with the head that crmcli verify shows here"
 
 
 def revive(plan: Plan, root: Path, identity: Identity, at: datetime) -> str | None:
