@@ -31,7 +31,9 @@ def list_(
     result: Word = None,
     cause: Word = None,
     overdue: Annotated[bool, typer.Option("--overdue", help="deals past the norm of their stage")] = False,
-    idle: Annotated[bool, typer.Option("--idle", help="deals that nobody has touched for too long")] = False,
+    idle: Annotated[
+        bool, typer.Option("--idle", help="deals untouched for too long, with no reminder still to come in time")
+    ] = False,
     no_next: Annotated[bool, typer.Option("--no-next", help="deals without an open reminder")] = False,
     archived: Annotated[bool, typer.Option("--archived", help="the archived clients instead")] = False,
     no_contact: Annotated[bool, typer.Option("--no-contact", help="clients who asked to be left alone")] = False,

@@ -24,6 +24,9 @@ SILENCE = timedelta(days=366)
 SLACK = timedelta(hours=1)
 # What erased clients' files stay for in backups.
 ERASED_STAY = timedelta(days=30)
+# How many snapshots a hint names.
+_TOLD = 3
+UNVERIFIED = "no backup of this store has been verified yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,15 @@ class Result:
     def reads_all(self) -> bool:
         """Whether every byte of the snapshot was read back, which alone makes it a verified one."""
         return self.ok and self.kind in ("deep", "drill")
+
+
+def verdicts(results: Iterable[Result], now: datetime) -> dict[str, Result]:
+    """Return, by snapshot, the last of some results, oldest first, that failed or that read all of it.
+
+    So a check that failed is answered by one that reads every byte alone. What is dated in the future says nothing.
+    """
+    past = [one for one in results if datetime.fromisoformat(one.at) <= now + AHEAD]
+    return {one.snapshot: one for one in past if one.reads_all or not one.ok}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,5 +146,17 @@ def overdue(verified: datetime | None, founded: datetime, now: datetime, days: i
     if age <= timedelta(days=days):
         return None
     if since is founded:
-        return "no backup of this store has been verified yet"
+        return UNVERIFIED
     return f"the last verified backup is {age.days} days old"
+
+
+def forgetting(names: Iterable[str], place: str) -> str:
+    """Return the command that removes snapshots from a place; of many, the first."""
+    return f"crmcli backup forget {' '.join(sorted(names)[:_TOLD])} --yes --to {place}"
+
+
+def failed(checks: Sequence[Result]) -> str:
+    """Return what to say of snapshots whose last check failed, of which there is one or more."""
+    last = max(checks, key=lambda one: one.snapshot)
+    others = f" and {len(checks) - 1} more" if len(checks) > 1 else ""
+    return f"snapshot {last.snapshot}{others} failed its last check, on {last.at[:10]}"

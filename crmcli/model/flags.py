@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crmcli.model.dates import day_end, local_day
 from crmcli.model.frozen import dataclass
 from crmcli.model.records import OPEN
+from crmcli.model.reminding import is_overdue
 from crmcli.model.worktime import add_days, day_after
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def flags(
     """Return the flags of a deal at an instant; activities and reminders may be of other deals and clients too.
 
     Those of the deal count, and those of its client that name no deal. A deal is idle if the stage's `idle` has passed
-    since its opening and its last activity, and no open reminder is due before the deadline or, without one, within
-    `idle` from now.
+    since its opening and its last activity, and no open reminder is still to come before the deadline or, without one,
+    within `idle` from then. One that is overdue plans nothing any more.
     """
     if deal.status != OPEN:
         return Flags()
@@ -57,14 +58,14 @@ def flags(
     last_day = deadline_on(process, zone, deal)
     deadline = None if last_day is None else day_end(last_day, zone)
     is_unknown = stage is not None and stage.norm is not None and deadline is None
-    dues = [r.due_at for r in reminders if _is_of(r, deal) and is_open(r, as_of)]
+    steps = [r for r in reminders if _is_of(r, deal) and is_open(r, as_of)]
     is_idle: bool | None = False
     if stage is not None and stage.idle is not None:
         until = deadline or add_days(calendar, zone, as_of, stage.idle)
-        if not any(due < until for due in dues):
+        if not any(step.due_at < until and not is_overdue(step, as_of, zone) for step in steps):
             touched_at = _touched_at(deal, activities, as_of)
             is_idle = None if touched_at is None else add_days(calendar, zone, touched_at, stage.idle) <= as_of
-    return Flags(last_day, None if is_unknown else deadline is not None and deadline <= as_of, is_idle, not dues)
+    return Flags(last_day, None if is_unknown else deadline is not None and deadline <= as_of, is_idle, not steps)
 
 
 def _touched_at(deal: Deal, activities: Iterable[Activity], as_of: datetime) -> datetime | None:

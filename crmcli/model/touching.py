@@ -139,12 +139,12 @@ def _settled(
     records = settle(acting, CADENCE, known) if _is_next_touch(acting, activity, known, activities, since) else []
     if activity.kind != CALL:
         return records
-    if _returns(activity):
+    if returns(activity):
         return [*records, *settle(acting, MISSED_CALL, earlier)]
     if any(reminder.status == OPEN and reminder.cause == MISSED_CALL for reminder in known):
         # The first call that was missed says since when the client waits.
         return records
-    if any(_returns(other) and other.happened_at > activity.happened_at for other in activities()):
+    if any(returns(other) and other.happened_at > activity.happened_at for other in activities()):
         return records
     at, deal_id = activity.happened_at, activity.deal_id
     return [*records, *remind(acting, activity.client_id, MISSED_CALL, at, has_time=True, deal_id=deal_id)]
@@ -172,7 +172,7 @@ def _is_next_touch(
     return last is None or activity.happened_at > last
 
 
-def _returns(activity: Activity) -> bool:
+def returns(activity: Activity) -> bool:
     """Say whether an activity returns the calls that were missed before: a call to the client, or one answered."""
     is_return = activity.direction == "out" or activity.result == ANSWERED
     return activity.kind == CALL and is_return and not activity.voided

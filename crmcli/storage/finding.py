@@ -33,11 +33,7 @@ def refuse_known(draft: Draft, contact: Contact) -> None:
 
 def client_at_work(draft: Draft, who: str) -> Client:
     """Return the client meant, for what somebody does with them: one who was archived is in sight again by that."""
-    return back_in_sight(draft, draft.client(who))
-
-
-def back_in_sight(draft: Draft, client: Client) -> Client:
-    """Return a client as not archived, and put it if that is other than before."""
+    client = draft.client(who)
     if client.archived:
         client = unarchive(client)
         draft.put(client)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from crmcli.model.dates import local_day
+from crmcli.model.dates import day_start, local_day
 from crmcli.model.flags import Flags, flags
 from crmcli.model.records import OPEN
 from crmcli.model.reports import VisitCount
@@ -105,14 +105,15 @@ def open_deals(view: View) -> pa.Table:
 
 def flagged(view: View, standing: pa.Table, as_of: datetime) -> pa.Table:
     """Return the flags of deals that were open at an instant: columns deal_id and FLAGS; `standing` has STANDING."""
+    zone = view.settings.zone
     return query.run(
         view.reader,
         "deal_flags",
         {
             "activities": ("client_id", "deal_id", "happened_at", "voided"),
-            "reminders": ("client_id", "deal_id", "status", "due_at", "created_at", "done_at"),
+            "reminders": ("client_id", "deal_id", "status", "due_at", "has_time", "created_at", "done_at"),
         },
-        {"as_of": naive(as_of)},
+        {"as_of": naive(as_of), "today": naive(day_start(local_day(as_of, zone), zone))},
         {
             "standing": standing,
             "terms": _terms(view, as_of),

@@ -57,6 +57,8 @@ BULK = 1000
 QUARANTINE = "crmcli doctor --quarantine"
 # A column of few distinct values as its dictionary and each row's place in it.
 CODED = pa.dictionary(pa.int32(), pa.string())
+# Decimals of 18 digits fit into 8 bytes, as the engine holds them.
+NARROW = {pa.decimal128(18, places): pa.decimal64(18, places) for places in (2, 3)}
 # A file may unpack to this many bytes, or to so many times its size; writers see to it that it does.
 UNPACKED = 1 << 26
 MOST_PACKED = 100
@@ -142,6 +144,12 @@ def schema_of(table: Table, columns: Sequence[str], *, coded: bool = False) -> p
     )
 
 
+def engine_schema(table: Table, columns: Sequence[str]) -> pa.Schema:
+    """Return the schema in which rows go to the engine: those of few values coded, money in half the room."""
+    schema = schema_of(table, columns, coded=True)
+    return pa.schema([pa.field(f.name, NARROW.get(f.type, f.type)) for f in schema])
+
+
 def open_file(
     source: Path | bytes, key: bytes, aad: bytes, *, name: str, dictionaries: Sequence[str] = ()
 ) -> ParquetReader:
@@ -153,6 +161,8 @@ def open_file(
         reader.open(
             pa.BufferReader(source) if isinstance(source, bytes) else pa.OSFile(str(source), "rb"),
             decryption_properties=_encryption.create_decryption_properties(key, aad_prefix=aad),
+            # Else what was read of a file stays in memory, as it was read, while the file is open.
+            pre_buffer=False,
             read_dictionary=list(dictionaries) or None,
             **limits.THRIFT,
         )

@@ -58,7 +58,7 @@ class Stream:
     """
 
     def __init__(self, reader: Reader, table: str, columns: Sequence[str]) -> None:
-        self.schema = parquet.schema_of(TABLES[table], columns, coded=True)
+        self.schema = parquet.engine_schema(TABLES[table], columns)
         self.most_rows = reader.most_rows(table)
         self.failure: BaseException | None = None
         self._pieces: Queue[pa.Table | None] = Queue(_AHEAD)

@@ -138,7 +138,8 @@ class Reader:
     ) -> pa.Table:
         """Return columns of one file; all if None, and with them `_seq`, the commit that each row came with.
 
-        `coded`: columns of few distinct values come as dictionaries, as they lie in the file.
+        `coded`: the rows come as the engine takes them: columns of few distinct values as dictionaries, as they lie in
+        the file.
         """
         table, name = TABLES[entry.table], file_path(entry.file_id)
         file = self.open(entry)
@@ -153,7 +154,7 @@ class Reader:
             rows = upgrade.upgrade(table, rows, entry.schema)
             parquet.check_columns(table, entry.kind, rows.schema, name=name)
         try:
-            rows = pc.cast(rows, parquet.schema_of(table, rows.column_names, coded=coded))
+            rows = pc.cast(rows, _schema(table, rows.column_names, coded=coded))
         except (pa.ArrowException, ValueError, KeyError) as error:
             raise parquet.unreadable(name) from error
         self._check_values(table, entry, rows, name)
@@ -250,7 +251,7 @@ class Reader:
                 base, overlay = self.layers(table, entries, needed, where, coded=coded)
                 shown = (_without(piece, "client_id", erased) for piece in (*base, overlay))
                 pieces += [piece.select(columns) for piece in shown if piece.num_rows]
-        schema = parquet.schema_of(table, columns, coded=coded)
+        schema = _schema(table, columns, coded=coded)
         return pa.concat_tables([schema.empty_table(), *(pc.cast(piece, schema) for piece in pieces)])
 
     @property
@@ -305,7 +306,7 @@ class Reader:
     def stream(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the columns of a table piece by piece, each read when it is asked for; few texts are coded."""
         table = TABLES[name]
-        schema = parquet.schema_of(table, columns, coded=True)
+        schema = parquet.engine_schema(table, columns)
         for entries in self.parts(table).values():
             needed = [*columns] if all(entry.kind == "insert" for entry in entries) else _with_key(columns, table)
             newest, hidden = self._overlay(table, entries, needed, None)
@@ -340,6 +341,10 @@ class Reader:
                         whole = whole.append_column(field, pa.nulls(whole.num_rows, field.type))
                 pieces.append(whole.select(names))
         return pa.concat_tables(pieces)
+
+
+def _schema(table: Table, columns: Sequence[str], *, coded: bool) -> pa.Schema:
+    return parquet.engine_schema(table, columns) if coded else parquet.schema_of(table, columns)
 
 
 def _is_small(entry: FileEntry) -> bool:

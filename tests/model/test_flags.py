@@ -90,6 +90,20 @@ def test_a_reminder_before_the_deadline_keeps_from_idleness() -> None:
     assert not told(deal(), local(9, 12), (), (replace(before, status="done", done_at=local(9, 13)),)).idle
 
 
+def test_an_overdue_reminder_does_not_keep_from_idleness() -> None:
+    # One of a whole day keeps from it until that day is over, one with a time until then.
+    whole, timed = reminder(local(9)), reminder(local(9, 12), has_time=True)
+    assert not told(deal(), local(9, 23, 59), (), (whole,)).idle
+    assert told(deal(), local(10), (), (whole,)).idle
+    assert not told(deal(), local(9, 12), (), (timed,)).idle
+    assert told(deal(), local(9, 12, 1), (), (timed,)).idle
+    assert not told(deal(), local(9, 12, 1), (), (timed, whole)).idle
+    # The step that the process asked for on entering the stage, eleven months ago and never done.
+    step = reminder(local(6), cause="process", deal_id=1)
+    found = told(deal(), local(5) + timedelta(days=335), (), (step,))
+    assert (found.overdue, found.idle, found.no_next_step) == (True, True, False)
+
+
 def test_without_a_norm_a_reminder_within_the_idle_term_does() -> None:
     # Monday: two working days on is the end of Wednesday.
     assert told(deal("idle"), local(10)).idle

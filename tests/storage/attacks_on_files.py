@@ -107,7 +107,7 @@ ON_CONTENT = [
         READERS["contacts"] | READERS["clients"],
     ),
     Attack("files of two epochs exchanged", swap_epochs, READERS["contacts"], honest=False),
-    Attack("an older deal in place of the newer", swap_files("deals", 0, -1), READERS["deals"]),
+    Attack("an older deal in place of the newer", swap_files("deals", 0, -1), READERS["deals"] - {"add-client"}),
     *(
         Attack(name, harm, code=ROLLED_BACK, machine=machine, is_nasty=machine == "pinned")
         for name, harm in (

@@ -76,7 +76,9 @@ def histories(random: Random, zone: str, as_of: datetime) -> list[r.Record]:
         ]
         for number in range(random.randint(0, 2)):
             done = at() if random.random() < 0.4 else None
-            made = r.Reminder(1000 * client + number, client, "manual", at(), False, 7, at(), 7, random.choice(about))
+            made = r.Reminder(
+                1000 * client + number, client, "manual", at(), random.random() < 0.5, 7, at(), 7, random.choice(about)
+            )
             records.append(replace(made, status="done" if done else "open", done_at=done))
     return records
 
@@ -131,10 +133,10 @@ def rows(view: View, as_of: datetime) -> list[dict[str, Any]]:
 def test_many_deals_are_asked_for_at_once(founded: Company, tmp_path: Path) -> None:
     company = Company(Path(shutil.copytree(founded.folder, tmp_path / "company")))
     deals = [
-        r.Deal(number, number, 7, "new", "call", "won" if number % 7 == 0 else "open", AS_OF, AS_OF)
+        r.Deal(number, number, 7, "new", "meeting", "won" if number % 7 == 0 else "open", AS_OF, AS_OF)
         for number in range(1, 400)
     ]
-    late, idle = (add_days(DEFAULT.calendar, ZoneInfo("Europe/Moscow"), AS_OF, term) for term in ("2bd", "3bd"))
+    late, idle = (add_days(DEFAULT.calendar, ZoneInfo("Europe/Moscow"), AS_OF, term) for term in ("10bd", "5bd"))
     steps = [
         r.Reminder(number, number, "manual", due, True, 7, AS_OF, 7)
         for number, due in ((1, late), (2, late - timedelta(microseconds=1)))

@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import judging, restoring, snapshots
+from crmcli.storage.backups import judging, restoring, results, snapshots, stale
+from crmcli.storage.backups.scratch import scratch_folder
 from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.source import Source
     from crmcli.storage.identity import Identity
 
 
 def drill(
-    place: Place, scratch: Path | None, identity: Identity | None, known: Known, advance: Callable[[int], None]
+    place: Place,
+    source: Source | None,
+    scratch: Path | None,
+    identity: Identity | None,
+    known: Known,
+    advance: Callable[[int], None],
 ) -> Result:
     """Restore the newest genuine snapshot into a scratch folder, check it, and keep what came of it beside the backup.
 
     Raises: DamagedError, after that was kept, if it cannot be restored or read.
     """
     with files.mapped(f"practise a restore from {place.text}"):
-        shelf, found = judging.judged(place, known)
+        shelf, found = stale.judged(place, known, source)
         newest = judging.find(shelf, found, snapshots.LATEST)
         counts = newest in found.whole()
         start = time.monotonic()
         rows, failure = None, None
         try:
-            with tempfile.TemporaryDirectory(prefix="crmcli-drill-", dir=scratch) as folder:
+            with scratch_folder(scratch) as folder:
                 # Who was erased since is still in a backup, and what is read back here goes at once.
                 plan = restoring.plan(place, newest.name, replace(known, live=None), anyway=True)
-                root = Path(folder) / "store"
+                root = folder / "store"
                 root.mkdir(mode=restoring.MODES[1])
                 restoring.write(plan, root, with_erased=False, advance=advance)
-                rows = _rows(root, identity, Path(folder)) if identity is not None else None
+                rows = _rows(root, identity, folder) if identity is not None else None
         except DamagedError as error:
             failure = error
         if failure is None and not counts:
@@ -52,7 +58,7 @@ def drill(
             )
         took = round(time.monotonic() - start, 3)
         result = Result("drill", stamp(known.now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
-        snapshots.note(place, result)
+        results.note(place, [result])
     if failure is not None:
         raise failure
     return result

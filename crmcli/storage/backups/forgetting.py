@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import NotFoundError, RuleError
 from crmcli.model.backups import ERASED_STAY, Policy, age_of, reasons_to_keep
 from crmcli.storage import files, log
-from crmcli.storage.backups import judging, snapshots
+from crmcli.storage.backups import judging, results, stale
 from crmcli.storage.backups.places import object_name
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Shelf, Snapshot
+    from crmcli.storage.backups.source import Source
 
 # Seconds for which nothing that was written to a place is removed: a backup at work relies on it.
 FRESH = 2 * 86_400
@@ -46,26 +47,33 @@ class Forgotten:
     kept_for: str | None = None
 
 
-def forget(place: Place, policy: Policy, named: Sequence[str], known: Known, *, carry_out: bool) -> Forgotten:
+def forget(
+    place: Place, source: Source | None, policy: Policy, named: Sequence[str], known: Known, *, carry_out: bool
+) -> Forgotten:
     """Decide which snapshots go, by a policy or by name, and remove them if asked to.
+
+    The store, if it is at hand, tells which are not genuine, too.
 
     Raises: NotFoundError, RuleError if a named one has to stay or none would be left.
     """
     with files.mapped(f"tidy up the backups in {place.text}"):
-        shelf, found = judging.judged(place, known)
+        shelf, found = stale.judged(place, known, source)
         present = place.items("objects")
-        fates = _fates(place, shelf, found, present, policy, named)
+        fates = _fates(place, shelf, found, present, policy, named, known.now)
         going = {fate.name for fate in fates if not fate.stays}
         if going and not [fate for fate in fates if fate.stays]:
             raise RuleError("that would remove every snapshot")
         if carry_out and going:
             place.remove([f"{folder}/{name}" for name in sorted(going) for folder, name in _files_of(name)])
+        left = shelf.damaged - going
         staying = [snapshot for snapshot in shelf.snapshots if snapshot.name not in going]
         if carry_out:
             # A backup may have ended meanwhile.
-            again, found = judging.judged(place, known)
-            staying = list(again.snapshots)
-        return _sweep(place, Forgotten(fates), found, staying, present, known.now, carry_out=carry_out)
+            again, found = stale.judged(place, known, source)
+            left, staying = again.damaged, list(again.snapshots)
+        return _sweep(
+            place, Forgotten(fates), found, staying, present, known.now, damaged=bool(left), carry_out=carry_out
+        )
 
 
 def _files_of(name: str) -> list[tuple[str, str]]:
@@ -79,6 +87,7 @@ def _fates(
     present: dict[str, Item],
     policy: Policy,
     named: Sequence[str],
+    now: datetime,
 ) -> list[Fate]:
     """Return what becomes of each snapshot: those that cannot be what they say, or lack something, count for nothing.
 
@@ -98,7 +107,7 @@ def _fates(
     for some in ([snapshot for snapshot in counting if found.lacked(snapshot)], whole):
         told = zip(some, reasons_to_keep([snapshot.at for snapshot in some], policy), strict=True)
         reasons |= {snapshot.name: reason for snapshot, reason in told if reason}
-    held = _held(place, shelf, found, counting)
+    held = _held(place, shelf, found, counting, now)
     if named:
         return _named_fates(shelf, found, held, named)
     fates = []
@@ -114,7 +123,7 @@ def _fates(
     return fates
 
 
-def _held(place: Place, shelf: Shelf, found: Lineage, counting: list[Snapshot]) -> dict[str, str]:
+def _held(place: Place, shelf: Shelf, found: Lineage, counting: list[Snapshot], now: datetime) -> dict[str, str]:
     """Return the snapshots that nothing removes, and why."""
     written = place.items("snapshots")
     held = {
@@ -127,8 +136,8 @@ def _held(place: Place, shelf: Shelf, found: Lineage, counting: list[Snapshot]) 
         held[snapshot.name] = "the newest"
     whole = [snapshot for snapshot in counting if not found.lacked(snapshot)] or counting
     held |= {snapshot.name: "the newest that is whole" for snapshot in whole[-1:] if snapshot is not counting[-1]}
-    names = {snapshot.name for snapshot in whole}
-    verified = [result.snapshot for result in snapshots.results(place) if result.reads_all and result.snapshot in names]
+    verdicts = results.verdicts(place, now)
+    verified = [known.name for known in whole if known.name in verdicts and verdicts[known.name].ok]
     if verified:
         held[max(verified)] = "the newest verified"
     # Without it, the one that parted from it might be taken for genuine.
@@ -158,6 +167,7 @@ def _sweep(
     present: dict[str, Item],
     now: datetime,
     *,
+    damaged: bool,
     carry_out: bool,
 ) -> Forgotten:
     """Remove the objects that no snapshot needs any more, and those of clients who were erased long enough ago."""
@@ -169,7 +179,7 @@ def _sweep(
         if digest in present and age_of(datetime.fromisoformat(at), times, now) >= ERASED_STAY
     }
     spare = set()
-    if found.wrong:
+    if found.wrong or damaged:
         done.kept_for = "a snapshot that cannot be read may need what no other one does: only erased files go"
     else:
         old = time.time() - FRESH
@@ -187,5 +197,5 @@ def _sweep_rest(place: Place, staying: set[str]) -> None:
     """Remove what runs that were cut short have left, and results about snapshots that are gone."""
     old = time.time() - FRESH
     place.remove([f"tmp/{name}" for name, item in place.items("tmp").items() if item.at < old])
-    gone = [name for name, result in snapshots.named_results(place) if result.snapshot not in staying]
+    gone = [name for name, result in results.named(place).items() if result.snapshot not in staying]
     place.remove([f"results/{name}" for name in gone])

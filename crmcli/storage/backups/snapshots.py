@@ -1,4 +1,4 @@
-"""Snapshots: the small document that makes a backup of what lies in a place, its name, pins and results."""
+"""Snapshots: the small document that makes a backup of what lies in a place, its name and pins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import ConflictError, CrmError, DamagedError, NotFoundError, RolledBackError
-from crmcli.model.backups import Result
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files, log
 from crmcli.storage.backups.places import NO_FILE
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
 FORMAT = "crmcli-backup/1"
 MAX_SNAPSHOT = 1 << 22
 MAX_PIECE = 1 << 25
-MAX_RESULT = 1 << 16
 # How many pieces a log may be in, and drops an inbox may hold.
 MOST_PIECES = 10_000
 MOST_DROPS = 20_000
 LATEST = "latest"
 GENESIS = "genesis.json"
 _FIELDS = ("format", "genesis", "made_at", "seq", "head", "head_at", "log", "inbox", "lost", "files", "bytes")
-_NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{12})\.json")
+NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{12})\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +85,16 @@ def written(snapshot: Snapshot) -> tuple[Snapshot, bytes]:
     return Snapshot(**{field: getattr(snapshot, field) for field in Snapshot.__slots__} | {"name": name}), raw
 
 
+def is_named_after(name: str, raw: bytes) -> bool:
+    """Say whether the end of the name of a snapshot is the hash of those bytes, as it has to be."""
+    return sha256(raw)[:12] == name[-12:]
+
+
 def parse(name: str, raw: bytes) -> Snapshot:
     """Return the snapshot in the bytes of the file of that name. Raises: ValueError saying what is wrong with it."""
-    match = _NAME.fullmatch(f"{name}.json")
-    if not match or sha256(raw)[:12] != match[2]:
-        raise ValueError("its name does not fit its bytes")
+    match = NAME.fullmatch(f"{name}.json")
+    if not match or not is_named_after(name, raw):
+        raise ValueError("it is damaged, or not named after its bytes")
     document = log.parse_json(raw)
     if not isinstance(document, dict) or tuple(document) != _FIELDS or document["format"] != FORMAT:
         raise ValueError("its fields are not those of a snapshot")
@@ -132,11 +135,15 @@ def _pieces(rows: Any, most: int) -> tuple[Piece, ...]:
 
 @dataclass(frozen=True)
 class Shelf:
-    """What lies in a place: its snapshots, oldest first, what only looks like one and why, what is pinned."""
+    """What lies in a place: its snapshots, oldest first, what only looks like one and why, what is pinned.
+
+    `damaged` are those of the strange ones whose bytes are not those that they were named after.
+    """
 
     snapshots: tuple[Snapshot, ...]
     strange: dict[str, str]
     pinned: frozenset[str]
+    damaged: frozenset[str]
 
     def find(self, name: str) -> Snapshot:
         """Return the snapshot that begins like that. Raises: NotFoundError, ConflictError."""
@@ -152,14 +159,17 @@ class Shelf:
 
 def shelf(place: Place, genesis: str | None = None) -> Shelf:
     """Return what lies in a place, of the store of that genesis."""
-    found, strange = [], {}
+    found, strange, damaged = [], {}, set()
     for file, item in sorted(place.items("snapshots").items()):
         name = file.removesuffix(".json")
-        if not _NAME.fullmatch(file) or item.size == NO_FILE:
+        if not NAME.fullmatch(file) or item.size == NO_FILE:
             strange[name] = "it is no regular file" if item.size == NO_FILE else "it is not named like a snapshot"
             continue
         try:
-            snapshot = parse(name, place.read(f"snapshots/{file}", MAX_SNAPSHOT))
+            raw = place.read(f"snapshots/{file}", MAX_SNAPSHOT)
+            if not is_named_after(name, raw):
+                damaged.add(name)
+            snapshot = parse(name, raw)
             if genesis not in (None, snapshot.genesis):
                 raise ValueError("it is of another store")
         except FileNotFoundError:
@@ -169,7 +179,7 @@ def shelf(place: Place, genesis: str | None = None) -> Shelf:
         else:
             found.append(snapshot)
     found.sort(key=lambda snapshot: (snapshot.made_at, snapshot.seq, snapshot.name))
-    return Shelf(tuple(found), strange, frozenset(place.items("pins")))
+    return Shelf(tuple(found), strange, frozenset(place.items("pins")), frozenset(damaged))
 
 
 def genesis_of(place: Place) -> tuple[Genesis, bytes]:
@@ -193,7 +203,7 @@ def _no_genesis(place: Place) -> DamagedError:
 
 
 def claim(place: Place, raw: bytes) -> None:
-    """Make a place one for backups of a store. Raises: RolledBackError if it has those of another one."""
+    """Make a place one for backups of a store. Raises: RolledBackError if it has those of another one, DamagedError."""
     try:
         there = place.read(GENESIS, MAX_GENESIS)
     except FileNotFoundError:
@@ -201,6 +211,7 @@ def claim(place: Place, raw: bytes) -> None:
         place.settle()
         return
     if there != raw:
+        genesis_of(place)
         raise of_another(place)
 
 
@@ -221,31 +232,6 @@ def of_another(place: Place) -> RolledBackError:
     return RolledBackError(
         f"{place.text} has backups of another store", "give each store a place of its own; --store names the store"
     )
-
-
-def note(place: Place, result: Result) -> None:
-    """Keep the result of a check beside the backups."""
-    raw = json.dumps(asdict(result), separators=(",", ":")).encode() + b"\n"
-    stamp = result.at.replace("-", "").replace(":", "")[:15]
-    place.put(f"results/{stamp}Z-{sha256(raw)[:12]}.json", raw)
-    place.settle()
-
-
-def named_results(place: Place) -> Iterator[tuple[str, Result]]:
-    """Yield the results of checks with the names of their files, newest first; what is none of ours is left out."""
-    for file in sorted(place.items("results"), reverse=True):
-        if _NAME.fullmatch(file):
-            try:
-                result = Result(**json.loads(place.read(f"results/{file}", MAX_RESULT)))
-                if log.is_stamp(result.at) and _NAME.fullmatch(f"{result.snapshot}.json"):
-                    yield file, result
-            except (ValueError, TypeError, FileNotFoundError, DamagedError):
-                continue
-
-
-def results(place: Place) -> list[Result]:
-    """Return the results of checks, newest first."""
-    return [result for _, result in named_results(place)]
 
 
 def time_in(name: str) -> datetime:

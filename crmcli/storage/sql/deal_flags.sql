@@ -24,7 +24,10 @@ touched AS (
     GROUP BY p.deal_id
 ),
 planned AS (
-    SELECT p.deal_id, min(r.due_at) AS first_due_at
+    SELECT
+        p.deal_id,
+        -- What is overdue plans nothing; one of a whole day is so when that day is over.
+        min(r.due_at) FILTER (WHERE r.due_at >= CASE WHEN r.has_time THEN $as_of ELSE $today END) AS first_due_at
     FROM placed p
     JOIN reminders r ON r.client_id = p.client_id AND coalesce(r.deal_id, p.deal_id) = p.deal_id
     WHERE r.created_at <= $as_of AND (r.status = 'open' OR r.done_at > $as_of)
