@@ -33,12 +33,13 @@ def backup_drill(
     from crmcli.storage.backups.drilling import drill
 
     crm = ctx.obj
-    known = backing_up.known(crm)
     identity = backing_up.identity_or_none(crm)
+    known = backing_up.known(crm)
+    source = backing_up.source_or_none(crm)
 
     def practise(place: Place) -> Result:
         with crm.output.progress(None, f"restoring from {place.text}") as advance:
-            return drill(place, scratch, identity, known, advance)
+            return drill(place, source, scratch, identity, known, advance)
 
     done, failures = backing_up.each_own(crm, backing_up.places(crm, to), practise)
     backing_up.show(crm, COLUMNS, [_row(place, result) for place, result in done], form)

@@ -45,7 +45,7 @@ def backup_make(
     source = Source(crm.store_path, crm.cache, crm.pins)
     places, failures = (places, []) if anew else _begun(crm, source, places, if_due=if_due)
     if if_due:
-        places = _due(crm, places, days, quiet=quiet)
+        places = _due(crm, source, places, days, quiet=quiet)
     made, failed = backing_up.each(places, lambda place: _make(crm, source, known, place))
     failures += failed
     rows = [_row(place, done) for place, done in made]
@@ -85,14 +85,13 @@ def _row(place: Place, made: Made) -> tuple[object, ...]:
     return (place.text, snapshot.name, snapshot.seq, snapshot.files, snapshot.bytes, made.copied, made.copied_bytes)
 
 
-def _due(crm: Session, places: list[Place], days: int | None, *, quiet: bool) -> list[Place]:
+def _due(crm: Session, source: Source, places: list[Place], days: int | None, *, quiet: bool) -> list[Place]:
     """Return the places where a backup is due now."""
     from crmcli.model.backups import is_due
-    from crmcli.storage.backups.judging import made_at
+    from crmcli.storage.backups.stale import made_at
 
-    known = backing_up.known(crm)
-    every = backing_up.schedule(crm, days) - 1
-    due = [place for place in places if is_due(made_at(place, known), crm.now, every)]
+    known, every = backing_up.known(crm), backing_up.schedule(crm, days) - 1
+    due = [place for place in places if is_due(made_at(place, known, source), crm.now, every)]
     for place in places:
         if place not in due and not quiet:
             crm.say(f"{place.text}: not due yet")

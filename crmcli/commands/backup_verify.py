@@ -43,7 +43,7 @@ def backup_verify(
     places = backing_up.places(crm, to)
     known = backing_up.known(crm)
     source = backing_up.source_or_none(crm)
-    job = lambda place: if_due and is_verified(place, known)  # noqa: E731
+    job = lambda place: if_due and is_verified(place, source, known)  # noqa: E731
     asked, failed = backing_up.each_own(crm, places, job)
 
     def check(place: Place) -> Checked:

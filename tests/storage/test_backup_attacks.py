@@ -368,10 +368,10 @@ def test_what_is_not_genuine_is_restored_only_on_purpose(rolled: Company) -> Non
         target = ("--to", str(rolled.folder / row["snapshot"]), "--exact")
         result = rolled.crmcli("restore", row["snapshot"], *target)
         assert result.code == 13
-        assert "is not genuine: it " in result.err
+        assert "is not genuine: it is" in result.err
         assert not (rolled.folder / row["snapshot"]).exists()
         ok(rolled, "restore", row["snapshot"], *target, "--anyway")
-        assert "no: it " in ok(rolled, "backup", "show", row["snapshot"])
+        assert "no: it is" in ok(rolled, "backup", "show", row["snapshot"])
 
 
 def test_what_is_not_genuine_puts_no_backup_off(rolled: Company) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import judging, lineage, results, snapshots
+from crmcli.storage.backups import judging, lineage, results, snapshots, stale
 from crmcli.storage.backups.places import NO_FILE, checked, object_name
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import stamp
@@ -99,6 +99,7 @@ class Check:
         shelf = snapshots.shelf(self.place, genesis.hash)
         with files.mapped(f"read the backup in {self.place.text}"):
             found = lineage.lineage(self.place, genesis, shelf.snapshots, outside)
+            stale.unmask(found, self.source)
             chosen = list(shelf.snapshots) if name is None else [judging.find(shelf, found, name)]
             done = Checked([snapshot.name for snapshot in chosen], strange=judging.strange(shelf, found))
             known = [snapshot for snapshot in chosen if snapshot.name in found.chains]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import judging, restoring, results, snapshots
+from crmcli.storage.backups import judging, restoring, results, snapshots, stale
 from crmcli.storage.backups.scratch import scratch_folder
 from crmcli.storage.tables import stamp
 
@@ -19,18 +19,24 @@ if TYPE_CHECKING:
 
     from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.source import Source
     from crmcli.storage.identity import Identity
 
 
 def drill(
-    place: Place, scratch: Path | None, identity: Identity | None, known: Known, advance: Callable[[int], None]
+    place: Place,
+    source: Source | None,
+    scratch: Path | None,
+    identity: Identity | None,
+    known: Known,
+    advance: Callable[[int], None],
 ) -> Result:
     """Restore the newest genuine snapshot into a scratch folder, check it, and keep what came of it beside the backup.
 
     Raises: DamagedError, after that was kept, if it cannot be restored or read.
     """
     with files.mapped(f"practise a restore from {place.text}"):
-        shelf, found = judging.judged(place, known)
+        shelf, found = stale.judged(place, known, source)
         newest = judging.find(shelf, found, snapshots.LATEST)
         counts = newest in found.whole()
         start = time.monotonic()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import NotFoundError, RuleError
 from crmcli.model.backups import ERASED_STAY, Policy, age_of, reasons_to_keep
 from crmcli.storage import files, log
-from crmcli.storage.backups import judging, results
+from crmcli.storage.backups import judging, results, stale
 from crmcli.storage.backups.places import object_name
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Shelf, Snapshot
+    from crmcli.storage.backups.source import Source
 
 # Seconds for which nothing that was written to a place is removed: a backup at work relies on it.
 FRESH = 2 * 86_400
@@ -46,7 +47,9 @@ class Forgotten:
     kept_for: str | None = None
 
 
-def forget(place: Place, policy: Policy, named: Sequence[str], known: Known, *, carry_out: bool) -> Forgotten:
+def forget(
+    place: Place, source: Source | None, policy: Policy, named: Sequence[str], known: Known, *, carry_out: bool
+) -> Forgotten:
     """Decide which snapshots go, by a policy or by name, and remove them if asked to.
 
     The store, if it is at hand, tells which are not genuine, too.
@@ -54,7 +57,7 @@ def forget(place: Place, policy: Policy, named: Sequence[str], known: Known, *, 
     Raises: NotFoundError, RuleError if a named one has to stay or none would be left.
     """
     with files.mapped(f"tidy up the backups in {place.text}"):
-        shelf, found = judging.judged(place, known)
+        shelf, found = stale.judged(place, known, source)
         present = place.items("objects")
         fates = _fates(place, shelf, found, present, policy, named, known.now)
         going = {fate.name for fate in fates if not fate.stays}
@@ -66,7 +69,7 @@ def forget(place: Place, policy: Policy, named: Sequence[str], known: Known, *, 
         staying = [snapshot for snapshot in shelf.snapshots if snapshot.name not in going]
         if carry_out:
             # A backup may have ended meanwhile.
-            again, found = judging.judged(place, known)
+            again, found = stale.judged(place, known, source)
             left, staying = again.damaged, list(again.snapshots)
         return _sweep(
             place, Forgotten(fates), found, staying, present, known.now, damaged=bool(left), carry_out=carry_out

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crmcli.errors import DamagedError, NotFoundError
+from crmcli.errors import DamagedError
 from crmcli.storage import files
 from crmcli.storage.backups import lineage, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Chain, Lineage
@@ -104,17 +103,6 @@ def having(place: Place, name: str, known: Known) -> Candidate:
         shelf, found = judged(place, known)
         snapshot = find(shelf, found, name)
     return Candidate(snapshot, found.chains.get(snapshot.name))
-
-
-def made_at(place: Place, known: Known) -> list[datetime]:
-    """Return when the snapshots were made that count: the genuine ones that have all they need."""
-    with files.mapped(f"read the backup in {place.text}"):
-        try:
-            _, found = judged(place, known)
-        except NotFoundError:
-            return []
-        present = place.items("objects")
-    return [one.at for one in found.genuine if is_whole(found, one, present)]
 
 
 def is_whole(found: Lineage, snapshot: Snapshot, present: dict[str, Item]) -> bool:

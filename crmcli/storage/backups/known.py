@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.frozen import dataclass
-from crmcli.storage import files, log
+from crmcli.storage import log
+from crmcli.storage.backups.remembering import known_in, memory_of
 from crmcli.storage.layout import read_genesis
 from crmcli.storage.memory import Memory
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from crmcli.storage.backups.places import Place
     from crmcli.storage.identity import Identity
 
-_MAX_MEMORY = 1 << 16
 # Who backs up needs no key, so what is remembered is guarded by the folder it lies in.
 _OPEN_KEY = b"crmcli/backup"
 
@@ -53,7 +52,7 @@ class Known:
 
     def verified(self, genesis: str) -> set[str]:
         """Return the names of the snapshots that were verified on this machine."""
-        return set(verified_in(verified_file(self.pins, genesis)).values()) if self.pins is not None else set()
+        return set(known_in(memory_of(self.pins, genesis)).values()) if self.pins is not None else set()
 
     def live_log(self, genesis: str) -> Iterator[bytes]:
         """Yield the commits of the live store, if it is there and of that genesis."""
@@ -65,17 +64,3 @@ class Known:
 def backup_memory(cache: Path, pins: Path, genesis: str) -> Memory:
     """Return what this machine remembers of a store for making backups of it, without a key."""
     return Memory(cache, pins, genesis, "backup", _OPEN_KEY)
-
-
-def verified_file(pins: Path, genesis: str) -> Path:
-    """Return the file that says which snapshots were verified on this machine."""
-    return pins / f"{genesis[:32]}-backups.json"
-
-
-def verified_in(path: Path) -> dict[str, str]:
-    """Return the newest verified snapshot of each place."""
-    try:
-        document = json.loads(files.read_regular(path, _MAX_MEMORY)[0])
-    except (OSError, ValueError, DamagedError):
-        return {}
-    return {str(place): str(name) for place, name in document.items()} if isinstance(document, dict) else {}

@@ -64,9 +64,9 @@ class Chain:
     """What a log adds up to: the hash of every commit, the moments that were asked for, and what was erased when.
 
     `pieces` is SHA-256 and length of the runs of commits that were asked for. `restores` are what admins restored.
-    `times` says when each commit was made, `signers` by whom, and whether an admin. `erasures` are the erasures in it,
-    with the SHA-256 of the files that each erased. `takers` is a member -> who took over clients last. `damage` says
-    why the log ended before its end.
+    `signers` is the number of a commit -> its author, and whether an admin. `erasures` are the erasures in it, with the
+    SHA-256 of the files that each erased. `takers` is a member -> who took over clients last.
+    `damage` says why the log ended before its end.
     """
 
     state: State
@@ -75,7 +75,6 @@ class Chain:
     pieces: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
     restores: list[Restore] = field(default_factory=list)
     signers: dict[int, tuple[str, bool]] = field(default_factory=dict)
-    times: dict[int, str] = field(default_factory=dict)
     erasures: list[tuple[Erasure, list[str]]] = field(default_factory=list)
     takers: dict[str, str] = field(default_factory=dict)
     damage: str | None = None
@@ -181,7 +180,6 @@ def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot])
         state, revival = chain.state, None
         for raw in raws:
             commit = state.apply(raw)
-            chain.times[state.seq] = commit.at
             chain.signers[state.seq] = (commit.author, state.members[commit.author].role == ADMIN)
             personal.update((entry.file_id, entry.sha256) for entry in commit.add if entry.group == PERSONAL)
             if len(state.live) > MOST_FILES:

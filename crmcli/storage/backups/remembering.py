@@ -11,11 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmcli.errors import CrmError, NotFoundError
+from crmcli.errors import CrmError, DamagedError, NotFoundError
 from crmcli.model.backups import failed, overdue
 from crmcli.storage import files
 from crmcli.storage.backups import results, snapshots
-from crmcli.storage.backups.known import verified_file, verified_in
 from crmcli.storage.backups.places import Folder
 from crmcli.storage.members import ADMIN
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from crmcli.storage.genesis import Genesis
     from crmcli.storage.store import Store
 
+_MAX_MEMORY = 1 << 16
 _MARK = "://"
 _REMEDY = "crmcli backup, then crmcli backup verify --deep"
 
@@ -35,9 +35,9 @@ def remember(pins: Path, genesis: Genesis, place: Place, verified: str | None = 
 
     A disk that refuses only makes a reminder come too early.
     """
-    path = verified_file(pins, genesis.hash)
+    path = memory_of(pins, genesis.hash)
     with suppress(OSError):
-        before = verified_in(path)
+        before = known_in(path)
         name = _name(place)
         after = before | {name: before.get(name, "") if verified is None else verified}
         if after != before:
@@ -49,9 +49,23 @@ def _name(place: Place) -> str:
     return str(place.root.resolve()) if isinstance(place, Folder) else place.text
 
 
+def memory_of(pins: Path, genesis: str) -> Path:
+    """Return the file with what this machine remembers of the backups of a store."""
+    return pins / f"{genesis[:32]}-backups.json"
+
+
+def known_in(path: Path) -> dict[str, str]:
+    """Return the places in such a file, with the newest verified snapshot of each, or ""."""
+    try:
+        document = json.loads(files.read_regular(path, _MAX_MEMORY)[0])
+    except (OSError, ValueError, DamagedError):
+        return {}
+    return {str(place): str(name) for place, name in document.items()} if isinstance(document, dict) else {}
+
+
 def has_vanished(pins: Path, genesis: Genesis, place: Place) -> bool:
     """Say whether there is nothing in a place of which this machine knows that backups of a store lay in it."""
-    return _name(place) in verified_in(verified_file(pins, genesis.hash)) and _is_bare(place)
+    return _name(place) in known_in(memory_of(pins, genesis.hash)) and _is_bare(place)
 
 
 def _is_bare(place: Place) -> bool:
@@ -92,7 +106,7 @@ def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> 
         return None
     from crmcli.storage.view import View
 
-    known = verified_in(verified_file(pins, store.genesis.hash))
+    known = known_in(memory_of(pins, store.genesis.hash))
     named = [_name(Folder(Path(text))) for text in places if _MARK not in text]
     times: list[datetime] = []
     for text in dict.fromkeys([*named, *known]):

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from crmcli.model.backups import AHEAD, UNVERIFIED, failed, forgetting, is_leap, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
-from crmcli.storage.backups import judging, results
+from crmcli.storage.backups import judging, results, stale
 
 if TYPE_CHECKING:
     from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +31,18 @@ class Standing:
     remedy: str
 
 
-def standing(place: Place, outside: Known, days: int, among: str) -> Standing:
-    """Return how the backups in a place stand; `days` is how old the last verified one may be.
+def standing(place: Place, source: Source | None, outside: Known, days: int, among: str) -> Standing:
+    """Return how the backups in a place stand, by the store too, if it is there; `days` is how old they may be.
 
     `among` are the options that name all places, for what a person is to do.
     """
     now = outside.now
     with files.mapped(f"read the backup in {place.text}"):
-        shelf, found = judging.judged(place, outside)
+        shelf, found = stale.judged(place, outside, source)
         strange = judging.strange(shelf, found)
         genuine = {snapshot.name: snapshot for snapshot in found.whole()}
         lacking = [known for known in found.genuine[-1:] if found.lacked(known)]
-        verdicts = results.verdicts(place, now)
+        verdicts = results.verdicts(place, outside.now)
     verified = [known for name, known in genuine.items() if name in verdicts and verdicts[name].ok]
     last = max(verified, key=lambda snapshot: snapshot.made_at, default=None)
     remedy = f"crmcli backup{among}, then crmcli backup verify --deep{among}"
@@ -67,10 +68,10 @@ def standing(place: Place, outside: Known, days: int, among: str) -> Standing:
     return Standing(len(shelf.snapshots), newest, last.at if last else None, told, remedy)
 
 
-def is_verified(place: Place, outside: Known) -> bool:
+def is_verified(place: Place, source: Source | None, outside: Known) -> bool:
     """Say whether the newest genuine snapshot of a place was read back whole, and no check has failed since."""
     with files.mapped(f"read the backup in {place.text}"):
-        _, found = judging.judged(place, outside)
+        _, found = stale.judged(place, outside, source)
         verdicts = results.verdicts(place, outside.now)
     newest = found.genuine[-1].name if found.genuine else ""
     return newest in verdicts and verdicts[newest].ok
