@@ -116,11 +116,31 @@ def test_a_missed_call_is_to_be_returned_once(result: str) -> None:
     assert (missed.cause, missed.status, missed.due_at, missed.has_time) == ("missed_call", "open", NOW, True)
     later = NOW + timedelta(hours=1)
     assert call("in", result, later, [missed]) == []
-    (settled,) = call("out", result, later, [missed])
+    # Nobody has talked yet.
+    assert call("out", result, later, [missed]) == []
+    (settled,) = call("out", "answered", later, [missed])
     assert (settled.reminder_id, settled.status) == (missed.reminder_id, "done")
     assert [x.status for x in call("in", "answered", later, [missed])] == ["done"]
     # A call of before does not return it.
     assert call("out", "answered", NOW - timedelta(hours=1), [missed]) == []
+
+
+def test_only_talking_after_the_last_call_in_vain_ends_the_waiting() -> None:
+    (missed,) = call("in", "busy")
+    hour = timedelta(hours=1)
+    first, second = (r.Activity(n, 5, "call", NOW + n * hour, 7, direction="in", result="busy") for n in (0, 2))
+
+    def ends(hours: int, known: r.Reminder, others: list[r.Activity]) -> bool:
+        touch = Touch("call", "out", "answered")
+        return bool(reminders(log_touch(acting(NOW + hours * hour), 5, touch, None, [known], lambda: others)))
+
+    assert [ends(hours, missed, [first]) for hours in (-1, 0, 1)] == [False, True, True]
+    # The client has called again since, though that made no reminder of its own.
+    assert [ends(hours, missed, [first, second]) for hours in (1, 2, 3)] == [False, True, True]
+    assert ends(1, missed, [first, replace(second, voided=True)])
+    assert ends(1, missed, [first, replace(second, direction="out")])
+    # One that was put off to tomorrow is done by a call today.
+    assert ends(1, replace(missed, due_at=NOW + 24 * hour), [first])
 
 
 def test_a_completed_touch_settles_the_reminder_to_keep_in_touch() -> None:
@@ -177,8 +197,8 @@ def test_a_missed_call_that_is_recorded_late_may_have_been_returned() -> None:
         other = replace(r.Activity(9, 5, "call", at, 7, direction=direction, result=result), **more)  # type: ignore[arg-type]
         return reminders(log_touch(acting(), 5, missed, activities=lambda: [other]))
 
-    assert after("no-answer", "out", 1) == after("answered", "in", 1) == []
-    assert len(after("answered", "out", -1)) == len(after("busy", "in", 1)) == 1
+    assert after("answered", "out", 1) == after("answered", "in", 1) == []
+    assert len(after("answered", "out", -1)) == len(after("busy", "in", 1)) == len(after("no-answer", "out", 1)) == 1
     assert len(after("answered", "out", 1, voided=True)) == len(after("answered", "out", 1, kind="visit")) == 1
 
 
