@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from crmcli.model.acting import Acting
 
-PROMISE, CADENCE, MISSED_CALL, BUY_BY = "promise", "cadence", "missed_call", "buy_by"
+PROMISE, CADENCE, RETURN, MISSED_CALL, BUY_BY = "promise", "cadence", "return", "missed_call", "buy_by"
 CAUSES = (
     "manual",
     PROMISE,
@@ -25,7 +25,7 @@ CAUSES = (
     CADENCE,
     "next_purchase",
     "reactivation",
-    "return",
+    RETURN,
     MISSED_CALL,
     BUY_BY,
 )
@@ -34,8 +34,8 @@ MAX_TASK = 1_000
 _MANY = ("manual", PROMISE)
 # What is planned for a client who asked for nothing.
 ROUTINE = (CADENCE, "next_purchase", "reactivation")
-# What a deal's stage asks for is due once for each deal.
-_PER_DEAL = ("process",)
+# What a deal's stage asks for, and a lost one's return, is due once for each deal.
+_PER_DEAL = ("process", RETURN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,9 +96,10 @@ def test_one_is_open_for_a_client_and_cause_but_for_what_may_be_many(cause: str)
     assert fresh.reminder_id != 1
 
 
-def test_the_process_reminds_once_for_each_deal() -> None:
-    known = [made("process", deal_id=3)]
-    same, other = (reminders(remind(acting(), 5, "process", DUE[0], deal_id=deal, known=known))[0] for deal in (3, 4))
+@pytest.mark.parametrize("cause", ["process", "return"])
+def test_a_step_and_a_return_are_due_once_for_each_deal(cause: str) -> None:
+    known = [made(cause, deal_id=3)]
+    same, other = (reminders(remind(acting(), 5, cause, DUE[0], deal_id=deal, known=known))[0] for deal in (3, 4))
     assert (same.reminder_id, other.reminder_id == 1) == (1, False)
 
 
