@@ -43,3 +43,19 @@ def test_a_day_that_is_past_is_shown_as_it_was(office: Office) -> None:
     office.run("snooze", second, "2026-03-20", at=3 * DAY)
     assert agenda(office, "2026-03-03") == ["first"]
     assert agenda(office, "2026-03-20") == ["late", "second"]
+
+
+def test_a_date_that_is_past_or_far_ahead_is_said_wherever_it_makes_a_reminder(office: Office) -> None:
+    office.run("add-client", "Boris")
+    past, far = "that is past: it is due at once", "that is more than a year away"
+    for said, date in ((past, "2026-02-01"), (far, "2199-07-01")):
+        for command in (
+            ("add-reminder", "Anna", "call", "--due", date),
+            ("log-call", "Anna", "out", "--promise", "a sample", "--due", date),
+            ("advance-stage", "Boris", "--lost", "price", "--return", date),
+            ("advance-stage", "Boris", "--to", "call"),
+        ):
+            process = office.start(*command)
+            _, err = process.communicate()
+            assert process.returncode == 0
+            assert err.splitlines()[1:] == ([said] if date in command else [])

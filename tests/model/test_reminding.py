@@ -15,7 +15,7 @@ from crmcli.errors import InputError, NotFoundError, RuleError
 from crmcli.model import records as r
 from crmcli.model.acting import Acting
 from crmcli.model.numbering import Numbers, is_number
-from crmcli.model.reminding import CAUSES, MAX_TASK, Task, add_reminder, finish, is_overdue, remind, snooze
+from crmcli.model.reminding import CAUSES, MAX_TASK, Task, add_reminder, finish, is_overdue, odd_about, remind, snooze
 from crmcli.model.touching import Touch, do, is_completed, log_touch
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -109,6 +109,16 @@ def test_a_day_is_overdue_when_it_is_over_and_a_time_when_it_is_past() -> None:
     assert is_overdue(made(due_at=midnight, has_time=False), midnight + timedelta(days=1), ZONE)
     assert not is_overdue(made(), NOW, ZONE)
     assert is_overdue(made(), NOW + timedelta(seconds=1), ZONE)
+
+
+def test_what_is_past_or_far_ahead_is_said() -> None:
+    def odd(days: int, *, has_time: bool = True) -> str | None:
+        return odd_about(NOW + timedelta(days=days), NOW, ZONE, has_time=has_time)
+
+    assert [odd(days, has_time=False) for days in (0, 1, 366)] == [None] * 3
+    assert odd_about(NOW - timedelta(hours=3), NOW, ZONE, has_time=False) is None
+    assert odd(-1) == odd(-1, has_time=False) == "that is past: it is due at once"
+    assert odd(367) == odd(366 * 173) == "that is more than a year away"
 
 
 @pytest.mark.parametrize("result", ["no-answer", "busy", "callback", "wrong"])
