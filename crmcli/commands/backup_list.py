@@ -50,7 +50,17 @@ def _rows(place: Place, source: Source | None, now: datetime) -> Iterator[tuple[
         pinned = one.name in shelf.pinned
         yield one.name, one.at, one.seq, one.files, one.bytes, state, verified.get(one.name), pinned, place.text
     for name, why in shelf.strange.items():
-        yield name, None, None, None, None, f"not genuine: {why}", None, name in shelf.pinned, place.text
+        yield (
+            name,
+            None,
+            None,
+            None,
+            None,
+            "damaged" if name in shelf.damaged else f"not genuine: {why}",
+            None,
+            name in shelf.pinned,
+            place.text,
+        )
 
 
 def _state(name: str, lacked: int, verdicts: dict[str, Result]) -> str:

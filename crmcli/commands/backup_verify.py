@@ -56,7 +56,7 @@ def backup_verify(
     backing_up.remember(crm, [(place, found.verified or "") for place, found in done if found.verified or found.spoilt])
     backing_up.end(crm, failures)
     backing_up.raise_damage(crm, [(place, trouble) for place, found in done for trouble in found.troubles])
-    backing_up.raise_strange({name: why for _, found in done for name, why in found.strange.items()})
+    backing_up.raise_strange([(place, found.strange) for place, found in done])
     backing_up.raise_not_kept([(place, found.not_kept) for place, found in done if found.not_kept])
     backing_up.raise_lacking({name: count for _, found in done for name, count in found.lacking.items()})
 

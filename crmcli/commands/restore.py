@@ -40,9 +40,11 @@ def restore(
     Without one, the store is what it was, to the byte. Members who were removed since, or may less, are named, with the
     command that makes it so again.
     """
+    from crmcli.storage.backups.places import refuse_target
     from crmcli.storage.backups.reviving import Wanted, restore_to
 
     crm = ctx.obj
+    refuse_target(to, crm.store_path)
     places = backing_up.ranked(crm, source, snapshot)
     part = bool(book or table)
     identity = None if exact or part else backing_up.restorer(crm, places[0], recovery_key=recovery_key)

@@ -24,6 +24,9 @@ SILENCE = timedelta(days=366)
 SLACK = timedelta(hours=1)
 # What erased clients' files stay for in backups.
 ERASED_STAY = timedelta(days=30)
+# How many snapshots a hint names.
+_TOLD = 3
+UNVERIFIED = "no backup of this store has been verified yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,13 @@ def overdue(verified: datetime | None, founded: datetime, now: datetime, days: i
     if age <= timedelta(days=days):
         return None
     if since is founded:
-        return "no backup of this store has been verified yet"
+        return UNVERIFIED
     return f"the last verified backup is {age.days} days old"
+
+
+def forgetting(names: Iterable[str], place: str) -> str:
+    """Return the command that removes snapshots from a place; of many, the first."""
+    return f"crmcli backup forget {' '.join(sorted(names)[:_TOLD])} --yes --to {place}"
 
 
 def failed(checks: Sequence[Result]) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import time
+from contextlib import chdir
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from crmcli.storage import upkeep
+from crmcli.storage import log, upkeep
 from tests.storage.company import Company, Result, environment
 from tests.storage.test_backup_attacks import newest, plant, stamped
 from tests.storage.test_backups import DAY, age, backed_up, flip, grow, objects, ok, rows, some_file, told_in_passing
@@ -141,6 +145,150 @@ def test_an_admin_is_told_in_passing_of_what_failed_and_what_is_gone(company: Co
 
 def backed_up_by_admin(company: Company, place: Path) -> list[dict[str, Any]]:
     return rows(company, "backup", "--to", str(place), who="admin")
+
+
+def hinted(result: Result) -> list[str]:
+    """The command that the hint of an error gives."""
+    return result.err.splitlines()[-1].rpartition("crmcli ")[2].split()
+
+
+def test_a_snapshot_whose_bytes_rotted_is_fetched_from_another_place(company: Company, place: Path) -> None:
+    other = company.folder / "other"
+    both = ("--to", str(place), "--to", str(other))
+    backed_up(company, place, other)
+    ok(company, "backup", "verify", "--deep", *both, who="nobody")
+    [path] = (place / "snapshots").iterdir()
+    good = path.read_bytes()
+    flip(path)
+    alone = company.crmcli("backup", "verify", who="nobody")
+    assert alone.code == 13
+    assert f"snapshots/{path.name} is damaged: spoils snapshot {path.stem}; nobody here has it any more" in alone.err
+    age(place)
+    # What only the damaged one needs is not swept before somebody has decided.
+    before = set(objects(place))
+    ok(company, "backup", "forget", "--yes", who="nobody")
+    assert set(objects(place)) == before
+    found = status(company, *both)
+    assert (found.code, f"1 snapshots are damaged: {path.stem}" in found.err) == (6, True)
+    assert company.crmcli("backup", "verify", *both, who="nobody").code == 13
+    ok(company, *hinted(found), who="nobody")
+    assert path.read_bytes() == good
+    ok(company, "backup", "verify", "--deep", who="nobody")
+    assert status(company, *both).code == 0
+    backed_up(replace(company, now=company.now + DAY))
+    flip(path)
+    told = company.crmcli("backup", "verify", who="nobody").err.splitlines()
+    line = next(line for line in told if "is damaged" in line)
+    ok(company, *line.rpartition("crmcli ")[2].split(), who="nobody")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("days", [-365, 3650], ids=["behind", "ahead"])
+def test_a_clock_that_was_wrong_once_raises_no_alarm_for_ever(company: Company, place: Path, days: int) -> None:
+    backed_up(company)
+    rows(company, "backup", "verify", "--deep")
+    backed_up(replace(company, now=company.now + days * DAY))
+    later = replace(company, now=company.now + timedelta(hours=1))
+    for result in (status(later), later.crmcli("backup", "verify", who="nobody")):
+        assert result.code == 6
+        assert hinted(result)[:2] == ["backup", "forget"]
+    ok(later, *hinted(status(later)), who="nobody")
+    assert status(later).code == 0
+    assert len(list((place / "snapshots").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("backup", "status", "--days", "99999999999"),
+        ("backup", "--if-due", "--days", "99999999999"),
+        ("backup", "forget", "--keep-days", "99999999999999"),
+        ("backup", "forget", "--keep-weekly", "99999999999999999999"),
+        ("restore", "latest", "--to", "."),
+        ("restore", "latest", "--to", "/"),
+        ("restore", "latest", "--to", ""),
+    ],
+)
+@pytest.mark.usefixtures("place")
+def test_what_makes_no_sense_is_bad_input(company: Company, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    backed_up(company)
+    with chdir(tmp_path):
+        result = company.crmcli(*arguments)
+    assert result.code == 2, result
+    assert result.err.startswith("crmcli: error: ")
+    assert result.err.count("\n") <= 2
+
+
+@pytest.mark.usefixtures("place")
+def test_a_store_is_not_restored_into_the_live_one_nor_through_a_link(company: Company) -> None:
+    backed_up(company)
+    inside = company.root / "files" / "restored"
+    result = company.crmcli("restore", "latest", "--to", str(inside), "--exact")
+    assert (result.code, inside.exists()) == (2, False)
+    (company.folder / "empty").mkdir()
+    (company.folder / "link").symlink_to("empty")
+    result = company.crmcli("restore", "latest", "--to", str(company.folder / "link"), "--exact")
+    assert (result.code, "is a link" in result.err) == (2, True)
+    ok(company, "restore", "latest", "--exact", *result.err.partition("hint: ")[2].split()[:2])
+    assert (company.folder / "empty" / "genesis.json").exists()
+
+
+def test_a_drill_tidies_up_after_one_that_was_killed(company: Company, tmp_path: Path) -> None:
+    grow(company, 5)
+    backed_up(company)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    arguments = ("backup", "drill", "--scratch", str(scratch))
+    with company.start(*arguments) as process:
+        while not list(scratch.glob("*/store")):
+            assert process.poll() is None
+        process.kill()
+    [left] = scratch.iterdir()
+    (scratch / "mine").mkdir()
+    ok(company, *arguments)
+    # It may be at work still.
+    assert left.exists()
+    for path in (scratch / "mine", left):
+        os.utime(path, (time.time() - 120,) * 2)
+    handle = os.open(left, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    ok(company, *arguments)
+    assert left.exists()
+    os.close(handle)
+    ok(company, *arguments)
+    assert [path.name for path in scratch.iterdir()] == ["mine"]
+
+
+@pytest.mark.usefixtures("place")
+def test_a_damaged_log_is_called_that(company: Company) -> None:
+    backed_up(company)
+    grow(company)
+    backed_up(company)
+    seq = company.open().state.seq - 1
+    flip(company.log / log.loose_name(seq))
+    result = company.crmcli("backup", who="nobody")
+    assert (result.code, result.err.splitlines()) == (
+        13,
+        [
+            f"crmcli: error: the log is damaged at commit {seq} or {seq + 1}: it is not what was checked before",
+            "crmcli: hint: crmcli verify says more",
+        ],
+    )
+    assert company.crmcli("verify").code == 13
+
+
+def test_a_genesis_that_rotted_in_a_place_is_damage(company: Company, place: Path) -> None:
+    backed_up(company)
+    flip(place / "genesis.json")
+    result = company.crmcli("backup", who="nobody")
+    assert result.code == 13
+    assert f"genesis.json in {place} is damaged" in result.err
+
+
+def test_places_may_stand_in_one_option(company: Company, place: Path) -> None:
+    other = company.folder / "other"
+    assert len(rows(company, "backup", "--to", f"{place}, {other}")) == 2
+    assert len(rows(company, "backup", "list", "--to", str(other))) == 1
 
 
 def lines_of_cron() -> list[list[str]]:

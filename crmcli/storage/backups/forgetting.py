@@ -64,12 +64,13 @@ def forget(
             raise RuleError("that would remove every snapshot")
         if carry_out and going:
             place.remove([f"{folder}/{name}" for name in sorted(going) for folder, name in _files_of(name)])
+        left = shelf.damaged - going
         staying = [snapshot for snapshot in shelf.snapshots if snapshot.name not in going]
         if carry_out:
             # A backup may have ended meanwhile.
             again, found = stale.judged(place, now, source)
-            staying = list(again.snapshots)
-        return _sweep(place, Forgotten(fates), found, staying, present, now, carry_out=carry_out)
+            left, staying = again.damaged, list(again.snapshots)
+        return _sweep(place, Forgotten(fates), found, staying, present, now, damaged=bool(left), carry_out=carry_out)
 
 
 def _files_of(name: str) -> list[tuple[str, str]]:
@@ -163,6 +164,7 @@ def _sweep(
     present: dict[str, Item],
     now: datetime,
     *,
+    damaged: bool,
     carry_out: bool,
 ) -> Forgotten:
     """Remove the objects that no snapshot needs any more, and those of clients who were erased long enough ago."""
@@ -174,7 +176,7 @@ def _sweep(
         if digest in present and age_of(datetime.fromisoformat(at), times, now) >= ERASED_STAY
     }
     spare = set()
-    if found.wrong:
+    if found.wrong or damaged:
         done.kept_for = "a snapshot that cannot be read may need what no other one does: only erased files go"
     else:
         old = time.time() - FRESH

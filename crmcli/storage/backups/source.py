@@ -83,11 +83,11 @@ class Source:
             if seq > self.state.seq:
                 break
             if f'"prev":"{prev}"'.encode() not in raw[:256]:
-                raise DamagedError(f"commit {seq} changed while it was being copied")
+                raise _changed(f"commit {seq - 1} or {seq}")
             prev = log.digest(raw)
             yield seq, raw
         if prev != self.state.hash:
-            raise DamagedError(f"commit {self.state.seq} changed while it was being copied")
+            raise _changed(f"commit {self.state.seq}")
 
     def drops(self) -> Iterator[tuple[str, bytes]]:
         """Yield the sealed drops that wait in the inbox: hash and bytes; one that is no such thing is left out."""
@@ -115,3 +115,7 @@ class Source:
         if len(content) != entry.bytes or sha256(content) != entry.sha256:
             return DamagedError(f"{name} is damaged")
         return content
+
+
+def _changed(where: str) -> DamagedError:
+    return DamagedError(f"the log is damaged at {where}: it is not what was checked before", "crmcli verify says more")

@@ -5,17 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from crmcli.model.backups import AHEAD, failed, is_leap, overdue
+from crmcli.model.backups import AHEAD, UNVERIFIED, failed, forgetting, is_leap, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
-from crmcli.storage.backups import judging, results, snapshots, stale
+from crmcli.storage.backups import judging, results, stale
 
 if TYPE_CHECKING:
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.source import Source
-
-_REMEDY = "crmcli backup, then crmcli backup verify --deep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +30,12 @@ class Standing:
     remedy: str
 
 
-def standing(place: Place, source: Source | None, now: datetime, days: int) -> Standing:
-    """Return how the backups in a place stand, by the store too, if it is there; `days` is how old they may be."""
+def standing(place: Place, source: Source | None, now: datetime, days: int, among: str) -> Standing:
+    """Return how the backups in a place stand, by the store too, if it is there; `days` is how old they may be.
+
+    `among` are the options that name all places, for what a person is to do.
+    """
     with files.mapped(f"read the backup in {place.text}"):
-        genesis, _ = snapshots.genesis_of(place)
         shelf, found = stale.judged(place, now, source)
         strange = judging.strange(shelf, found)
         genuine = {snapshot.name: snapshot for snapshot in found.whole()}
@@ -43,20 +43,25 @@ def standing(place: Place, source: Source | None, now: datetime, days: int) -> S
         verdicts = results.verdicts(place, now)
     verified = [known for name, known in genuine.items() if name in verdicts and verdicts[name].ok]
     last = max(verified, key=lambda snapshot: snapshot.made_at, default=None)
-    remedy = _REMEDY
-    told = overdue(last.at if last else None, datetime.fromisoformat(genesis.created_at), now, days)
+    remedy = f"crmcli backup{among}, then crmcli backup verify --deep{among}"
+    told = overdue(last.at, last.at, now, days) if last else UNVERIFIED
     bad = [verdicts[known.name] for known in found.genuine if known.name in verdicts and not found.lacked(known)]
     if bad := [one for one in bad if not one.ok]:
         told = failed(bad)
-        remedy = f"crmcli backup verify --deep --repair --to {place.text}"
+        remedy = f"crmcli backup verify --deep --repair{among}"
     if lacking:
         told = f"the newest snapshot lacks {len(found.lacked(lacking[0]))} files that the store had lost"
     if leap := _leap(found):
         told = f"snapshot {leap} is dated more than a year after anything before it: was the clock right?"
+    if shelf.damaged:
+        told = f"{len(shelf.damaged)} snapshots are damaged: {min(shelf.damaged)}"
+        remedy = f"crmcli backup verify --deep --repair{among}"
+    strange = {name: why for name, why in strange.items() if name not in shelf.damaged}
     if strange:
         later = sum(known.at > now + AHEAD for known in shelf.snapshots)
         by_clock = f", {later} of them dated after what this clock says, {now:%Y-%m-%d}" if later else ""
         told = f"{len(strange)} snapshots cannot be what they say{by_clock}: crmcli backup verify"
+        remedy = f"{'if this clock is right: ' if later else ''}{forgetting(strange, place.text)}"
     newest = max((snapshot.at for snapshot in found.genuine), default=None)
     return Standing(len(shelf.snapshots), newest, last.at if last else None, told, remedy)
 
