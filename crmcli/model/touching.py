@@ -179,10 +179,15 @@ def returns(activity: Activity) -> bool:
     return activity.kind == CALL and activity.result == ANSWERED and not activity.voided
 
 
+def is_missed(activity: Activity) -> bool:
+    """Say whether the client called in vain."""
+    is_in_vain = activity.direction == IN and activity.result != ANSWERED
+    return activity.kind == CALL and is_in_vain and not activity.voided
+
+
 def _missed_last(waiting: Iterable[Reminder], activities: Iterable[Activity]) -> datetime:
     """Return when the client called last in vain: of a reminder that was put off its own time does not say it."""
-    missed = (a for a in activities if a.kind == CALL and a.direction == IN and not returns(a) and not a.voided)
-    times = [activity.happened_at for activity in missed]
+    times = [activity.happened_at for activity in activities if is_missed(activity)]
     return max(times or [reminder.due_at for reminder in waiting])
 
 

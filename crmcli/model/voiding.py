@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from crmcli.model.records import CALL, DONE, OPEN, Activity, Client, Record, Reminder, Sale
+from crmcli.model.records import DONE, OPEN, Activity, Client, Record, Reminder, Sale
 from crmcli.model.reminding import BUY_BY, CADENCE, MISSED_CALL, is_same
-from crmcli.model.touching import is_completed, returns
+from crmcli.model.touching import is_completed, is_missed, returns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,8 +61,7 @@ def _without_cause(reminder: Reminder, activities: Sequence[Activity]) -> Remind
     """Return a reminder as closed or, if the client waits for a call back all the same, due since that call."""
     if reminder.cause == MISSED_CALL:
         back = [call.happened_at for call in activities if returns(call)]
-        missed = (a for a in activities if a.kind == CALL and not a.voided and not returns(a))
-        waits = [call for call in missed if not back or call.happened_at > max(back)]
+        waits = [call for call in activities if is_missed(call) and (not back or call.happened_at > max(back))]
         if waits:
             first = min(waits, key=lambda call: call.happened_at)
             return replace(reminder, due_at=first.happened_at, deal_id=first.deal_id)
