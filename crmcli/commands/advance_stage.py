@@ -57,7 +57,7 @@ def advance_stage(
                 store.process,
                 current,
                 lost,
-                crm.day(store, return_on, "return"),
+                crm.day(store, return_on, "return", reminds=True),
                 reminders_known(store, known.client_id),
             )
         else:

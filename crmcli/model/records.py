@@ -24,7 +24,8 @@ CALL, WEB_REQUEST = "call", "web_request"
 ACTIVITY_KINDS = (CALL, "meeting", "email", "message", "visit", WEB_REQUEST)
 ANSWERED = "answered"
 CALL_RESULTS = (ANSWERED, "no-answer", "busy", "callback", "wrong")
-DIRECTIONS = ("in", "out")
+IN = "in"
+DIRECTIONS = (IN, "out")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from crmcli.model.acting import Acting
 
-PROMISE, CADENCE, MISSED_CALL, BUY_BY = "promise", "cadence", "missed_call", "buy_by"
+PROMISE, CADENCE, RETURN, MISSED_CALL, BUY_BY = "promise", "cadence", "return", "missed_call", "buy_by"
 CAUSES = (
     "manual",
     PROMISE,
@@ -25,17 +26,18 @@ CAUSES = (
     CADENCE,
     "next_purchase",
     "reactivation",
-    "return",
+    RETURN,
     MISSED_CALL,
     BUY_BY,
 )
 MAX_TASK = 1_000
+_YEAR = timedelta(days=366)
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
 _MANY = ("manual", PROMISE)
 # What is planned for a client who asked for nothing.
 ROUTINE = (CADENCE, "next_purchase", "reactivation")
-# What a deal's stage asks for is due once for each deal.
-_PER_DEAL = ("process",)
+# What a deal's stage asks for, and a lost one's return, is due once for each deal.
+_PER_DEAL = ("process", RETURN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,13 @@ def is_overdue(reminder: Reminder, now: datetime, zone: tzinfo) -> bool:
 def is_over(due_at: datetime, now: datetime, zone: tzinfo, *, has_time: bool) -> bool:
     """Say whether a time, or the day that it stands for, is over."""
     return due_at < now if has_time else local_day(due_at, zone) < local_day(now, zone)
+
+
+def odd_about(due_at: datetime, now: datetime, zone: tzinfo, *, has_time: bool) -> str | None:
+    """Return what is odd about a time to be reminded at, for whoever typed it; None if nothing is."""
+    if is_over(due_at, now, zone, has_time=has_time):
+        return "that is past: it is due at once"
+    return "that is more than a year away" if due_at - now > _YEAR else None
 
 
 def _check_open(reminder: Reminder) -> None:
