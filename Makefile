@@ -7,6 +7,8 @@ STAMP  := $(VENV)/.installed
 DEMO   := build/demo
 
 MAKEFLAGS += --no-print-directory
+# Thousands of processes that compile the program anew take far longer.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench soak lock clean
 
@@ -35,6 +37,7 @@ demo: setup  ## fill a store with made-up clients in build/demo and show what cr
 	@$(BIN)/crmcli demo --store $(DEMO)/data
 
 test: lint  ## lint, then run every test (PYTEST_ARGS="-k name" to choose)
+	@$(BIN)/python -m compileall -q crmcli tests bench
 	@$(BIN)/pytest -q -n auto $(PYTEST_ARGS)
 
 lint: setup  ## ruff, mypy and the import contracts

@@ -17,6 +17,7 @@ from bench.table import MIB, Line, memory, ratio, share, time_of
 
 MOST_TO_ADD = 110 * MIB
 FEWEST_A_SECOND = 100_000
+_STAGES_OF_A_DEAL = 5
 
 
 def starting(bench: Bench) -> Iterator[Line]:
@@ -170,29 +171,34 @@ def importing(bench: Bench) -> Iterator[Line]:
         time_of(median(ran.seconds for ran in found)),
     )
     known = bench.home("known")
-    deals = sizes.rows // 5
     run(known.crmcli("import", "clients", people))
-    run(known.crmcli("import", "deals", bench.csv("deals", deals, sizes.people)))
-    for kind, others in (("sales", sizes.people), ("calls", sizes.people), ("stages", deals)):
-        source, parquet = bench.csv(kind, sizes.rows, others), bench.folder / f"{kind}.parquet"
-        with source.open() as lines:
-            first = bench.folder / "first.csv"
-            first.write_text(next(lines) + next(lines))
+    run(known.crmcli("import", "deals", bench.csv("deals", max(sizes.rows) // _STAGES_OF_A_DEAL, sizes.people)))
+    for rows in sizes.rows:
+        for kind, others in (("sales", sizes.people), ("calls", sizes.people), ("stages", rows // _STAGES_OF_A_DEAL)):
+            yield _imported(bench, known, kind, rows, others)
 
-        def ours(_: int, kind: str = kind, source: Path = source, first: Path = first) -> Job:
-            home = known.copy(copy)
-            # A copied file is one that this machine has not checked yet.
-            run(home.crmcli("import", kind, first, "--dry-run"))
-            return home.crmcli("import", kind, source)
 
-        theirs = plainly(known, "import", source, parquet)
-        done = pair(ours, lambda _, job=theirs: job, sizes.long_runs)  # type: ignore[misc]
-        for ran in done.ours:
-            _require_rows(ran, sizes.rows)
-        count = f"import duckdb; print(len(duckdb.read_parquet({str(parquet)!r})))"
-        if int(run(known.job(sys.executable, "-c", count)).out) != sizes.rows:
-            stop(f"{parquet} lacks rows")
-        yield ratio(f"import of {sizes.rows:,} {kind}", "DuckDB, csv to plain Parquet", done.compare(), 1.3)
+def _imported(bench: Bench, known: Home, kind: str, rows: int, others: int) -> Line:
+    """Return the row of one file, whose rows are spread over so many clients or deals that are known."""
+    source, parquet = bench.csv(kind, rows, others), bench.folder / f"{kind}.parquet"
+    first, copy = bench.folder / "first.csv", bench.folder / "copy"
+    with source.open() as lines:
+        first.write_text(next(lines) + next(lines))
+
+    def ours(_: int) -> Job:
+        home = known.copy(copy)
+        # A copied file is one that this machine has not checked yet.
+        run(home.crmcli("import", kind, first, "--dry-run"))
+        return home.crmcli("import", kind, source)
+
+    theirs = plainly(known, "import", source, parquet)
+    done = pair(ours, lambda _: theirs, bench.sizes.long_runs)
+    for ran in done.ours:
+        _require_rows(ran, rows)
+    count = f"import duckdb; print(len(duckdb.read_parquet({str(parquet)!r})))"
+    if int(run(known.job(sys.executable, "-c", count)).out) != rows:
+        stop(f"{parquet} lacks rows")
+    return ratio(f"import of {rows:,} {kind}", "DuckDB, csv to plain Parquet", done.compare(), 1.3)
 
 
 def _require_rows(ran: Ran, rows: int) -> None:

@@ -32,8 +32,8 @@ class Sizes:
     """Sales, activities and stage changes, each, of a summary."""
     buyers: int
     """Clients with ten sales each, for repeat sales."""
-    rows: int
-    """Rows of a file of sales, calls or stages."""
+    rows: tuple[int, ...]
+    """Rows of the files of sales, calls or stages."""
     commits: int
     writes: int
     logs: tuple[int, int, int]
@@ -52,7 +52,7 @@ FULL = Sizes(
     changes=((1_000_000, 1.3, 2.0), (10_000_000, 1.2, 1.5)),
     documents=1_000_000,
     buyers=1_000_000,
-    rows=1_000_000,
+    rows=(100_000, 1_000_000),
     commits=500,
     writes=200,
     logs=(1, 1_000, 100_000),
@@ -69,7 +69,7 @@ QUICK = Sizes(
     changes=((200_000, 1.3, 2.0),),
     documents=200_000,
     buyers=50_000,
-    rows=100_000,
+    rows=(100_000,),
     commits=100,
     writes=48,
     logs=(1, 200, 2_000),

@@ -37,8 +37,11 @@ def store_folder(given: str | None) -> Path:
 
 
 def backup_places(given: list[str] | None, environ: Mapping[str, str], store: Path) -> list[str]:
-    """Return where backups lie: as given, as the environment says, else in `backups/` beside the store."""
-    named = given or environ.get("CRMCLI_BACKUPS", "").split(",")
+    """Return where backups lie: as given, as the environment says, else in `backups/` beside the store.
+
+    Several may stand in one text, with commas between them.
+    """
+    named = ",".join(given or [environ.get("CRMCLI_BACKUPS", "")]).split(",")
     return [text.strip() for text in named if text.strip()] or [str(store.parent / "backups")]
 
 

@@ -202,12 +202,12 @@ class Session:
             for line in upkeep.run(store, new_op_id, self.now):
                 self.say(line)
             if self.output.stderr.isatty():
-                from crmcli.storage.backups.standing import reminder
+                from crmcli.storage.backups.remembering import reminder
 
                 places = backup_places(None, self.environ, self.store_path)
                 found = reminder(store, places, self.pins, self.now)
                 if found is not None:
-                    self.say(f"{found}: crmcli backup, then crmcli backup verify --deep")
+                    self.say(found)
         store.close()
 
     def found(

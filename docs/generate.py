@@ -188,6 +188,7 @@ CODES: dict[str, dict[int, str]] = {
         14: "the store has no such restore, or this machine took it before",
     },
     "backup make": {
+        3: "backups lay there and are gone, or --if-due and none were made yet",
         2: "a place inside the store, or no address of one",
         13: "the store has lost a file: all else is in the snapshot",
         14: "the place has backups of another store, or of a newer state than this one",
@@ -197,15 +198,18 @@ CODES: dict[str, dict[int, str]] = {
     "backup show": {3: "no such snapshot", 4: "several begin like that", 13: "it is no backup of this store"},
     "backup verify": {
         3: "no backups there, or no such snapshot",
-        6: "a snapshot cannot be what it says",
+        6: "a snapshot cannot be what it says, or what came of it could not be kept there",
         13: "something is damaged or missing; each object is named",
     },
     "backup drill": {3: "no snapshot there", 13: "it cannot be restored"},
-    "backup status": {3: "no backups there", 6: "no verified backup is young enough, or a snapshot is not genuine"},
+    "backup status": {
+        3: "no backups there",
+        6: "no verified backup is young enough, one failed its last check or is not genuine, or they are gone",
+    },
     "backup pin": {3: "no such snapshot", 4: "several begin like that"},
     "backup forget": {3: "no such snapshot", 5: "it has to stay, or none would be left"},
     "restore": {
-        2: "no such book or table, or a misread recovery key",
+        2: "no such book or table, a misread recovery key, or a folder that no store can take the place of",
         3: "no such snapshot",
         4: "the folder is not empty, or several snapshots begin like that",
         11: "another restore into that folder is at work",

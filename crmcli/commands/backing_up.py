@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from crmcli.storage.identity import Identity
 
 _Done = TypeVar("_Done")
+# A century of days.
+MOST = 36_500
 
 To = Annotated[
     list[str] | None,
     typer.Option("--to", metavar="PLACE", help="where backups lie: a folder, or s3://bucket/folder (CRMCLI_BACKUPS)"),
 ]
 Days = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="how old they may be (the setting backup_days, or 8)")
+    int | None, typer.Option(min=1, max=MOST, metavar="N", help="how old they may be (the setting backup_days, or 8)")
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show nothing but what is wrong; for cron")]
 Snapshot = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="the beginning of its name, or latest")]
 
 
@@ -114,9 +117,11 @@ def show(
     rows: list[tuple[object, ...]],
     form: Format,
     limit: int = 0,
+    *,
+    quiet: bool = False,
 ) -> None:
-    """Show rows about places or snapshots; a table without a row is nothing."""
-    if rows or form != "table":
+    """Show rows about places or snapshots, unless it is to be quiet; a table without a row is nothing."""
+    if not quiet and (rows or form != "table"):
         crm.output.rows(columns, rows, form=form, limit=limit, id_column="snapshot")
 
 
@@ -171,28 +176,32 @@ def part(text: str | None, *, deep: bool) -> tuple[int, int] | None:
 
 
 def told(trouble: Trouble, place: Place) -> str:
-    """Return the line about an object that is not as it should be."""
-    from crmcli.storage.backups.places import object_name
-
+    """Return the line about a file that is not as it should be."""
     *others, newest = trouble.spoils
     spoils = f"spoils snapshot {newest}" + (f" and {len(others)} before it" if others else "")
     if trouble.repaired:
         end = f"put back from {trouble.elsewhere}"
     elif trouble.elsewhere:
-        end = f"{trouble.elsewhere} still has it: crmcli backup verify --repair --to {place.text}"
+        more = "" if trouble.is_of_store else f" --to {trouble.elsewhere}"
+        end = f"{trouble.elsewhere} still has it: crmcli backup verify --repair --to {place.text}{more}"
+    elif trouble.is_snapshot:
+        end = f"nobody here has it any more: crmcli backup forget {newest} --yes --to {place.text}"
     else:
         end = "nobody here has it any more"
-    return f"{object_name(trouble.sha256)} is {trouble.how}: {spoils}; {end}"
+    return f"{trouble.file} is {trouble.how}: {spoils}; {end}"
 
 
-def raise_strange(strange: dict[str, str]) -> None:
+def raise_strange(strange: list[tuple[Place, dict[str, str]]]) -> None:
     """Raise AttentionError about snapshots that cannot be what they say."""
-    if strange:
-        name, why = next(iter(strange.items()))
-        raise AttentionError(
-            f"{len(strange)} snapshots cannot be what they say: {name}: {why}",
-            "find out who put them there, or whose clock was wrong; nothing genuine is removed for them",
-        )
+    from crmcli.model.backups import forgetting
+
+    count = sum(len(names) for _, names in strange)
+    for place, names in strange:
+        for name, why in names.items():
+            raise AttentionError(
+                f"{count} snapshots cannot be what they say: {name}: {why}",
+                f"find out who put them there, or whose clock was wrong; {forgetting(names, place.text)}",
+            )
 
 
 def raise_lacking(lacking: dict[str, int]) -> None:
@@ -208,7 +217,10 @@ def raise_lacking(lacking: dict[str, int]) -> None:
 def raise_not_kept(reasons: list[tuple[Place, str]]) -> None:
     """Raise AttentionError if the result of a check could not be kept, so that nobody else knows of it."""
     for place, why in reasons:
-        raise AttentionError(f"the result could not be kept in {place.text}: {why}", "make room, or let it be written")
+        raise AttentionError(
+            f"the result could not be kept in {place.text}: {why}",
+            "check it as who may write there: else nobody is told what came of it",
+        )
 
 
 def raise_damage(crm: Session, troubles: list[tuple[Place, Trouble]]) -> None:
@@ -241,9 +253,9 @@ def restorer(crm: Session, place: Place, *, recovery_key: bool) -> Identity | No
 
 
 def remember(crm: Session, verified: list[tuple[Place, str]]) -> None:
-    """Note on this machine which snapshots were verified, for the reminder that admins get."""
+    """Note on this machine which snapshots were verified, "" where that failed, for the reminder that admins get."""
+    from crmcli.storage.backups.remembering import remember
     from crmcli.storage.backups.snapshots import genesis_of
-    from crmcli.storage.backups.standing import remember
 
     for place, name in verified:
         remember(crm.pins, genesis_of(place)[0], place, name)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from crmcli.model.backups import Result
     from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.source import Source
 
 COLUMNS = ("snapshot", "made_at", "commit", "files", "bytes", "state", "verified_at", "pinned", "place")
 
@@ -26,17 +27,18 @@ def backup_list(ctx: typer.Context, to: To = None, form: Form = "table", limit: 
     `verified_at` is when one was last read back whole. Times are in UTC, for the company's time zone takes a key.
     """
     crm = ctx.obj
-    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place, crm.now)))
+    source = backing_up.source_or_none(crm)
+    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place, source, crm.now)))
     backing_up.show(crm, COLUMNS, [row for _, rows in done for row in rows], form, limit)
     backing_up.end(crm, failures)
 
 
-def _rows(place: Place, now: datetime) -> Iterator[tuple[object, ...]]:
+def _rows(place: Place, source: Source | None, now: datetime) -> Iterator[tuple[object, ...]]:
     from crmcli.storage import files
-    from crmcli.storage.backups import judging, results
+    from crmcli.storage.backups import judging, results, stale
 
     with files.mapped(f"read the backup in {place.text}"):
-        shelf, found = judging.judged(place, now)
+        shelf, found = stale.judged(place, now, source)
         verdicts = results.verdicts(place, now)
     verified = {name: datetime.fromisoformat(result.at) for name, result in verdicts.items() if result.ok}
     strange = judging.strange(shelf, found)
@@ -48,7 +50,17 @@ def _rows(place: Place, now: datetime) -> Iterator[tuple[object, ...]]:
         pinned = one.name in shelf.pinned
         yield one.name, one.at, one.seq, one.files, one.bytes, state, verified.get(one.name), pinned, place.text
     for name, why in shelf.strange.items():
-        yield name, None, None, None, None, f"not genuine: {why}", None, name in shelf.pinned, place.text
+        yield (
+            name,
+            None,
+            None,
+            None,
+            None,
+            "damaged" if name in shelf.damaged else f"not genuine: {why}",
+            None,
+            name in shelf.pinned,
+            place.text,
+        )
 
 
 def _state(name: str, lacked: int, verdicts: dict[str, Result]) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crmcli.commands import backing_up
-from crmcli.commands.backing_up import Days, To
+from crmcli.commands.backing_up import Days, Quiet, To
 from crmcli.commands.params import Form
-from crmcli.errors import DamagedError
+from crmcli.errors import CrmError, DamagedError
 
 if TYPE_CHECKING:
     from crmcli.session import Session
@@ -26,7 +26,9 @@ def backup_make(
     if_due: Annotated[
         bool, typer.Option("--if-due", help="only where the last one is a day younger than it may be")
     ] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="begin anew where backups lay that are gone")] = False,
     days: Days = None,
+    quiet: Quiet = False,
     form: Form = "table",
 ) -> None:
     """Back the store up: its log, every file that the log names, and what waits in the inbox. It takes no key.
@@ -38,12 +40,14 @@ def backup_make(
 
     crm = ctx.obj
     places = backing_up.places(crm, to)
-    if if_due:
-        places = _due(crm, places, days)
     source = Source(crm.store_path, crm.cache)
-    made, failures = backing_up.each(places, lambda place: _make(crm, source, place))
+    places, failures = (places, []) if anew else _begun(crm, source, places, if_due=if_due)
+    if if_due:
+        places = _due(crm, source, places, days, quiet=quiet)
+    made, failed = backing_up.each(places, lambda place: _make(crm, source, place))
+    failures += failed
     rows = [_row(place, done) for place, done in made]
-    backing_up.show(crm, COLUMNS, rows, form)
+    backing_up.show(crm, COLUMNS, rows, form, quiet=quiet)
     for name in dict.fromkeys(name for _, done in made for name in done.passed_over):
         crm.output.note(f"snapshot {name} is no part of this store: crmcli backup verify says more")
     for doubt in dict.fromkeys(done.doubt for _, done in made if done.doubt):
@@ -58,9 +62,20 @@ _HINT = "crmcli backup verify says whether an older snapshot has it"
 
 def _make(crm: Session, source: Source, place: Place) -> Made:
     from crmcli.storage.backups.making import make
+    from crmcli.storage.backups.remembering import remember
 
     with crm.output.progress(None, f"copying to {place.text}") as advance:
-        return make(source, place, crm.now, advance)
+        made = make(source, place, crm.now, advance)
+    remember(crm.pins, source.genesis, place)
+    return made
+
+
+def _begun(crm: Session, source: Source, places: list[Place], *, if_due: bool) -> tuple[list[Place], list[CrmError]]:
+    """Return the places but those that have vanished, and what there is to say of these."""
+    from crmcli.storage.backups.remembering import begun
+
+    there, failures = backing_up.each(places, lambda place: begun(crm.pins, source.genesis, place, if_due=if_due))
+    return [place for place, _ in there], failures
 
 
 def _row(place: Place, made: Made) -> tuple[object, ...]:
@@ -68,14 +83,14 @@ def _row(place: Place, made: Made) -> tuple[object, ...]:
     return (place.text, snapshot.name, snapshot.seq, snapshot.files, snapshot.bytes, made.copied, made.copied_bytes)
 
 
-def _due(crm: Session, places: list[Place], days: int | None) -> list[Place]:
+def _due(crm: Session, source: Source, places: list[Place], days: int | None, *, quiet: bool) -> list[Place]:
     """Return the places where a backup is due now."""
     from crmcli.model.backups import is_due
-    from crmcli.storage.backups.judging import made_at
+    from crmcli.storage.backups.stale import made_at
 
     every = backing_up.schedule(crm, days) - 1
-    due = [place for place in places if is_due(made_at(place, crm.now), crm.now, every)]
+    due = [place for place in places if is_due(made_at(place, crm.now, source), crm.now, every)]
     for place in places:
-        if place not in due:
+        if place not in due and not quiet:
             crm.say(f"{place.text}: not due yet")
     return due

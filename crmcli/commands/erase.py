@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crmcli.session import Session
 
 STAYS = "facts without a name: the id, dates, stages, sums, calls made"
-NOT_REACHED = "copies made elsewhere, exports; backups delete theirs after 30 days"
+NOT_REACHED = "copies made elsewhere, exports; backups, until crmcli backup forget --yes 30 days of backups later"
 
 
 def erase(ctx: typer.Context, client: Who, yes: Yes = False, form: Form = "table") -> None:

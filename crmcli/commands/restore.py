@@ -35,17 +35,21 @@ def restore(
     """Restore a snapshot, every byte checked; the folder is there whole, or not at all. Latest is the latest genuine.
 
     With an admin's identity at hand, or the recovery key, who was erased since is erased again, grants that ended since
-    are revoked, and a commit says where the log goes on: whoever saw a newer state accepts that by crmcli verify
-    --accept-restore HASH. Without one, the store is what it was, to the byte. Members who were removed since, or may
-    less, are named, with the command that makes it so again.
+    are revoked, and a commit says where the log goes on: each machine that knows the store accepts that by crmcli
+    verify --accept-restore HASH; this one does by restoring in the place of the store, unless it saw a newer state.
+    Without one, the store is what it was, to the byte. Members who were removed since, or may less, are named, with the
+    command that makes it so again.
     """
+    from crmcli.storage.backups.places import refuse_target
     from crmcli.storage.backups.reviving import Wanted, restore_to
 
     crm = ctx.obj
+    refuse_target(to, crm.store_path)
     places = backing_up.ranked(crm, source, snapshot)
     part = bool(book or table)
     identity = None if exact or part else backing_up.restorer(crm, places[0], recovery_key=recovery_key)
-    wanted = Wanted(snapshot, book, table, anyway, backing_up.places(crm, source))
+    home = (crm.cache, crm.pins) if to.absolute() == crm.store_path.absolute() else None
+    wanted = Wanted(snapshot, book, table, anyway, backing_up.places(crm, source), home)
 
     def restored(place: Place) -> Restored:
         with crm.output.progress(None, f"restoring from {place.text}") as advance:

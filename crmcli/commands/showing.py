@@ -44,6 +44,13 @@ def show_records(crm: Session, records: Iterable[Any], form: Format = "table") -
     crm.output.rows(COLUMNS, rows, form=form, limit=0, id_column="id")
 
 
+def say_left(crm: Session, reminders: Iterable[r.Reminder]) -> None:
+    """Say which reminders stay although what they came with was a mistake, and what closes them."""
+    for left in reminders:
+        number = encode_id(left.reminder_id)
+        crm.say(f"the {left.cause.replace('_', ' ')} reminder was changed since, and stays: crmcli done {number}")
+
+
 def ids_shown(store: View, named: Iterable[tuple[str, int]], form: Format) -> dict[tuple[str, int], str]:
     """Return what to print for records named by table and number, each table asked once: short ids in a table."""
     numbers: dict[str, list[int]] = {}

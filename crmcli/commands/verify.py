@@ -18,17 +18,15 @@ def verify(
 ) -> None:
     """Check the whole store from its first byte: signatures, chain, hashes, rights, and every row the keys open.
 
-    Damage ends with exit code 13, every damaged file named. With --accept-restore, a store that is older than what this
-    machine saw is taken once all of it was checked, if it goes on from the restore of that hash; get the hash from the
-    admin, not from the folder.
+    Damage ends with exit code 13, every damaged file named. With --accept-restore, a store that was restored is
+    taken for the store once all of it was checked, if that hash is of its last restore or of a commit after it; get the
+    hash from the admin, not from the folder.
     """
     from crmcli.storage.verification import Findings
     from crmcli.storage.verification import verify as check
 
     crm = ctx.obj
-    if accept_restore is not None and not re.fullmatch("[0-9a-f]{64}", accept_restore):
-        raise InputError("the hash of a restore is 64 hex digits", "crmcli restore printed it")
-    crm.store(accept_restore)
+    crm.store(_hash(accept_restore) if accept_restore is not None else None)
     findings = Findings()
     with crm.reading() as store, crm.output.progress(None, "checking") as advance:
         for _ in check(store.store, findings):
@@ -53,3 +51,11 @@ def verify(
         crm.say(
             "the restored store is the store now" if was_taken else "nothing to accept: this machine saw nothing newer"
         )
+
+
+def _hash(text: str) -> str:
+    """Return the hash in a text as it comes over the telephone or from paper: in groups, in capitals."""
+    digits = re.sub(r"[\s-]", "", text).lower()
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise InputError("the hash of a restore is 64 hex digits", "crmcli restore printed it")
+    return digits

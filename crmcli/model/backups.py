@@ -24,6 +24,9 @@ SILENCE = timedelta(days=366)
 SLACK = timedelta(hours=1)
 # What erased clients' files stay for in backups.
 ERASED_STAY = timedelta(days=30)
+# How many snapshots a hint names.
+_TOLD = 3
+UNVERIFIED = "no backup of this store has been verified yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +146,17 @@ def overdue(verified: datetime | None, founded: datetime, now: datetime, days: i
     if age <= timedelta(days=days):
         return None
     if since is founded:
-        return "no backup of this store has been verified yet"
+        return UNVERIFIED
     return f"the last verified backup is {age.days} days old"
 
 
-def found_broken(last: Result, count: int) -> str:
-    """Return what to say of snapshots that a check found spoilt; `last` is what came of the newest of them."""
-    others = f" and {count - 1} more" if count > 1 else ""
+def forgetting(names: Iterable[str], place: str) -> str:
+    """Return the command that removes snapshots from a place; of many, the first."""
+    return f"crmcli backup forget {' '.join(sorted(names)[:_TOLD])} --yes --to {place}"
+
+
+def failed(checks: Sequence[Result]) -> str:
+    """Return what to say of snapshots whose last check failed, of which there is one or more."""
+    last = max(checks, key=lambda one: one.snapshot)
+    others = f" and {len(checks) - 1} more" if len(checks) > 1 else ""
     return f"snapshot {last.snapshot}{others} failed its last check, on {last.at[:10]}"

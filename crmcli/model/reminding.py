@@ -163,10 +163,13 @@ def remind(
     known: Iterable[Reminder] = (),
 ) -> list[Record]:
     """Return the reminder and its text; `known` are the client's reminders, one of which may be moved instead."""
-    open_one = next((r for r in known if r.status == OPEN and r.cause == cause and _is_same(r, deal_id)), None)
+    open_one = next((r for r in known if r.status == OPEN and r.cause == cause and is_same(r, deal_id)), None)
     if open_one is not None:
-        moved = replace(open_one, due_at=due_at, has_time=has_time, deal_id=deal_id or open_one.deal_id)
-        return [moved, *acting.note(client_id, moved.reminder_id, "about", about)]
+        # It is planned anew, and what happened before that does not end it.
+        moved = replace(
+            open_one, due_at=due_at, has_time=has_time, deal_id=deal_id or open_one.deal_id, created_at=acting.now
+        )
+        return [moved, *_text(acting, moved, about)]
     made = _made(acting, client_id, cause, (due_at, has_time), deal_id)
     return [made, *_text(acting, made, about)]
 
@@ -178,11 +181,11 @@ def _made(acting: Acting, client_id: int, cause: str, due: tuple[datetime, bool]
 
 
 def _text(acting: Acting, reminder: Reminder, text: str | None) -> list[Note]:
-    """Return the note that says what a reminder is about."""
+    """Return the note that says what a reminder is about, written now even if what it comes of was earlier."""
     field = "promised" if reminder.is_promise else "about"
-    return acting.note(reminder.client_id, reminder.reminder_id, field, text)
+    return acting.when(acting.now).note(reminder.client_id, reminder.reminder_id, field, text)
 
 
-def _is_same(reminder: Reminder, deal_id: int | None) -> bool:
+def is_same(reminder: Reminder, deal_id: int | None) -> bool:
     """Say whether another reminder of the same cause, about that deal, would be this one."""
     return reminder.cause not in _MANY and (reminder.cause not in _PER_DEAL or reminder.deal_id == deal_id)

@@ -140,13 +140,13 @@ def _settled(
     if activity.kind != CALL:
         return records
     waiting = [reminder for reminder in known if reminder.status == OPEN and reminder.cause == MISSED_CALL]
-    if _returns(activity):
+    if returns(activity):
         is_after = bool(waiting) and activity.happened_at >= _missed_last(waiting, activities())
         return [*records, *(settle(acting, MISSED_CALL, waiting) if is_after else [])]
     if waiting or activity.direction != IN:
         # The first call that was missed says since when the client waits; one that nobody answered ends no waiting.
         return records
-    if any(_returns(other) and other.happened_at > activity.happened_at for other in activities()):
+    if any(returns(other) and other.happened_at > activity.happened_at for other in activities()):
         return records
     at, deal_id = activity.happened_at, activity.deal_id
     return [*records, *remind(acting, activity.client_id, MISSED_CALL, at, has_time=True, deal_id=deal_id)]
@@ -174,15 +174,20 @@ def _is_next_touch(
     return last is None or activity.happened_at > last
 
 
-def _returns(activity: Activity) -> bool:
+def returns(activity: Activity) -> bool:
     """Say whether an activity returns the calls that were missed before: a call either way that was answered."""
     return activity.kind == CALL and activity.result == ANSWERED and not activity.voided
 
 
+def is_missed(activity: Activity) -> bool:
+    """Say whether a client called in vain."""
+    is_in_vain = activity.direction == IN and activity.result != ANSWERED
+    return activity.kind == CALL and is_in_vain and not activity.voided
+
+
 def _missed_last(waiting: Iterable[Reminder], activities: Iterable[Activity]) -> datetime:
     """Return when the client called last in vain: of a reminder that was put off its own time does not say it."""
-    missed = (a for a in activities if a.kind == CALL and a.direction == IN and not _returns(a) and not a.voided)
-    times = [activity.happened_at for activity in missed]
+    times = [activity.happened_at for activity in activities if is_missed(activity)]
     return max(times or [reminder.due_at for reminder in waiting])
 
 

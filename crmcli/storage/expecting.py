@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from crmcli.model.bands import parse_bands
 from crmcli.model.dates import local_day
-from crmcli.model.expecting import LONGEST, STATED, USE_UP, Expected, next_purchase, take_back, used_up_on
+from crmcli.model.expecting import LONGEST, STATED, USE_UP, Expected, next_purchase, used_up_on
 from crmcli.model.records import Sale, SaleLine
 from crmcli.model.returning import PRIOR, Norm, Norms, occasions
-from crmcli.storage.finding import reminders_known
 from crmcli.storage.reporting import SALES
 from crmcli.storage.returning import ask, norms
 
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
 
-    from crmcli.model.acting import Acting
-    from crmcli.model.records import Activity, Client, Record
-    from crmcli.storage.view import Draft, View
+    from crmcli.model.records import Client, Record
+    from crmcli.storage.view import View
 
 _TABLES: dict[str, tuple[str, ...]] = {
     "sales": SALES,
@@ -53,19 +51,6 @@ def expected_of(
         return found
     # What is usual is found out only where it counts.
     return next_purchase(days, norms(view, as_of).of(client.segment))
-
-
-def taken_back(draft: Draft, acting: Acting, voided: Sale | Activity) -> list[Record]:
-    """Return what changes in what is planned by a voided record, if that is the last sale of its client."""
-    if not isinstance(voided, Sale) or voided.amount <= 0:
-        return []
-    others: list[Sale] = draft.of_client("sales", voided.client_id)
-    if any(sale.sold_at > voided.sold_at and sale.amount > 0 and not sale.voided for sale in others):
-        return []
-    (client,) = draft.records("clients", "client_id", [voided.client_id])
-    expected = expected_of(draft, client, acting.now, new=[voided])
-    known = reminders_known(draft, client.client_id)
-    return take_back(acting, client, expected, known, draft.settings.lead_days, draft.settings.zone)
 
 
 def expected(view: View, as_of: datetime, within: int) -> tuple[list[dict[str, Any]], Norms]:

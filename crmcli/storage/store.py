@@ -50,6 +50,7 @@ class Store:
         self._recent: list[Commit] = []
         self._held = False
         self.is_accepting = False
+        self.is_forked = False
         self._unsynced: OSError | None = None
 
     @classmethod
@@ -73,8 +74,8 @@ class Store:
     def open(cls, root: Path, identity: Identity, cache: Path, pins: Path, accept: str | None = None) -> Store:
         """Open a store and check every commit that this machine has not seen yet.
 
-        `accept` is the hash of a restore commit: a store that goes on from it is taken though it is older than what
-        this machine saw, for this run; `confirm` makes that last.
+        `accept` is the hash of a restore commit, or of one after it: a store that has it is taken though this machine
+        never saw that restore, or saw a newer state, for this run; `confirm` makes that last.
         Raises: NoStoreError, DamagedError, RolledBackError, NoKeyError, NotPermittedError.
         """
         genesis = read_genesis(root)
@@ -127,26 +128,35 @@ class Store:
             damage = error
         start = self.state.seq
         heads = {start: self.state.hash}
-        restores: dict[str, tuple[int, str]] = {}
         with files.mapped("read the log"):
             for seq, raw in log.read_from(self.root / "log", start + 1):
                 self._recent.append(self.state.apply(raw))
                 heads[seq] = self.state.hash
-                if self._recent[-1].type == "restore":
-                    restores[self.state.hash] = self.state.restores[-1]
             self._check_identity()
             if damage is not None:
                 raise damage
-            if pin is not None and pin[0] >= start and heads.get(pin[0]) != pin[1]:
-                if accept is None:
-                    raise _rolled_back(pin[0])
-                require_new_restore(restores.get(accept), self.memory.pinned_restores())
-                self.is_accepting = True
+            if pin is not None and not self._is_expected(pin, start, heads):
+                self._require_accepted(pin, heads, accept)
                 return
         if self.state.seq > start:
             self.memory.changed = True
         if self.state.seq > (0 if pin is None else pin[0]):
             self._pin_durable()
+
+    def _is_expected(self, pin: tuple[int, str], start: int, heads: dict[int, str]) -> bool:
+        """Say whether the store goes on from what this machine saw, without a restore that it has not accepted.
+
+        A restored copy beside the store would otherwise take the store's place by being looked at.
+        """
+        self.is_forked = pin[0] >= start and heads.get(pin[0]) != pin[1]
+        return not self.is_forked and all(seq <= max(start, pin[0]) for seq, _ in self.state.restores)
+
+    def _require_accepted(self, pin: tuple[int, str], heads: dict[int, str], accept: str | None) -> None:
+        """Take a restored store for this run if its user named a commit of it. Raises: RolledBackError."""
+        if accept is None:
+            raise _rolled_back(pin[0]) if self.is_forked else _restored(self.state.restores[-1][0])
+        require_new_restore(self.state.restores, accept, heads, self.memory.pinned_restores())
+        self.is_accepting = True
 
     def _pin_durable(self) -> None:
         """Pin the head after it was synced: a reader may see a commit before its writer has, and must not run ahead.
@@ -271,14 +281,25 @@ def _rolled_back(seq: int) -> RolledBackError:
     )
 
 
-def require_new_restore(restore: tuple[int, str] | None, known: list[tuple[int, str]]) -> None:
-    """Raise RolledBackError unless a restore of that hash is in the log and no part of what this machine saw.
+def _restored(seq: int) -> RolledBackError:
+    return RolledBackError(
+        f"the store was restored by commit {seq}, which this machine has not accepted",
+        "if it is the store now, ask the admin for the hash: crmcli verify --accept-restore HASH; "
+        "if it is a copy to look at, crmcli restore said how",
+    )
+
+
+def require_new_restore(
+    restores: list[tuple[int, str]], accept: str, heads: dict[int, str], known: list[tuple[int, str]]
+) -> None:
+    """Raise RolledBackError unless a hash is that of the last restore, or of a commit after it, and that restore new.
 
     A restore is accepted once: the store as it was right after it is an old copy like any other from then on.
     """
-    if restore is None:
+    named = next((seq for seq, head in heads.items() if head == accept), 0)
+    if not restores or named < restores[-1][0]:
         raise RolledBackError("the store has no restore of that hash", "ask the admin who restored it for the hash")
-    if restore in known:
+    if restores[-1] in known:
         raise RolledBackError(
             "this machine saw that restore before, and more since", "somebody put an old copy back; get the newest one"
         )

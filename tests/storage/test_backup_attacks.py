@@ -326,7 +326,7 @@ def test_a_clock_that_is_years_off_is_told_of(company: Company) -> None:
             back
         )
     shutil.rmtree(company.folder / "backups")
-    assert backup(company) == ""
+    assert backup(company, "--anew") == ""
     rows(company, "backup", "verify", "--deep")
     assert "nothing was committed or backed up since 2026-03-02: if the clock" in backup(ahead)
     rows(ahead, "backup", "verify", "--deep")

@@ -83,15 +83,34 @@ def test_disk_that_can_only_be_read_is_checked_and_restored_from(mount: Mount, c
     backed_up(company, disk / "backups")
     command("mount", "-o", "remount,ro", disk)
     try:
-        for arguments in (("verify", "--deep"), ("list",), ("show",), ("status",), ("forget",)):
+        for arguments, code in (
+            (("verify", "--deep"), 6),
+            (("list",), 0),
+            (("show",), 0),
+            (("status",), 6),
+            (("forget",), 0),
+        ):
             result = company.crmcli("backup", *arguments, "--to", place, who="lead")
-            assert result.code == 0, result
+            assert result.code == code, result
+            told = "the result could not be kept in" in result.err and "read-only file system" in result.err
+            assert told == ("--deep" in arguments)
         result = company.crmcli("backup", "--to", place, who="lead")
         assert result.code == 1
         assert "read-only file system" in result.err
         ok(company, "restore", "latest", "--exact", "--from", place, "--to", str(company.folder / "target"))
     finally:
         command("mount", "-o", "remount,rw", disk)
+
+
+def test_an_empty_mount_point_is_told_of_before_anything_is_written(mount: Mount, company: Company) -> None:
+    grow(company)
+    backed_up(company)
+    disk = mount()
+    result = company.crmcli("restore", "latest", "--exact", "--to", str(disk))
+    assert (result.code, "is a mount point" in result.err) == (2, True)
+    command("mount", "-o", "remount,size=64m,nr_inodes=4096", disk)
+    ok(company, "restore", "latest", "--exact", *result.err.partition("hint: ")[2].split()[:2])
+    assert (disk / "store" / "genesis.json").exists()
 
 
 def test_disk_that_goes_away_in_the_midst_of_a_backup(mount: Mount, company: Company) -> None:

@@ -142,3 +142,22 @@ def test_a_newer_snapshot_is_restored_whole(erased: Company) -> None:
     target = erased.folder / "target"
     ok(erased, "restore", "latest", "--to", str(target), "--exact", who="nobody")
     assert names(erased, target) == ["Boris"]
+
+
+@pytest.mark.parametrize("days", [3650, -365])
+def test_a_clock_that_is_years_off_removes_no_erased_file_before_its_time(erased: Company, days: int) -> None:
+    place = erased.folder / "backups"
+    wrong = replace(erased, now=erased.now + days * DAY)
+    before = objects(place)
+    for made in (False, True):
+        if made:
+            backed_up(wrong)
+        age(place)
+        ok(wrong, "backup", "forget", "--yes", who="nobody")
+        assert before.keys() <= objects(place).keys()
+    right = replace(erased, now=erased.now + 2 * DAY)
+    backed_up(right)
+    for snapshot in rows(right, "backup", "list")[1:]:
+        if snapshot["state"] == "whole":
+            target = erased.folder / snapshot["snapshot"]
+            assert right.crmcli("restore", snapshot["snapshot"], "--to", str(target)).code == 0

@@ -23,7 +23,7 @@ NONE = ("--keep-days", "0", "--keep-weekly", "0", "--keep-monthly", "0", "--keep
 
 def arguments(company: Company, job: str) -> tuple[str, ...]:
     return {
-        "backup": ("backup", "--to", str(company.folder / "backups")),
+        "backup": ("backup", "--anew", "--to", str(company.folder / "backups")),
         "forget": ("backup", "forget", *NONE, "--yes", "--to", str(company.folder / "backups")),
         "restore": ("restore", "latest", "--to", str(company.folder / "target")),
     }[job]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 from collections.abc import Callable
@@ -43,7 +44,11 @@ def good_link(path: Path) -> None:
     path.symlink_to(path.with_name(".before"))
 
 
-ODD = [pipe, listener, device, link, good_link]
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+ODD = [pipe, listener, device, link, good_link, folder]
 COMMANDS = ("verify", "drill", "status", "list", "show", "forget", "pin latest")
 
 
@@ -100,14 +105,40 @@ def test_under_the_name_of_a_snapshot(company: Company, make: Callable[[Path], N
     age(place)
 
 
+@pytest.mark.parametrize("kind", ["an object", "a snapshot"])
+def test_a_folder_that_holds_something_is_told_with_what_helps(company: Company, kind: str) -> None:
+    place = company.folder / "backups"
+    if kind == "an object":
+        path = min(objects(place).values())
+        put_instead(path, folder)
+        arguments: tuple[str, ...] = ("verify", "--repair")
+    else:
+        path = place / "snapshots" / "20260302T090001Z-0123456789ab.json"
+        folder(path)
+        arguments = ("forget", path.stem, "--yes")
+    (path / "within").write_bytes(b"")
+    assert company.run("backup", "verify").code == (13 if kind == "an object" else 6)
+    result = company.run("backup", *arguments)
+    assert (result.code, result.err.splitlines()[-2:]) == (
+        13,
+        [
+            f"crmcli: error: {path.relative_to(place)} in {place} is a folder that holds something",
+            f"crmcli: hint: rm -r {path}",
+        ],
+    )
+    shutil.rmtree(path)
+    assert company.run("backup", *(arguments if kind == "an object" else ("verify",))).code == 0
+
+
+@pytest.mark.parametrize("make", [pipe, folder])
 @pytest.mark.parametrize("folder", ["pins", "results", "tmp", "objects"])
-def test_under_any_other_name(company: Company, folder: str) -> None:
+def test_under_any_other_name(company: Company, folder: str, make: Callable[[Path], None]) -> None:
     place = company.folder / "backups"
     [path] = (place / "snapshots").iterdir()
     names = {"objects": f"00/{'0' * 64}", "pins": path.stem}
     odd = place / folder / names.get(folder, path.name)
     odd.parent.mkdir(exist_ok=True)
-    os.mkfifo(odd)
+    make(odd)
     for command in (*COMMANDS, "verify --deep"):
         result = company.run("backup", *command.split())
         assert result.code == 0, result

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import judging, lineage, results, snapshots
+from crmcli.storage.backups import judging, lineage, results, snapshots, stale
 from crmcli.storage.backups.places import NO_FILE, checked, object_name
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import stamp
@@ -28,18 +28,28 @@ if TYPE_CHECKING:
     from crmcli.storage.log import FileEntry
 
 _AT_ONCE = 3
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+_STORE = "the store"
 
 
 @dataclass
 class Trouble:
-    """An object that is not as it should be: how, whose it is, who still has it, whether it was put back."""
+    """A file that is not as it should be: how, which snapshots it spoils, who still has it, whether it was put back."""
 
-    sha256: str
+    file: str
     how: str
     spoils: list[str]
     elsewhere: str | None
     repaired: bool = False
+
+    @property
+    def is_of_store(self) -> bool:
+        """Whether the store still has it."""
+        return self.elsewhere == _STORE
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it is a snapshot itself, and not an object."""
+        return self.file.startswith("snapshots/")
 
 
 @dataclass
@@ -89,6 +99,7 @@ class Check:
         shelf = snapshots.shelf(self.place, genesis.hash)
         with files.mapped(f"read the backup in {self.place.text}"):
             found = lineage.lineage(self.place, genesis, shelf.snapshots, now)
+            stale.unmask(found, self.source)
             chosen = list(shelf.snapshots) if name is None else [judging.find(shelf, found, name)]
             done = Checked([snapshot.name for snapshot in chosen], strange=judging.strange(shelf, found))
             known = [snapshot for snapshot in chosen if snapshot.name in found.chains]
@@ -103,6 +114,9 @@ class Check:
                     done.erased += 1
                 else:
                     done.troubles.append(self._trouble(digest, how, needed[digest], repair=repair))
+            for damaged in sorted(shelf.damaged) if name is None else ():
+                del done.strange[damaged]
+                done.troubles.append(self._damaged(damaged, repair=repair))
             if repair:
                 self.place.settle()
         self._explain(done, found, chosen)
@@ -153,18 +167,30 @@ class Check:
 
     def _trouble(self, digest: str, how: str, need: Need, *, repair: bool) -> Trouble:
         content, elsewhere = self._elsewhere(digest, need)
-        trouble = Trouble(digest, how, need.by, elsewhere)
+        return self._told(Trouble(object_name(digest), how, need.by, elsewhere), content, repair=repair)
+
+    def _told(self, trouble: Trouble, content: bytes | None, *, repair: bool) -> Trouble:
         if repair and content is not None:
-            self.place.put(object_name(digest), content)
+            self.place.put(trouble.file, content)
             trouble.repaired = True
         return trouble
+
+    def _damaged(self, name: str, *, repair: bool) -> Trouble:
+        """Return what is wrong with a snapshot whose bytes are not those that it is named after."""
+        file = f"snapshots/{name}.json"
+        for other in self.others:
+            with suppress(OSError, CrmError):
+                raw = other.read(file, snapshots.MAX_SNAPSHOT)
+                if snapshots.is_named_after(name, raw):
+                    return self._told(Trouble(file, "damaged", [name], other.text), raw, repair=repair)
+        return Trouble(file, "damaged", [name], None)
 
     def _elsewhere(self, digest: str, need: Need) -> tuple[bytes | None, str | None]:
         """Return the right bytes of an object, and who has them: the store, or another place."""
         if self.source is not None:
             content = _of_store(self.source, need.what)
             if content is not None and sha256(content) == digest:
-                return content, "the store"
+                return content, _STORE
         for other in self.others:
             try:
                 return checked(other, digest, need.bytes), other.text
@@ -215,10 +241,9 @@ def verify(
         if one == genuine[-1] or is_news:
             told.append(result)
     done.verified = genuine[-1] if told[-1].reads_all else None
-    # A place that can only be read can be checked all the same; of one that is full, somebody has to know.
+    # A place that can only be read can be checked all the same; but nobody else will know of it.
     try:
         results.note(place, told)
     except OSError as error:
-        if error.errno not in _READ_ONLY:
-            done.not_kept = (error.strerror or "it fails").lower()
+        done.not_kept = (error.strerror or "it fails").lower()
     return done

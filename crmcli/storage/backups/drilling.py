@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
-from crmcli.storage.backups import judging, restoring, results, snapshots
+from crmcli.storage.backups import judging, restoring, results, snapshots, stale
+from crmcli.storage.backups.scratch import scratch_folder
 from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from crmcli.storage.backups.places import Place
+    from crmcli.storage.backups.source import Source
     from crmcli.storage.identity import Identity
 
 
 def drill(
-    place: Place, scratch: Path | None, identity: Identity | None, now: datetime, advance: Callable[[int], None]
+    place: Place,
+    source: Source | None,
+    scratch: Path | None,
+    identity: Identity | None,
+    now: datetime,
+    advance: Callable[[int], None],
 ) -> Result:
     """Restore the newest genuine snapshot into a scratch folder, check it, and keep what came of it beside the backup.
 
     Raises: DamagedError, after that was kept, if it cannot be restored or read.
     """
     with files.mapped(f"practise a restore from {place.text}"):
-        shelf, found = judging.judged(place, now)
+        shelf, found = stale.judged(place, now, source)
         newest = judging.find(shelf, found, snapshots.LATEST)
         counts = newest in found.whole()
         start = time.monotonic()
         rows, failure = None, None
         try:
-            with tempfile.TemporaryDirectory(prefix="crmcli-drill-", dir=scratch) as folder:
+            with scratch_folder(scratch) as folder:
                 plan = restoring.plan(place, newest.name, None, now)
-                root = Path(folder) / "store"
+                root = folder / "store"
                 root.mkdir(mode=restoring.MODES[1])
                 restoring.write(plan, root, with_erased=False, advance=advance)
-                rows = _rows(root, identity, Path(folder)) if identity is not None else None
+                rows = _rows(root, identity, folder) if identity is not None else None
         except DamagedError as error:
             failure = error
         if failure is None and not counts:

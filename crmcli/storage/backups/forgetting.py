@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import NotFoundError, RuleError
 from crmcli.model.backups import ERASED_STAY, Policy, age_of, reasons_to_keep
 from crmcli.storage import files, log
-from crmcli.storage.backups import judging, results
+from crmcli.storage.backups import judging, results, stale
 from crmcli.storage.backups.places import object_name
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Shelf, Snapshot
+    from crmcli.storage.backups.source import Source
 
 # Seconds for which nothing that was written to a place is removed: a backup at work relies on it.
 FRESH = 2 * 86_400
@@ -45,13 +46,17 @@ class Forgotten:
     kept_for: str | None = None
 
 
-def forget(place: Place, policy: Policy, named: Sequence[str], now: datetime, *, carry_out: bool) -> Forgotten:
+def forget(
+    place: Place, source: Source | None, policy: Policy, named: Sequence[str], now: datetime, *, carry_out: bool
+) -> Forgotten:
     """Decide which snapshots go, by a policy or by name, and remove them if asked to.
+
+    The store, if it is at hand, tells which are not genuine, too.
 
     Raises: NotFoundError, RuleError if a named one has to stay or none would be left.
     """
     with files.mapped(f"tidy up the backups in {place.text}"):
-        shelf, found = judging.judged(place, now)
+        shelf, found = stale.judged(place, now, source)
         present = place.items("objects")
         fates = _fates(place, shelf, found, present, policy, named, now)
         going = {fate.name for fate in fates if not fate.stays}
@@ -59,12 +64,13 @@ def forget(place: Place, policy: Policy, named: Sequence[str], now: datetime, *,
             raise RuleError("that would remove every snapshot")
         if carry_out and going:
             place.remove([f"{folder}/{name}" for name in sorted(going) for folder, name in _files_of(name)])
+        left = shelf.damaged - going
         staying = [snapshot for snapshot in shelf.snapshots if snapshot.name not in going]
         if carry_out:
             # A backup may have ended meanwhile.
-            again, found = judging.judged(place, now)
-            staying = list(again.snapshots)
-        return _sweep(place, Forgotten(fates), found, staying, present, now, carry_out=carry_out)
+            again, found = stale.judged(place, now, source)
+            left, staying = again.damaged, list(again.snapshots)
+        return _sweep(place, Forgotten(fates), found, staying, present, now, damaged=bool(left), carry_out=carry_out)
 
 
 def _files_of(name: str) -> list[tuple[str, str]]:
@@ -158,6 +164,7 @@ def _sweep(
     present: dict[str, Item],
     now: datetime,
     *,
+    damaged: bool,
     carry_out: bool,
 ) -> Forgotten:
     """Remove the objects that no snapshot needs any more, and those of clients who were erased long enough ago."""
@@ -169,7 +176,7 @@ def _sweep(
         if digest in present and age_of(datetime.fromisoformat(at), times, now) >= ERASED_STAY
     }
     spare = set()
-    if found.wrong:
+    if found.wrong or damaged:
         done.kept_for = "a snapshot that cannot be read may need what no other one does: only erased files go"
     else:
         old = time.time() - FRESH

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crmcli.errors import DamagedError, NotFoundError
+from crmcli.errors import DamagedError
 from crmcli.storage import files
 from crmcli.storage.backups import lineage, snapshots
 
@@ -103,17 +103,6 @@ def having(place: Place, name: str, now: datetime) -> Candidate:
         shelf, found = judged(place, now)
         snapshot = find(shelf, found, name)
     return Candidate(snapshot, found.chains.get(snapshot.name))
-
-
-def made_at(place: Place, now: datetime) -> list[datetime]:
-    """Return when the snapshots were made that count: the genuine ones that have all they need."""
-    with files.mapped(f"read the backup in {place.text}"):
-        try:
-            _, found = judged(place, now)
-        except NotFoundError:
-            return []
-        present = place.items("objects")
-    return [known.at for known in found.genuine if is_whole(found, known, present)]
 
 
 def is_whole(found: Lineage, snapshot: Snapshot, present: dict[str, Item]) -> bool:

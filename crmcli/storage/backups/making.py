@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from crmcli.errors import CrmError, InterruptedByUserError, RolledBackError
+from crmcli.errors import CrmError, DamagedError, InterruptedByUserError, RolledBackError
 from crmcli.model.backups import doubt
 from crmcli.storage import files
 from crmcli.storage.backups import snapshots
-from crmcli.storage.backups.places import Item, object_name
+from crmcli.storage.backups.places import Item, checked, object_name
 from crmcli.storage.backups.snapshots import Piece, Snapshot
 from crmcli.storage.genesis import MAX_GENESIS
 from crmcli.storage.keys import sha256
@@ -235,10 +235,20 @@ class _Making:
         return tuple(made)
 
     def _keep(self, content: bytes) -> Piece:
-        """Put an object, unless the place has it, and return its hash and length."""
+        """Put an object, unless the place has it, and return its hash and length.
+
+        Commits and drops are few, and a snapshot is none without its log: what is there of them is read back.
+        """
         digest = sha256(content)
         is_needed = self.base is not None and any(piece.sha256 == digest for piece in self.base.pieces())
-        if not self._is_there(digest, len(content), is_needed=is_needed):
+        if not self._is_there(digest, len(content), is_needed=is_needed) or not self._is_sound(digest, len(content)):
             self.place.put(object_name(digest), content)
             self.copied.append(len(content))
         return Piece(0, 0, digest, len(content))
+
+    def _is_sound(self, digest: str, size: int) -> bool:
+        try:
+            checked(self.place, digest, size)
+        except (OSError, DamagedError):
+            return False
+        return True

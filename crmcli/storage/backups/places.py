@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -38,7 +39,7 @@ class Place(Protocol):
         """Make the place ready to be written to."""
 
     def items(self, folder: str) -> dict[str, Item]:
-        """Return all but folders below a folder by the last name; nothing if there is no such folder."""
+        """Return what lies below a folder by the last name; nothing if there is no such folder."""
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a file. Raises: FileNotFoundError, DamagedError if it is longer than `limit` or no file."""
@@ -96,9 +97,9 @@ class Folder:
             raise DamagedError(f"{name} in {self.text} is no folder", "look at what lies there, and move it away")
 
     def items(self, folder: str) -> dict[str, Item]:
-        """Return all but folders below a folder by the last name. Raises: DamagedError if the folder is none."""
+        """Return what lies below a folder by the last name. Raises: DamagedError if the folder is none."""
         self._require(self.root / folder)
-        return _below(self.root / folder)
+        return _below(self.root / folder, depth=1 if folder == "objects" else 0)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a regular file."""
@@ -143,6 +144,8 @@ class Folder:
                 with suppress(FileExistsError):
                     files.make_folder(folder, self._modes[1])
             for path, final in fresh:
+                if _is_folder(final):
+                    self._remove(final)
                 path.replace(final)
             together.sync([*folders, *{folder.parent for folder in missing}])
         except BaseException:
@@ -155,25 +158,46 @@ class Folder:
         paths = [self.root / name for name in names]
         for path in paths:
             self._require(path.parent)
-            path.unlink(missing_ok=True)
+            self._remove(path)
         for folder in sorted({path.parent for path in paths}):
             if folder.exists():
                 files.sync_folder(folder)
 
-
-def _below(folder: Path) -> dict[str, Item]:
-    """Return what lies below a folder, following no link and opening nothing; what goes away meanwhile is left out."""
-    found = {}
-    folders = [str(folder)]
-    while folders:
+    def _remove(self, path: Path) -> None:
+        """Remove a file, or a folder that lies in its place and is empty. Raises: DamagedError if that is not."""
         try:
-            listing = os.scandir(folders.pop())
+            if _is_folder(path):
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            name = path.relative_to(self.root)
+            raise DamagedError(f"{name} in {self.text} is a folder that holds something", f"rm -r {path}") from error
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _below(folder: Path, depth: int) -> dict[str, Item]:
+    """Return what lies so many folders below a folder, following no link and opening nothing.
+
+    Folders down there are no files, and are told as that; what goes away meanwhile is left out.
+    """
+    found = {}
+    folders = [(str(folder), depth)]
+    while folders:
+        path, left = folders.pop()
+        try:
+            listing = os.scandir(path)
         except FileNotFoundError:
             continue
         with listing:
             for entry in listing:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
+                if left and entry.is_dir(follow_symlinks=False):
+                    folders.append((entry.path, left - 1))
                     continue
                 try:
                     status = entry.stat(follow_symlinks=False)
@@ -199,6 +223,20 @@ def refuse_within(place: Place, target: Path) -> None:
     """Raise InputError for a folder that lies in a place, among what backups are made of."""
     if isinstance(place, Folder) and place.root.resolve() in (target.resolve(), *target.resolve().parents):
         raise InputError("no store is restored into the folder of its backups", "--to names another folder")
+
+
+def refuse_target(target: Path, root: Path) -> None:
+    """Raise InputError for what no restored store can take the place of, or would lie in the store that is there."""
+    if target.is_symlink():
+        raise InputError(f"{target} is a link", f"--to {target.resolve()} names the folder itself")
+    if target.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise InputError("the folder that you are in cannot be replaced", "--to restored makes one in it")
+    if target.is_mount():
+        raise InputError(
+            f"{target} is a mount point, and cannot be replaced", f"--to {target}/store makes a folder in it"
+        )
+    if (root / "genesis.json").exists() and root.resolve() in target.resolve().parents:
+        raise InputError("no store is restored into another one", "--to names a folder outside of it")
 
 
 def object_name(sha256: str) -> str:

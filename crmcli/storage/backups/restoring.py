@@ -220,7 +220,7 @@ def write(plan: Plan, root: Path, *, with_erased: bool, advance: Callable[[int],
     if plan.erased + plan.gone and not with_erased:
         raise NotPermittedError(
             f"{len(plan.clients)} clients were erased after snapshot {plan.snapshot.name} was made",
-            "an admin restores it, and they are erased from it: CRMCLI_IDENTITY, or --recovery-key",
+            "an admin restores it whole, without --exact, and erases them from it: CRMCLI_IDENTITY, or --recovery-key",
         )
     with Together(root) as together:
         _write(plan, root, together, advance)

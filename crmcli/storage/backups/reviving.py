@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmcli.errors import NotPermittedError
+from crmcli.errors import CrmError, NotPermittedError
 from crmcli.model.ids import decode_id
 from crmcli.storage import files
 from crmcli.storage.backups.places import refuse_within
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 class Wanted:
     """Which snapshot, and which files of it: those of a book, of a table, or all. `anyway`: though it is strange.
 
-    `others` are places that are asked for what was erased and taken back, too.
+    `others` are places that are asked for what was erased and taken back, too. `home` is where this machine keeps its
+    cache and pins, if it is to take what is restored as the store.
     """
 
     snapshot: str
@@ -38,6 +41,7 @@ class Wanted:
     table: str | None = None
     anyway: bool = False
     others: Sequence[Place] = ()
+    home: tuple[Path, Path] | None = None
 
 
 @dataclass
@@ -64,8 +68,9 @@ def restore_to(
 ) -> Restored:
     """Restore a snapshot into a new folder, which is there at the end, whole, or not at all.
 
-    With an identity, an admin's, it becomes the store again. Raises: NotFoundError, DamagedError, ConflictError,
-    NotPermittedError if clients were erased since and the identity is no admin's.
+    With an identity, an admin's, it becomes the store again, also for this machine if it saw nothing newer.
+    Raises: NotFoundError, DamagedError, ConflictError, NotPermittedError if clients were erased since and the identity
+    is no admin's.
     """
     refuse_within(place, target)
     with files.mapped(f"restore into {target}"):
@@ -85,14 +90,14 @@ def restore_to(
             commit = revive(plan, stage, identity, at) if identity is not None and is_known else None
     erased = 0 if commit is None else len(plan.clients)
     notes = list(_notes(plan, commit, is_anybody=identity is not None))
+    if identity is not None and commit is not None:
+        notes += _taken(target, identity, commit, wanted.home)
     return Restored(plan.snapshot.name, plan.snapshot.seq, len(plan.entries), plan.bytes, erased, commit, notes)
 
 
 def _notes(plan: Plan, commit: str | None, *, is_anybody: bool) -> Iterator[str]:
     """Yield what to say to who restored, by whose `commit` or none."""
-    if commit is not None:
-        yield f"who saw a newer state than this one: crmcli verify --accept-restore {commit}"
-    elif not plan.left_out:
+    if commit is None and not plan.left_out:
         yield "it is what it was, to the byte: no commit says that the log goes on from here"
         if is_anybody:
             yield "only an admin makes one, and this identity is none there"
@@ -110,6 +115,27 @@ def _notes(plan: Plan, commit: str | None, *, is_anybody: bool) -> Iterator[str]
         yield f"{len(plan.gone)} files of clients who were erased are gone from the backup: facts remain"
     if plan.snapshot.lost:
         yield f"{len(plan.snapshot.lost)} files were lost before that snapshot was made: crmcli verify names them"
+
+
+def _taken(target: Path, identity: Identity, commit: str, home: tuple[Path, Path] | None) -> Iterator[str]:
+    """Take a restored store for the newest on this machine, unless it saw a newer one; yield what to say of that.
+
+    No machine that knows the store takes a restored one by itself, or one that is only looked at would be it.
+    """
+    from crmcli.storage.store import Store
+
+    who = "if it is to be the store, each machine"
+    if home is None:
+        apart = "XDG_STATE_HOME=$(mktemp -d) XDG_CACHE_HOME=$(mktemp -d)"
+        yield f"to look at it beside the store: {apart} crmcli --store {shlex.quote(str(target))} list clients"
+    else:
+        who = "each machine, this one too,"
+        with suppress(CrmError):
+            store = Store.open(target, identity, *home, commit)
+            if not store.is_forked:
+                store.confirm()
+                who = "each other machine"
+    yield f"{who} that knows the store takes it when told to, once: crmcli verify --accept-restore {commit}"
 
 
 def revive(plan: Plan, root: Path, identity: Identity, at: datetime) -> str | None:
@@ -155,7 +181,10 @@ def _opened(plan: Plan, root: Path, identity: Identity, scratch: Path) -> Store 
         if needed:
             raise
     if needed:
-        raise NotPermittedError("clients were erased after that snapshot: only an admin restores it")
+        raise NotPermittedError(
+            "clients were erased after that snapshot: only an admin restores it",
+            "CRMCLI_IDENTITY names an admin's identity, or --recovery-key",
+        )
     return None
 
 

@@ -85,11 +85,16 @@ def written(snapshot: Snapshot) -> tuple[Snapshot, bytes]:
     return Snapshot(**{field: getattr(snapshot, field) for field in Snapshot.__slots__} | {"name": name}), raw
 
 
+def is_named_after(name: str, raw: bytes) -> bool:
+    """Say whether the end of the name of a snapshot is the hash of those bytes, as it has to be."""
+    return sha256(raw)[:12] == name[-12:]
+
+
 def parse(name: str, raw: bytes) -> Snapshot:
     """Return the snapshot in the bytes of the file of that name. Raises: ValueError saying what is wrong with it."""
     match = NAME.fullmatch(f"{name}.json")
-    if not match or sha256(raw)[:12] != match[2]:
-        raise ValueError("its name does not fit its bytes")
+    if not match or not is_named_after(name, raw):
+        raise ValueError("it is damaged, or not named after its bytes")
     document = log.parse_json(raw)
     if not isinstance(document, dict) or tuple(document) != _FIELDS or document["format"] != FORMAT:
         raise ValueError("its fields are not those of a snapshot")
@@ -130,11 +135,15 @@ def _pieces(rows: Any, most: int) -> tuple[Piece, ...]:
 
 @dataclass(frozen=True)
 class Shelf:
-    """What lies in a place: its snapshots, oldest first, what only looks like one and why, what is pinned."""
+    """What lies in a place: its snapshots, oldest first, what only looks like one and why, what is pinned.
+
+    `damaged` are those of the strange ones whose bytes are not those that they were named after.
+    """
 
     snapshots: tuple[Snapshot, ...]
     strange: dict[str, str]
     pinned: frozenset[str]
+    damaged: frozenset[str]
 
     def find(self, name: str) -> Snapshot:
         """Return the snapshot that begins like that. Raises: NotFoundError, ConflictError."""
@@ -150,14 +159,17 @@ class Shelf:
 
 def shelf(place: Place, genesis: str | None = None) -> Shelf:
     """Return what lies in a place, of the store of that genesis."""
-    found, strange = [], {}
+    found, strange, damaged = [], {}, set()
     for file, item in sorted(place.items("snapshots").items()):
         name = file.removesuffix(".json")
         if not NAME.fullmatch(file) or item.size == NO_FILE:
             strange[name] = "it is no regular file" if item.size == NO_FILE else "it is not named like a snapshot"
             continue
         try:
-            snapshot = parse(name, place.read(f"snapshots/{file}", MAX_SNAPSHOT))
+            raw = place.read(f"snapshots/{file}", MAX_SNAPSHOT)
+            if not is_named_after(name, raw):
+                damaged.add(name)
+            snapshot = parse(name, raw)
             if genesis not in (None, snapshot.genesis):
                 raise ValueError("it is of another store")
         except FileNotFoundError:
@@ -167,7 +179,7 @@ def shelf(place: Place, genesis: str | None = None) -> Shelf:
         else:
             found.append(snapshot)
     found.sort(key=lambda snapshot: (snapshot.made_at, snapshot.seq, snapshot.name))
-    return Shelf(tuple(found), strange, frozenset(place.items("pins")))
+    return Shelf(tuple(found), strange, frozenset(place.items("pins")), frozenset(damaged))
 
 
 def genesis_of(place: Place) -> tuple[Genesis, bytes]:
@@ -191,7 +203,7 @@ def _no_genesis(place: Place) -> DamagedError:
 
 
 def claim(place: Place, raw: bytes) -> None:
-    """Make a place one for backups of a store. Raises: RolledBackError if it has those of another one."""
+    """Make a place one for backups of a store. Raises: RolledBackError if it has those of another one, DamagedError."""
     try:
         there = place.read(GENESIS, MAX_GENESIS)
     except FileNotFoundError:
@@ -199,6 +211,7 @@ def claim(place: Place, raw: bytes) -> None:
         place.settle()
         return
     if there != raw:
+        genesis_of(place)
         raise _of_another(place)
 
 

@@ -13,6 +13,7 @@ from crmcli.storage.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from crmcli.storage.log import FileEntry
@@ -62,9 +63,18 @@ class Source:
         """Return the hash of the commit of that number, or None if there is none."""
         if seq == 0:
             return self.genesis.hash
+        raw = self._raw_at(seq)
+        return log.digest(raw) if raw is not None else None
+
+    def time_at(self, seq: int) -> datetime | None:
+        """Return when the commit of that number was made, or None if there is none."""
+        raw = self._raw_at(seq)
+        return log.time_of(raw) if raw is not None else None
+
+    def _raw_at(self, seq: int) -> bytes | None:
         with files.mapped("read the log"):
             number, raw = next(log.read_from(self.root / "log", seq), (0, b""))
-        return log.digest(raw) if number == seq else None
+        return raw if number == seq else None
 
     def commits(self) -> Iterator[tuple[int, bytes]]:
         """Yield all commits, which are those that were checked. Raises: DamagedError."""
@@ -73,11 +83,11 @@ class Source:
             if seq > self.state.seq:
                 break
             if f'"prev":"{prev}"'.encode() not in raw[:256]:
-                raise DamagedError(f"commit {seq} changed while it was being copied")
+                raise _changed(f"commit {seq - 1} or {seq}")
             prev = log.digest(raw)
             yield seq, raw
         if prev != self.state.hash:
-            raise DamagedError(f"commit {self.state.seq} changed while it was being copied")
+            raise _changed(f"commit {self.state.seq}")
 
     def drops(self) -> Iterator[tuple[str, bytes]]:
         """Yield the sealed drops that wait in the inbox: hash and bytes; one that is no such thing is left out."""
@@ -105,3 +115,7 @@ class Source:
         if len(content) != entry.bytes or sha256(content) != entry.sha256:
             return DamagedError(f"{name} is damaged")
         return content
+
+
+def _changed(where: str) -> DamagedError:
+    return DamagedError(f"the log is damaged at {where}: it is not what was checked before", "crmcli verify says more")

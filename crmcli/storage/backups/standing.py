@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmcli.errors import DamagedError
-from crmcli.model.backups import AHEAD, found_broken, is_leap, overdue
+from crmcli.model.backups import AHEAD, UNVERIFIED, failed, forgetting, is_leap, overdue
 from crmcli.model.frozen import dataclass
 from crmcli.storage import files
-from crmcli.storage.backups import judging, lineage, results, snapshots
-from crmcli.storage.backups.places import Folder
-from crmcli.storage.members import ADMIN
+from crmcli.storage.backups import judging, results, stale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Place
-    from crmcli.storage.genesis import Genesis
-    from crmcli.storage.store import Store
-
-_MAX_MEMORY = 1 << 16
-_REMEDY = "crmcli backup, then crmcli backup verify --deep"
+    from crmcli.storage.backups.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +30,49 @@ class Standing:
     remedy: str
 
 
-def standing(place: Place, now: datetime, days: int) -> Standing:
-    """Return how the backups in a place stand; `days` is how old the last verified one may be."""
+def standing(place: Place, source: Source | None, now: datetime, days: int, among: str) -> Standing:
+    """Return how the backups in a place stand, by the store too, if it is there; `days` is how old they may be.
+
+    `among` are the options that name all places, for what a person is to do.
+    """
     with files.mapped(f"read the backup in {place.text}"):
-        genesis, _ = snapshots.genesis_of(place)
-        shelf = snapshots.shelf(place, genesis.hash)
-        found = lineage.lineage(place, genesis, shelf.snapshots, now)
+        shelf, found = stale.judged(place, now, source)
         strange = judging.strange(shelf, found)
         genuine = {snapshot.name: snapshot for snapshot in found.whole()}
         lacking = [known for known in found.genuine[-1:] if found.lacked(known)]
         verdicts = results.verdicts(place, now)
     verified = [known for name, known in genuine.items() if name in verdicts and verdicts[name].ok]
     last = max(verified, key=lambda snapshot: snapshot.made_at, default=None)
-    remedy = _REMEDY
-    told = overdue(last.at if last else None, datetime.fromisoformat(genesis.created_at), now, days)
-    failed = [known for known in found.genuine if known.name in verdicts and not verdicts[known.name].ok]
-    if broken := [known.name for known in failed if not found.lacked(known)]:
-        told = found_broken(verdicts[broken[-1]], len(broken))
-        remedy = f"crmcli backup verify --deep --repair --to {place.text}"
+    remedy = f"crmcli backup{among}, then crmcli backup verify --deep{among}"
+    told = overdue(last.at, last.at, now, days) if last else UNVERIFIED
+    bad = [verdicts[known.name] for known in found.genuine if known.name in verdicts and not found.lacked(known)]
+    if bad := [one for one in bad if not one.ok]:
+        told = failed(bad)
+        remedy = f"crmcli backup verify --deep --repair{among}"
     if lacking:
         told = f"the newest snapshot lacks {len(found.lacked(lacking[0]))} files that the store had lost"
     if leap := _leap(found):
         told = f"snapshot {leap} is dated more than a year after anything before it: was the clock right?"
+    if shelf.damaged:
+        told = f"{len(shelf.damaged)} snapshots are damaged: {min(shelf.damaged)}"
+        remedy = f"crmcli backup verify --deep --repair{among}"
+    strange = {name: why for name, why in strange.items() if name not in shelf.damaged}
     if strange:
         later = sum(known.at > now + AHEAD for known in shelf.snapshots)
         by_clock = f", {later} of them dated after what this clock says, {now:%Y-%m-%d}" if later else ""
         told = f"{len(strange)} snapshots cannot be what they say{by_clock}: crmcli backup verify"
+        remedy = f"{'if this clock is right: ' if later else ''}{forgetting(strange, place.text)}"
     newest = max((snapshot.at for snapshot in found.genuine), default=None)
     return Standing(len(shelf.snapshots), newest, last.at if last else None, told, remedy)
+
+
+def is_verified(place: Place, source: Source | None, now: datetime) -> bool:
+    """Say whether the newest genuine snapshot of a place was read back whole, and no check has failed since."""
+    with files.mapped(f"read the backup in {place.text}"):
+        _, found = stale.judged(place, now, source)
+        verdicts = results.verdicts(place, now)
+    newest = found.genuine[-1].name if found.genuine else ""
+    return newest in verdicts and verdicts[newest].ok
 
 
 def _leap(found: Lineage) -> str | None:
@@ -79,48 +82,3 @@ def _leap(found: Lineage) -> str | None:
     *others, last = found.genuine
     before = [datetime.fromisoformat(found.moment(last).at), *(known.at for known in others)]
     return last.name if is_leap(last.at, before) else None
-
-
-# What an admin is told of in passing: without the network, and from little more than a list of names.
-
-
-def remember(pins: Path, genesis: Genesis, place: Place, snapshot: str) -> None:
-    """Note on this machine that a snapshot was verified; a disk that refuses only makes a reminder come too early."""
-    path = _memory(pins, genesis.hash)
-    with suppress(OSError):
-        files.ensure_private(pins)
-        known = _known(path)
-        name = str(place.root.resolve()) if isinstance(place, Folder) else place.text
-        known[name] = max(snapshot, known.get(name, ""))
-        files.replace_atomically(path, json.dumps(known).encode(), durable=False)
-
-
-def _memory(pins: Path, genesis: str) -> Path:
-    return pins / f"{genesis[:32]}-backups.json"
-
-
-def _known(path: Path) -> dict[str, str]:
-    try:
-        document = json.loads(files.read_regular(path, _MAX_MEMORY)[0])
-    except (OSError, ValueError, DamagedError):
-        return {}
-    return {str(place): str(name) for place, name in document.items()} if isinstance(document, dict) else {}
-
-
-def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> str | None:
-    """Return what to tell an admin of backups, or None when all is well and for who is no admin."""
-    if store.member.role != ADMIN:
-        return None
-    from crmcli.storage.view import View
-
-    names = list(_known(_memory(pins, store.genesis.hash)).values())
-    for place in (Folder(Path(text)) for text in places if "://" not in text):
-        with suppress(OSError):
-            found = (result.snapshot for result in reversed(results.named(place).values()) if result.reads_all)
-            names += [name for name in [next(found, None)] if name]
-    times = []
-    for name in names:
-        with suppress(ValueError):
-            times.append(snapshots.time_in(name))
-    founded = datetime.fromisoformat(store.genesis.created_at)
-    return overdue(max(times, default=None), founded, now, View(store).settings.backup_days)
