@@ -49,11 +49,13 @@ CODES: dict[str, dict[int, str]] = {
         2: "a promise without a date, or a time in the future",
         3: "nobody has that phone, and there is no `--new`",
         4: "several clients fit",
+        5: "a promise with a date takes more than 1000 characters",
     },
     "log-activity": {
         2: "a promise without a date, or a time in the future",
         3: "no such client",
         4: "several clients fit",
+        5: "a promise with a date takes more than 1000 characters",
     },
     "log-sale": {
         2: "no sum, no item of the form NAME:QTY:PRICE, or a next purchase that is not after the last one",
@@ -88,12 +90,12 @@ CODES: dict[str, dict[int, str]] = {
         2: "no text, no date, or no repetition",
         3: "no such client; nobody of that name",
         4: "several clients fit",
-        5: "the assignee does not open this client",
+        5: "the assignee does not open this client; the text takes more than 1000 characters",
     },
     "done": {
         2: "what was said without `--log-call`",
         3: "no such reminder, or no such number in the last agenda",
-        5: "it is done already",
+        5: "it is done already, or a promise with a date takes more than 1000 characters",
     },
     "snooze": {3: "no such reminder, or no such number in the last agenda", 5: "it is done already"},
     "set-cadence": {2: "no cadence", 3: "no such client", 4: "several clients fit"},

@@ -18,6 +18,8 @@ Quantity: TypeAlias = Decimal
 
 OPEN, WON, LOST = "open", "won", "lost"
 DONE = "done"
+# The status of a reminder that reminds nobody: its client was due for reactivation, and is left alone for the quarter.
+HELD = "held"
 CALL, WEB_REQUEST = "call", "web_request"
 ACTIVITY_KINDS = (CALL, "meeting", "email", "message", "visit", WEB_REQUEST)
 ANSWERED = "answered"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
-from crmcli.model.dates import local_day
+from crmcli.model.dates import day_start, local_day
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import encode_id
 from crmcli.model.records import DONE, OPEN, Note, Record, Reminder
@@ -113,6 +113,11 @@ def snooze(reminder: Reminder, due: tuple[datetime, bool], zone: tzinfo) -> Remi
 
         reminder = in_series(reminder, zone)
     return replace(reminder, due_at=due[0], has_time=due[1])
+
+
+def in_other_zone(reminder: Reminder, before: tzinfo, after: tzinfo) -> Reminder:
+    """Return a reminder of a whole day as that of the same day in another zone."""
+    return replace(reminder, due_at=day_start(local_day(reminder.due_at, before), after))
 
 
 def is_overdue(reminder: Reminder, now: datetime, zone: tzinfo) -> bool:

@@ -213,7 +213,10 @@ class Dispatch:
             yield number, pc.filtered(late, pc.invert(pc.is_in(late.column("assignee_id"), ids(theirs[number]))))
 
     def _open(self, book: str) -> pa.Table:
-        """Return the open reminders in a book that are to be delivered, of clients who exist and are in sight."""
+        """Return the open reminders in a book that are to be delivered, of clients who are in sight.
+
+        What is planned by itself is of no canary; what somebody wants to be reminded of is delivered like any other.
+        """
         reader = self.view.reader
         timed, whole_days = cutoffs(self._now, self.view.process.calendar.start, self.view.settings.zone)
         # What is read of all books is kept, and looked at again to shorten ids.
@@ -232,8 +235,7 @@ class Dispatch:
         rows = pc.filtered(rows, pc.and_(pc.equal(rows.column("status"), OPEN), is_due))
         if not rows.num_rows:
             return rows
-        planted = pc.whole(reader.merged("canaries", ["client_id"]).column("client_id"))
-        return in_sight(reader, pc.filtered(rows, pc.invert(pc.is_in(rows.column("client_id"), planted))))
+        return in_sight(reader, rows)
 
     # What was claimed before.
 

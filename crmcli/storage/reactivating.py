@@ -16,6 +16,7 @@ from crmcli.model.dates import day_end, day_start, local_day
 from crmcli.model.ids import decode_id
 from crmcli.model.process import OTHERS
 from crmcli.model.reactivating import Arm, Candidate, Choice, Quarter, Wanted
+from crmcli.model.records import HELD
 from crmcli.model.returning import FEWEST, PRIOR, Norms
 from crmcli.storage import kernels as pc
 from crmcli.storage.counting import counted
@@ -128,7 +129,9 @@ def plan(draft: Draft, acting: Acting, per_day: int, *, assign: bool) -> tuple[l
     """Put a reminder for each of those due, as many a day as are wanted; return the choices and how many are due.
 
     `assign`: each is the call of the client's owner, not of who acts.
+    Raises: NotPermittedError for who may make no reminders.
     """
+    draft.require_right(draft.store.own_book, "reminders")
     draft.depends_on("reminders", "sales")
     zone = draft.settings.zone
     today = local_day(acting.now, zone)
@@ -149,7 +152,7 @@ def plan(draft: Draft, acting: Acting, per_day: int, *, assign: bool) -> tuple[l
     taken = Counter(
         (reminder.assignee_id, local_day(reminder.due_at, zone))
         for reminder in _plans(draft, day_start(today, zone))
-        if reminder.status != rules.HELD
+        if reminder.status != HELD
     )
     choices = rules.choose(candidates, quarter, days, per_day, taken, draft.settings.holdout_pct)
     draft.place([choice.candidate.client_id for choice in choices])
@@ -207,6 +210,6 @@ def results(view: View, since: datetime, until: datetime, as_of: datetime, withi
                 ends = [as_of, plan_.created_at + timedelta(days=within)]
                 ends += [following.created_at] if following else []
                 times, money = rules.bought_since(sales[client_id], zone, plan_.created_at, min(ends))
-                arm = arms[plan_.status == rules.HELD]
-                arms[plan_.status == rules.HELD] = Arm(arm.clients + 1, arm.returned + bool(times), arm.money + money)
+                arm = arms[plan_.status == HELD]
+                arms[plan_.status == HELD] = Arm(arm.clients + 1, arm.returned + bool(times), arm.money + money)
     return arms

@@ -18,6 +18,7 @@ from crmcli.model.records import (
     CALL_RESULTS,
     DIRECTIONS,
     DONE,
+    HELD,
     LOST,
     OPEN,
     WON,
@@ -46,7 +47,7 @@ _CANDIDATES = 10
 UNKNOWN = "unknown"
 # The words of the filters that are no company list.
 _WORDS = {
-    "status": (OPEN, WON, LOST, DONE),
+    "status": (OPEN, WON, LOST, DONE, HELD),
     "direction": DIRECTIONS,
     "result": CALL_RESULTS,
     "cause": CAUSES,

@@ -193,6 +193,8 @@ def test_a_plan_is_made_once_and_never_calls_those_left_alone(company: Company) 
     status = Counter(reminder.status for reminder in made)
     assert status["open"] == 10 * 22
     assert 5 < status["held"] < 50
+    listed = company.crmcli("list", "reminders", "--status", "held", "--format", "ids")
+    assert (listed.code, len(listed.out.split())) == (0, status["held"])
     zone = company.view().settings.zone
     per_day = Counter(local_day(reminder.due_at, zone) for reminder in made if reminder.status == "open")
     assert set(per_day.values()) == {10}
@@ -221,6 +223,9 @@ def test_who_was_called_is_left_in_peace_for_the_cool_down(company: Company) -> 
 
 
 def test_a_member_plans_the_own_book_and_an_admin_all(company: Company) -> None:
+    # Whether anybody is due or not.
+    for who in ("analyst", "service"):
+        assert company.crmcli("reactivate", "plan", who=who).code == 15
     for who in ("manager", "colleague"):
         put_as(company, who, [r.Client(n, START, 1, company.open(who).member_number) for n in _mine(who)])
     assert company.crmcli(*BAND_SETTING).code == 0
