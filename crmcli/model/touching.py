@@ -180,7 +180,7 @@ def returns(activity: Activity) -> bool:
 
 
 def is_missed(activity: Activity) -> bool:
-    """Say whether the client called in vain."""
+    """Say whether a client called in vain."""
     is_in_vain = activity.direction == IN and activity.result != ANSWERED
     return activity.kind == CALL and is_in_vain and not activity.voided
 
