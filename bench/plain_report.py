@@ -55,6 +55,7 @@ def main() -> None:
     columns = [column[0] for column in found.description or ()]
     rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
     if name in NAMED:
+        rows = [row for row in rows if row["client_id"] is not None]
         who = connection.execute(NAMED[name], {"ids": [row["client_id"] for row in rows]}).fetchall()
         names = {client_id: rest for client_id, *rest in who}
         rows = [row | {"who": names[row["client_id"]]} for row in rows]

@@ -43,6 +43,8 @@ def reminding(bench: Bench) -> Iterator[Line]:
     found = pair(lambda _: agenda, lambda _: query, bench.sizes.runs, _same)
     yield ratio(f"agenda, {count}", "sqlite-utils query", found.compare(), 1.3)
 
+    # A run delivers as many as a listing may show, so that it takes one for all that are overdue.
+    run(at(home.crmcli("settings", "set", "reveal_rows", "1000"), NOW))
     run(at(home.crmcli("remind"), NOW))
     idle = pair(lambda _: at(home.crmcli("remind"), NOW), lambda _: query, bench.sizes.runs)
     yield ratio(f"remind, nothing due, {count}", "sqlite-utils query", idle.compare(), 1.3)

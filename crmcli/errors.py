@@ -85,6 +85,12 @@ class NotPermittedError(CrmError):
     exit_code = 15
 
 
+class UndeliveredError(CrmError):
+    """Reminders did not get out; they stay due, and a later run tries them again."""
+
+    exit_code = 16
+
+
 class NoSpaceError(CrmError):
     """The disk is full; nothing was half-written."""
 

@@ -38,7 +38,10 @@ _UNEVEN = r"[^\x20-\u02ff\u0370-\u0482\u048a-\u058f\u2010-\u2027\u2030-\u205e\u2
 _QUOTED = r'[",]'
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _GAP = "  "
-_NARROWEST = 6
+# Without a terminal a longer cell is whole, and sticks out of its column.
+_WIDEST = 80
+# What a table never shortens, beside numbers and ids: a part of it says nothing.
+_WHOLE = ("", "due")
 _BAR = 20
 _REDRAW_SECONDS = 0.1
 # An error may quote a file, which may be one long word.
@@ -316,11 +319,19 @@ class Output:
         rights = [any(map(_is_number, c)) and all(v is None or _is_number(v) for v in c) for c in turned]
         rights = rights or [False] * len(columns)
         header = [sanitise(name) for name in columns]
-        fixed = [right or name in {id_column, ""} for right, name in zip(rights, columns, strict=True)]
+        fixed = [right or name in {id_column, *_WHOLE} for right, name in zip(rights, columns, strict=True)]
         bodies = [max(map(display_width, texts)) for texts in zip(*table, strict=True)] or [0] * len(columns)
         widths = [max(body, display_width(name)) for body, name in zip(bodies, header, strict=True)]
         room = self.width if self.tty else 0
-        widths = _fitted(widths, bodies, fixed, room - len(_GAP) * (len(widths) - 1)) if room else widths
+        if room:
+            from crmcli.model.columns import fitted
+
+            held = fitted(widths, bodies, fixed, room, len(_GAP))
+            header, rights = [header[place] for place in held], [rights[place] for place in held]
+            table = [[row[place] for place in held] for row in table]
+            widths = list(held.values())
+        else:
+            widths = [width if right else min(width, _WIDEST) for width, right in zip(widths, rights, strict=True)]
 
         def line(cells: list[str]) -> str:
             parts: list[str] = []
@@ -372,17 +383,6 @@ class Output:
             line = between.join([written(sanitise(cell(value, exact=True))) for value in row])
             # A line of one empty cell would be a blank line, which readers skip.
             self.stdout.write((line or '""' if form == "csv" else line) + "\n")
-
-
-def _fitted(widths: list[int], bodies: list[int], fixed: list[bool], room: int) -> list[int]:
-    """Return widths that sum up to `room` if they can: the widest columns shrink first, numbers and ids never do."""
-    floors = [body if keep else _NARROWEST for body, keep in zip(bodies, fixed, strict=True)]
-    fitted = widths
-    for cap in range(min(max(widths, default=0), room), _NARROWEST - 1, -1):
-        if sum(fitted) <= room:
-            break
-        fitted = [min(width, max(floor, cap)) for width, floor in zip(widths, floors, strict=True)]
-    return fitted
 
 
 def _columns(stream: TextIO) -> int:

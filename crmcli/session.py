@@ -311,11 +311,12 @@ class Session:
         return moment
 
     def day(
-        self, view: View, text: str | None, label: str, *, ahead: bool = False
+        self, view: View, text: str | None, label: str, *, ahead: bool = False, reminds: bool = False
     ) -> tuple[date | None, datetime | None]:
         """Return the local day that was typed and the instant at which to be reminded of it, or None twice.
 
-        Raises: InputError for a day before today, if it has to lie `ahead`.
+        If it `reminds`, what is odd about the day is said. Raises: InputError for a day before today, if it has to lie
+        `ahead`.
         """
         from crmcli.model.dates import local_day
 
@@ -325,21 +326,27 @@ class Session:
         day = local_day(moment.at, view.settings.zone)
         if ahead and day < local_day(self.now, view.settings.zone):
             raise InputError(f"{label} is a day to come, and {day} is past", "a sale that was made: crmcli log-sale")
+        if reminds:
+            self._say_odd(view, moment)
         return day, moment.at
 
     def due(self, view: View, text: str | None) -> tuple[datetime, bool] | None:
         """Return the instant that was typed and whether it has a time of day, or None for nothing.
 
-        What is past is due at once, which is said: it may be meant, or a slip of the pen.
+        What is past, or far ahead, is said: it may be meant, or a slip of the pen.
         """
         if text is None:
             return None
-        from crmcli.model.reminding import is_over
-
         moment = self.moment(view, text, "due")
-        if is_over(moment.at, self.now, view.settings.zone, has_time=moment.has_time):
-            self.say("that is past: it is due at once")
+        self._say_odd(view, moment)
         return moment.at, moment.has_time
+
+    def _say_odd(self, view: View, moment: Moment) -> None:
+        from crmcli.model.reminding import odd_about
+
+        odd = odd_about(moment.at, self.now, view.settings.zone, has_time=moment.has_time)
+        if odd is not None:
+            self.say(odd)
 
     def period(self, view: View, text: str | None, start: str | None, end: str | None) -> Period | None:
         """Return the period that was typed, as a whole or by its ends, or None for all time. Raises: InputError."""

@@ -28,16 +28,26 @@ def agenda(office: Office, who: str, *more: str) -> list[tuple[str, str | None]]
     return [(row["who"], row["instead_of"]) for row in map(json.loads, rows)]
 
 
+def listed(office: Office, *more: str) -> list[str]:
+    return office.run("list", "reminders", "--format", "jsonl", *more).splitlines()
+
+
 def test_what_was_given_to_who_leaves_is_the_owners_again(office: Office) -> None:
     assert (agenda(office, "olga"), agenda(office, "boris")) == ([], [("boris", None)])
+    assert (len(listed(office, "--owner", "boris")), listed(office, "--owner", "olga")) == (1, [])
     assert "reminders given back         1\n" in office.run("member", "remove", "boris")
     assert agenda(office, "olga") == agenda(office, "olga", "--all") == [("olga", "boris")]
+    assert [json.loads(row)["owner"] for row in listed(office)] == ["olga"]
+    assert listed(office) == listed(office, "--owner", "olga")
+    assert listed(office, "--owner", "boris") == []
     assert "overdue, instead of boris\n" in office.run("agenda")
     assert "overdue, instead of boris\n" in office.run("remind")
     assert office.run("remind") == ""
     assert "instead of boris" in office.run("remind", "--digest")
     office.run("done", "1")
     assert agenda(office, "olga") == []
+    assert listed(office) == []
+    assert len(listed(office, "--owner", "boris", "--status", "done")) == 1
 
 
 def test_a_message_says_instead_of_whom_it_comes(office: Office) -> None:

@@ -50,7 +50,8 @@ def named(*texts: str) -> list[int]:
 
 def test_each_is_named_in_one_message(office: Office) -> None:
     add(office, 120, promises=3)
-    office.run("remind")
+    process = office.start("remind")
+    assert process.communicate() == ("", "smtp: 120 reminders in 3 messages sent to olga\n")
     texts = [named(text) for text in office.mailbox.texts]
     assert [len(text) for text in texts] == [50, 50, 20]
     assert sorted(named(*office.mailbox.texts)) == list(range(120))
@@ -72,7 +73,9 @@ def test_what_is_too_much_for_a_run_is_for_the_next(office: Office) -> None:
 def test_what_failed_is_sent_again_in_the_same_messages(office: Office) -> None:
     add(office, 60)
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind")
+    process = office.start("remind")
+    assert "smtp: 60 reminders in 2 messages not sent, to be tried again: " in process.communicate()[1]
+    assert process.returncode == 16
     office.mailbox.on_mail = lambda: None
     office.run("remind", at=6 * MINUTE)
     assert sorted(len(named(text)) for text in office.mailbox.texts) == [10, 50]
@@ -81,7 +84,7 @@ def test_what_failed_is_sent_again_in_the_same_messages(office: Office) -> None:
 def test_what_failed_and_was_put_off_comes_once(office: Office) -> None:
     (number,) = add(office, 1)
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind")
+    office.run("remind", code=16)
     office.run("snooze", number, "today 12:03")
     office.mailbox.on_mail = lambda: None
     office.run("remind", at=6 * MINUTE)

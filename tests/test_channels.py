@@ -109,9 +109,9 @@ def test_mail_does_not_go_to_a_server_that_nobody_vouches_for(office: Office, se
     add_mail(office, port, SECRET)
     process = office.start("channel", "test", "smtp")
     _, err = process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 16
     assert "no way to the mail server" in err
-    office.run("remind")
+    office.run("remind", code=16)
     assert mailbox.mails == []
 
 
@@ -121,7 +121,7 @@ def test_a_wrong_password_is_said_without_it(office: Office, server: tuple[Mailb
     office.more = {"SSL_CERT_FILE": str(certificate)}
     process = office.start("channel", "test", "smtp")
     _, err = process.communicate()
-    assert (process.returncode, err.count("\n")) == (1, 1)
+    assert (process.returncode, err.count("\n")) == (16, 1)
     assert "the mail server refused: SMTPAuthenticationError 535" in err
     assert "wrong one" not in err
     assert mailbox.mails == []
@@ -153,7 +153,8 @@ def test_a_notification_url_gets_the_text(office: Office) -> None:
         Hook.status = 500
         process = office.start("remind")
         _, err = process.communicate()
-        assert err == "url: 1 reminder not sent, to be tried again: the notification was not taken\n"
+        first, *_ = err.splitlines()
+        assert first == "url: 1 reminder not sent, to be tried again: the notification was not taken"
         Hook.status = 200
         office.run("remind", at=timedelta(hours=1))
         office.run("remind", at=timedelta(hours=2))

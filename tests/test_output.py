@@ -131,6 +131,27 @@ def test_nothing_is_cut_in_a_pipe_and_everything_fits_a_terminal() -> None:
     assert all(display_width(line) <= 9 for line in shown(lambda o: o.rows(columns, rows), tty=True, width=9).split())
 
 
+def test_a_terminal_shows_when_before_what_and_leaves_out_what_is_empty() -> None:
+    columns = ["number", "due", "who", "whom", "about", "promised", "stage", "phone", "reminder_id"]
+    texts = ("Ольга", "Анна «Чайная» Петрова", "спросить про весну и про лето", None, None, "+79161234567", "5KWF3Y")
+    rows: list[list[object]] = [[1, "2026-03-02 11:30", *texts], [2, "2026-03-03", *texts]]
+    text = shown(lambda o: o.rows(columns, rows, id_column="reminder_id", mark={0: "overdue"}), tty=True)
+    first, second, _ = text.splitlines()
+    assert "promised" not in first
+    assert "stage" not in first
+    assert all(part in second for part in ("2026-03-02 11:30", "5KWF3Y", "overdue"))
+    assert display_width(second) <= 80
+    # With room for all there is all.
+    assert "promised" in shown(lambda o: o.rows(columns, rows, id_column="reminder_id"), tty=True, width=200)
+    assert shown(lambda o: o.rows(["aaaa", "bbbb"], [[None, None]]), tty=True, width=8).startswith("aaaa")
+
+
+def test_a_long_text_is_whole_in_a_pipe_and_pads_no_other_line() -> None:
+    rows: list[list[object]] = [["x" * 1000, "1"], ["y", "2"]]
+    first, second, third = listed(["about", "id"], rows, "table").splitlines()
+    assert (second, len(first), len(third)) == ("x" * 1000 + "  1", 84, 83)
+
+
 def test_a_mark_stands_behind_its_row_in_a_table_only() -> None:
     rows: list[list[object]] = [["call", 1], ["closing", 3]]
     assert listed(["stage", "lost"], rows, "table", mark={1: "most losses"}) == (

@@ -88,6 +88,32 @@ def test_an_applied_process_is_the_process(company: Company) -> None:
     assert (cheaper.product_id, cheaper.price) == (product.product_id, Decimal(400))
 
 
+def test_what_was_set_for_a_product_is_what_is_shown_compared_and_put_back_by_a_file(company: Company) -> None:
+    before = shown(company) + PRODUCT
+    assert apply(company, before).code == 0
+    name = 'Чай "Ёж"'
+    assert company.crmcli("products", "set", name, "--price", "400", "--category", "").code == 0
+    assert company.crmcli("products", "set", "Honey", "--new").code == 0
+    now = shown(company)
+    assert tomllib.loads(now)["products"] == [{"name": name, "price": "400", "use_up_days": 30}]
+    assert "nothing changed" in apply(company, now).out
+    told = company.crmcli("process", "check", str(company.folder / "process.toml")).out
+    assert told == "nothing would change\n"
+    (company.folder / "process.toml").write_text(before, encoding="utf-8")
+    told = company.crmcli("process", "check", str(company.folder / "process.toml")).out
+    assert [line for line in told.splitlines() if line.startswith(("-p", "+p"))] == [
+        '-price = "400"',
+        '+price = "350.5"',
+    ]
+    assert apply(company, before).code == 0
+    assert {product.name: str(product.price) for product in company.view().products} == {
+        name: "350.50",
+        "Honey": "None",
+    }
+    assert company.crmcli("products", "set", name, "--price", "").code == 0
+    assert "price" not in tomllib.loads(shown(company))["products"][0]
+
+
 def test_a_stage_with_open_deals_stays(company: Company) -> None:
     for name in ("Anna", "Boris"):
         assert company.crmcli("add-client", name).code == 0

@@ -111,8 +111,9 @@ def test_what_failed_is_tried_again_later_and_later(office: Office) -> None:
     for minutes in range(0, 60, 4):
         process = office.start("remind", at=minutes * MINUTE)
         _, err = process.communicate()
-        assert process.returncode == 0
+        assert process.returncode == (16 if "451" in err else 0)
         if "451" in err:
+            assert err.splitlines()[1:2] == ["crmcli: error: messages not delivered: 1"]
             tried.append(minutes)
     assert tried == [0, 8, 28]
     assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", code=6)
@@ -126,7 +127,7 @@ def test_what_failed_and_was_done_meanwhile_is_not_sent(office: Office) -> None:
     office.add_channel()
     remind_of(office, "call")
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind")
+    office.run("remind", code=16)
     office.run("done", office.run("agenda", "--format", "ids").strip())
     office.mailbox.on_mail = lambda: None
     office.run("remind", at=HOUR)
@@ -139,8 +140,8 @@ def test_what_can_arrive_no_more_is_no_failure(office: Office) -> None:
     office.add_channel()
     remind_of(office, "call")
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind")
-    office.run("remind", "--digest")
+    office.run("remind", code=16)
+    office.run("remind", "--digest", code=16)
     assert 'deliveries,attention,"2 failed' in office.run("doctor", "--format", "csv", code=6)
     assert 'deliveries,attention,"1 failed' in office.run("doctor", "--format", "csv", at=24 * HOUR, code=6)
     office.run("channel", "remove", "smtp")
@@ -161,10 +162,23 @@ def test_a_clock_that_is_put_back_sends_nothing_twice_and_holds_up_nothing(offic
     assert len(office.mailbox.mails) == 2
     remind_of(office, "meet", "today 11:50")
     office.mailbox.on_mail = lambda: "451 try later"
-    office.run("remind", at=48 * HOUR)
+    office.run("remind", at=48 * HOUR, code=16)
     office.mailbox.on_mail = lambda: None
     office.run("remind", at=2 * HOUR)
     assert len(office.mailbox.mails) == 3
+
+
+def test_a_clock_that_was_ahead_swallows_no_reminder(office: Office) -> None:
+    remind_of(office, "call", "+20d")
+    for days in (400, 2):
+        assert "call" in office.run("remind", at=timedelta(days=days + 20))
+    remind_of(office, "write")
+    assert "write" in office.run("remind", at=timedelta(days=40))
+    # Now the clock is right, and what it said before is not believed, but for a day.
+    assert "write" in office.run("remind")
+    assert "call" in office.run("remind", at=timedelta(days=20))
+    assert office.run("remind", at=timedelta(days=20)) == ""
+    assert office.run("remind", at=timedelta(days=41)) == ""
 
 
 def test_runs_killed_at_any_moment_lose_nothing(office: Office) -> None:
@@ -206,6 +220,33 @@ def test_a_service_sends_for_the_books_that_are_named_to_it(office: Office) -> N
     office.run("transfer", "--from", "boris", "--to", "clara")
     office.run("verify")
     office.run("verify", who="robot")
+
+
+def test_a_channel_to_somebody_whose_book_is_not_named_is_said_everywhere(office: Office) -> None:
+    for name, role in (("clara", "manager"), ("robot", "service")):
+        office.hire(name, role)
+    office.run("add-client", "Client", "--no-deal", who="clara")
+    office.run("add-reminder", "Client", "call", "--due", "today 11:30", who="clara")
+    said = "nothing goes to clara, whose book was not named to this service: crmcli member allow --personal"
+    options = ("--to", "clara@example.com", "--host", "127.0.0.1", "--security", "none", "--port", str(office.port))
+    for arguments, code in (
+        (("channel", "add", "smtp", *options, "--for", "clara"), 0),
+        (("remind", "--dry-run"), 0),
+        (("remind",), 0),
+        (("doctor",), 6),
+    ):
+        process = office.start(*arguments, who="robot")
+        out, err = process.communicate()
+        assert process.returncode == code
+        assert (out + err).count(said) >= 1
+    assert office.mailbox.mails == []
+    office.run("member", "allow", "robot", "--personal", "clara")
+    process = office.start("remind", who="robot")
+    assert process.communicate() == ("", "smtp: 1 reminder sent to clara\n")
+    assert said not in office.run("doctor", who="robot", code=6)
+    # Who leads the book is told of what is long overdue.
+    process = office.start("channel", "add", "smtp", *options, "--for", "olga", who="robot")
+    assert process.communicate()[1] == ""
 
 
 def test_what_is_long_overdue_also_goes_to_who_leads(office: Office) -> None:
@@ -254,6 +295,18 @@ def test_touches_are_planned_for_those_who_may_be_touched_and_one_for_each(offic
     assert len(reminders.split()) == 1
 
 
+def test_a_dry_run_foretells_the_touches_of_the_day(office: Office) -> None:
+    office.run("set-cadence", "Анна", "10d")
+    for options in ((), ("--digest",)):
+        foretold = ["remind", "--dry-run", "--format", "csv", *options]
+        assert office.run(*foretold, at=9 * 24 * HOUR).splitlines()[1:] == []
+        for _ in range(2):
+            assert office.run(*foretold, at=11 * 24 * HOUR).splitlines()[1:] == ["stdout,olga,1"]
+    assert office.run("list", "reminders", "--format", "ids", at=11 * 24 * HOUR) == ""
+    assert "keep in touch" in office.run("remind", at=11 * 24 * HOUR)
+    assert office.run("remind", "--dry-run", "--format", "csv", at=11 * 24 * HOUR).splitlines()[1:] == []
+
+
 def test_an_older_call_that_is_recorded_late_puts_no_touch_off(office: Office) -> None:
     days = 24 * HOUR
     office.run("log-call", "Анна", "out", at=10 * days)
@@ -276,15 +329,47 @@ def test_what_is_printed_shows_no_more_contacts_than_a_list(office: Office) -> N
     office.run("settings", "set", "reveal_rows", "1")
     for step in range(3):
         remind_of(office, f"step {step}", f"today 11:3{step}")
-    out = office.run("remind", "--format", "csv")
-    assert out.count("9161234567") == out.count("Анна") == 1
-    assert out.count("step") == 1
-    assert out.count("•••") == 6
+    office.run("add-reminder", "Анна", "step 3", "--due", "today 11:40", "--promise")
+    # What counts as delivered was shown whole: one in a run, promises first, until each has been.
+    for shown in (3, 0, 1, 2):
+        assert office.run("remind", "--dry-run", "--format", "csv").splitlines()[1:] == ["stdout,olga,1"]
+        out = office.run("remind", "--format", "csv")
+        assert f"step {shown}" in out
+        assert out.count("9161234567") == out.count("Анна") == out.count("step") == 1
+        assert "•••" not in out
+    assert office.run("remind", "--format", "csv").splitlines()[1:] == []
     office.add_channel()
     office.run("settings", "set", "send_personal", "on")
+    for count in range(1, 5):
+        office.run("remind")
+        assert len(office.mailbox.texts) == count
+        assert office.mailbox.texts[-1].count("Анна") == office.mailbox.texts[-1].count("step") == 1
     office.run("remind")
+    assert len(office.mailbox.texts) == 4
+
+
+def test_a_digest_says_how_much_it_does_not_show(office: Office) -> None:
+    office.run("settings", "set", "reveal_rows", "2")
+    for step in range(3):
+        remind_of(office, f"step {step}", f"today 11:3{step}")
+    process = office.start("remind", "--digest")
+    out, err = process.communicate()
+    assert out.count("step") == out.count("Анна") == 2
+    assert err == "to do today besides: 1; crmcli agenda shows them\n"
+    office.add_channel()
+    office.run("settings", "set", "send_personal", "on")
+    office.run("remind", "--digest")
     (text,) = office.mailbox.texts
-    assert text.count("Анна") == text.count("step") == 1
+    assert text.count("Анна") == text.count("step") == 2
+    assert "… and 1 more" in text
+
+
+def test_where_nothing_may_be_shown_ids_and_times_are(office: Office) -> None:
+    office.run("settings", "set", "reveal_rows", "0")
+    remind_of(office, "step")
+    out = office.run("remind", "--format", "csv")
+    assert "2026-03-02T11:30" in out
+    assert not any(word in out for word in ("Анна", "step", "9161234567"))
 
 
 def test_what_is_about_archived_clients_waits(office: Office) -> None:
@@ -320,6 +405,23 @@ def test_a_job_that_fails_is_run_again(office: Office) -> None:
     assert office.run("schedule", "run", at=9 * MINUTE) == ""
     assert "call" in office.run("schedule", "run", at=10 * MINUTE)
     assert office.run("schedule", "run", at=10 * MINUTE) == ""
+
+
+def test_a_run_that_delivered_nothing_is_no_success(office: Office) -> None:
+    for others in ("backup", "drill", "gc", "norms", "reactivate"):
+        office.run("schedule", "set", others, "none")
+    office.run("schedule", "run")
+    office.add_channel()
+    remind_of(office, "call")
+    office.mailbox.on_mail = lambda: "550 no such mailbox"
+    office.run("schedule", "run", at=5 * MINUTE, code=1)
+    (told,) = json.loads(office.run("schedule", "show", "--format", "json", at=5 * MINUTE))
+    assert (told["last_at"][11:16], told["failed_at"][11:16]) == ("12:00", "12:05")
+    assert "failed 2026-03-02 12:05" in office.run("doctor", "--format", "csv", at=5 * MINUTE, code=6)
+    office.mailbox.on_mail = lambda: None
+    office.run("schedule", "run", at=15 * MINUTE)
+    (told,) = json.loads(office.run("schedule", "show", "--format", "json", at=15 * MINUTE))
+    assert (told["last_at"][11:16], told["failed_at"], len(office.mailbox.mails)) == ("12:15", None, 1)
 
 
 def test_a_job_that_takes_long_holds_up_no_other(office: Office) -> None:

@@ -20,7 +20,7 @@ def require_way(channel: Channel) -> None:
 
 
 def send(channel: Channel, message: Message) -> None:
-    """Send a message and return once the other side has taken it. Raises: CrmError saying why not, without secrets."""
+    """Send a message and return once the other side has taken it. Raises: UndeliveredError, without secrets."""
     if channel.kind == SMTP:
         from crmcli.channels.mail import send_mail
 

@@ -11,7 +11,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from crmcli.errors import CrmError
+from crmcli.errors import UndeliveredError
 
 if TYPE_CHECKING:
     from crmcli.model.channels import Channel, Message
@@ -20,7 +20,7 @@ _TIMEOUT = 30
 
 
 def send_mail(channel: Channel, message: Message) -> None:
-    """Hand a message to the mail server. Raises: CrmError with what the server, or the way to it, said."""
+    """Hand a message to the mail server. Raises: UndeliveredError with what the server, or the way to it, said."""
     options = channel.options
     mail = _mail(channel, message)
     try:
@@ -36,12 +36,12 @@ def send_mail(channel: Channel, message: Message) -> None:
             with suppress(OSError, smtplib.SMTPException):
                 server.quit()
     except smtplib.SMTPResponseException as error:
-        raise CrmError(f"the mail server refused: {type(error).__name__} {error.smtp_code}") from error
+        raise UndeliveredError(f"the mail server refused: {type(error).__name__} {error.smtp_code}") from error
     except smtplib.SMTPException as error:
-        raise CrmError(f"the mail server refused: {type(error).__name__}") from error
+        raise UndeliveredError(f"the mail server refused: {type(error).__name__}") from error
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise CrmError(f"no way to the mail server {options['host']}:{options['port']}: {reason}") from error
+        raise UndeliveredError(f"no way to the mail server {options['host']}:{options['port']}: {reason}") from error
 
 
 def _connected(channel: Channel) -> smtplib.SMTP:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from crmcli.errors import CrmError, InputError
+from crmcli.errors import InputError, UndeliveredError
 
 if TYPE_CHECKING:
     from crmcli.model.channels import Channel, Message
@@ -27,7 +27,7 @@ def require_known(url: str) -> None:
 
 
 def notify(channel: Channel, message: Message) -> None:
-    """Send a message to a notification URL. Raises: CrmError if it was not taken, InputError without the library."""
+    """Send a message to a notification URL. Raises: UndeliveredError if not taken, InputError without the library."""
     try:
         import apprise
     except ImportError as error:
@@ -37,12 +37,12 @@ def notify(channel: Channel, message: Message) -> None:
     target = apprise.Apprise()
     try:
         if not target.add(channel.options["url"]):
-            raise CrmError("this is no notification URL that apprise knows")
+            raise UndeliveredError("this is no notification URL that apprise knows")
         taken = target.notify(title=message.subject, body=message.body, body_format=apprise.NotifyFormat.TEXT)
-    except CrmError:
+    except UndeliveredError:
         raise
     except Exception as error:
         # A hundred plugins, and what one of them says may quote the URL.
-        raise CrmError(f"apprise failed: {type(error).__name__}") from error
+        raise UndeliveredError(f"apprise failed: {type(error).__name__}") from error
     if not taken:
-        raise CrmError("the notification was not taken")
+        raise UndeliveredError("the notification was not taken")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -46,7 +47,9 @@ def advance_stage(
             total = amount(won)
             reminders = reminders_known(store, known.client_id)
             records = win_with_sale(acting, current, total, known=reminders)
-            records += follow_up(acting, known, None, reminders, store.settings.lead_days, store.settings.zone)
+            lead_days, zone = store.settings.lead_days, store.settings.zone
+            sales = partial(store.of_client, "sales", known.client_id)
+            records += follow_up(acting, known, None, reminders, lead_days, zone, sales, is_said=False)
             require_known(store, known, replace(current, amount=total), is_won=True)
         elif lost is not None:
             records = lose_until(
@@ -54,7 +57,7 @@ def advance_stage(
                 store.process,
                 current,
                 lost,
-                crm.day(store, return_on, "return"),
+                crm.day(store, return_on, "return", reminds=True),
                 reminders_known(store, known.client_id),
             )
         else:

@@ -45,8 +45,7 @@ def show_flags(crm: Session, audit: Audit, wanted: Wanted, form: Format, limit: 
 def show_history(crm: Session, store: View, client_id: int, form: Format, limit: int) -> None:
     """Show what changed in the records of a client, and say in a line what the keys or an erasure keep back."""
     from crmcli.storage.auditing import made_by, staff_name
-    from crmcli.storage.canaries import disguised
-    from crmcli.storage.versions import changes_of, kept_back
+    from crmcli.storage.versions import changes_of, disguised, kept_back
 
     changes = changes_of(store.reader, store.store.state, client_id)
     shown = changes[:limit] if form == "table" and limit else changes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -10,11 +11,12 @@ from crmcli.errors import AttentionError, CrmError, DamagedError, InputError, In
 from crmcli.model.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from crmcli.commands.params import Format
     from crmcli.session import Session
     from crmcli.storage.backups.checking import Trouble
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.source import Source
     from crmcli.storage.identity import Identity
@@ -52,8 +54,10 @@ def ranked(crm: Session, given: list[str] | None, snapshot: str) -> list[Place]:
     """
     from crmcli.storage.backups.judging import having
 
-    every = places(crm, given)
-    found, failures = each(every, lambda place: having(place, snapshot, crm.now))
+    every, failures = of_one_store(crm, places(crm, given))
+    outside = known(crm, every)
+    found, others = each(every, lambda place: having(place, snapshot, outside))
+    failures += others
     if not found:
         for error in failures[:-1]:
             crm.output.note(error.message)
@@ -66,6 +70,37 @@ def ranked(crm: Session, given: list[str] | None, snapshot: str) -> list[Place]:
         if snapshot == "latest" and other[1].is_later_than(best[1]):
             best = other
     return [best[0], *(place for place, _ in found if place is not best[0])]
+
+
+def of_one_store(crm: Session, every: list[Place]) -> tuple[list[Place], list[CrmError]]:
+    """Return the places with backups of one store, and what is wrong with the others.
+
+    It is the store at hand if a place has it, else one that the identity belongs to, else that of the first place.
+    """
+    from crmcli.storage.backups.snapshots import genesis_of, of_another
+    from crmcli.storage.layout import read_genesis
+
+    found, failures = each(every, lambda place: genesis_of(place)[0].hash)
+    hashes = [genesis for _, genesis in found]
+    wanted: list[str] = []
+    with suppress(CrmError):
+        wanted.append(read_genesis(crm.store_path).hash)
+    with suppress(CrmError):
+        identity = identity_or_none(crm)
+        wanted += identity.stores if identity is not None else ()
+    ours = next((genesis for genesis in [*wanted, *hashes] if genesis in hashes), None)
+    failures += [of_another(place) for place, genesis in found if genesis != ours]
+    return [place for place, genesis in found if genesis == ours], failures
+
+
+def known(crm: Session, others: Sequence[Place] = (), identity: Identity | None = None) -> Known:
+    """Return what is known when places are judged; `others` are judged together with each."""
+    from crmcli.storage.backups.known import Known
+
+    if identity is None:
+        with suppress(CrmError):
+            identity = identity_or_none(crm)
+    return Known(crm.now, crm.store_path, crm.pins, identity, others)
 
 
 def one_place(crm: Session, given: list[str] | None, snapshot: str) -> Place:
@@ -158,7 +193,7 @@ def source_or_none(crm: Session) -> Source | None:
     from crmcli.storage.backups.source import Source
 
     try:
-        return Source(crm.store_path, crm.cache)
+        return Source(crm.store_path, crm.cache, crm.pins)
     except CrmError:
         return None
 

@@ -34,11 +34,12 @@ def backup_drill(
 
     crm = ctx.obj
     identity = backing_up.identity_or_none(crm)
+    known = backing_up.known(crm)
     source = backing_up.source_or_none(crm)
 
     def practise(place: Place) -> Result:
         with crm.output.progress(None, f"restoring from {place.text}") as advance:
-            return drill(place, source, scratch, identity, crm.now, advance)
+            return drill(place, source, scratch, identity, known, advance)
 
     done, failures = backing_up.each_own(crm, backing_up.places(crm, to), practise)
     backing_up.show(crm, COLUMNS, [_row(place, result) for place, result in done], form)

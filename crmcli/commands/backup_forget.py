@@ -41,8 +41,9 @@ def backup_forget(
 
     crm = ctx.obj
     policy = Policy(days, weekly, monthly, yearly)
+    known = backing_up.known(crm)
     source = backing_up.source_or_none(crm)
-    job = lambda place: forget(place, source, policy, snapshot or (), crm.now, carry_out=yes)  # noqa: E731
+    job = lambda place: forget(place, source, policy, snapshot or (), known, carry_out=yes)  # noqa: E731
     done, failures = backing_up.each_own(crm, backing_up.places(crm, to), job)
     rows: list[tuple[object, ...]] = [
         (fate.name, fate.made_at, "stays" if fate.stays else "goes", fate.reason, place.text)

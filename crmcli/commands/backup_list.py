@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crmcli.model.backups import Result
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.source import Source
 
@@ -27,19 +28,20 @@ def backup_list(ctx: typer.Context, to: To = None, form: Form = "table", limit: 
     `verified_at` is when one was last read back whole. Times are in UTC, for the company's time zone takes a key.
     """
     crm = ctx.obj
+    known = backing_up.known(crm)
     source = backing_up.source_or_none(crm)
-    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place, source, crm.now)))
+    done, failures = backing_up.each(backing_up.places(crm, to), lambda place: list(_rows(place, source, known)))
     backing_up.show(crm, COLUMNS, [row for _, rows in done for row in rows], form, limit)
     backing_up.end(crm, failures)
 
 
-def _rows(place: Place, source: Source | None, now: datetime) -> Iterator[tuple[object, ...]]:
+def _rows(place: Place, source: Source | None, known: Known) -> Iterator[tuple[object, ...]]:
     from crmcli.storage import files
     from crmcli.storage.backups import judging, results, stale
 
     with files.mapped(f"read the backup in {place.text}"):
-        shelf, found = stale.judged(place, now, source)
-        verdicts = results.verdicts(place, now)
+        shelf, found = stale.judged(place, known, source)
+        verdicts = results.verdicts(place, known.now)
     verified = {name: datetime.fromisoformat(result.at) for name, result in verdicts.items() if result.ok}
     strange = judging.strange(shelf, found)
     for one in reversed(shelf.snapshots):

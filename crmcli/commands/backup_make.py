@@ -13,6 +13,7 @@ from crmcli.errors import CrmError, DamagedError
 
 if TYPE_CHECKING:
     from crmcli.session import Session
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.making import Made
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.source import Source
@@ -40,11 +41,12 @@ def backup_make(
 
     crm = ctx.obj
     places = backing_up.places(crm, to)
-    source = Source(crm.store_path, crm.cache)
+    known = backing_up.known(crm)
+    source = Source(crm.store_path, crm.cache, crm.pins)
     places, failures = (places, []) if anew else _begun(crm, source, places, if_due=if_due)
     if if_due:
         places = _due(crm, source, places, days, quiet=quiet)
-    made, failed = backing_up.each(places, lambda place: _make(crm, source, place))
+    made, failed = backing_up.each(places, lambda place: _make(crm, source, known, place))
     failures += failed
     rows = [_row(place, done) for place, done in made]
     backing_up.show(crm, COLUMNS, rows, form, quiet=quiet)
@@ -60,12 +62,12 @@ def backup_make(
 _HINT = "crmcli backup verify says whether an older snapshot has it"
 
 
-def _make(crm: Session, source: Source, place: Place) -> Made:
+def _make(crm: Session, source: Source, known: Known, place: Place) -> Made:
     from crmcli.storage.backups.making import make
     from crmcli.storage.backups.remembering import remember
 
     with crm.output.progress(None, f"copying to {place.text}") as advance:
-        made = make(source, place, crm.now, advance)
+        made = make(source, place, known, advance)
     remember(crm.pins, source.genesis, place)
     return made
 
@@ -88,8 +90,8 @@ def _due(crm: Session, source: Source, places: list[Place], days: int | None, *,
     from crmcli.model.backups import is_due
     from crmcli.storage.backups.stale import made_at
 
-    every = backing_up.schedule(crm, days) - 1
-    due = [place for place in places if is_due(made_at(place, crm.now, source), crm.now, every)]
+    known, every = backing_up.known(crm), backing_up.schedule(crm, days) - 1
+    due = [place for place in places if is_due(made_at(place, known, source), crm.now, every)]
     for place in places:
         if place not in due and not quiet:
             crm.say(f"{place.text}: not due yet")

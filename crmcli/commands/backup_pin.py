@@ -21,5 +21,5 @@ def backup_pin(
 
     crm = ctx.obj
     place = backing_up.one_place(crm, to, snapshot)
-    name = pin(place, snapshot, crm.now, remove=remove)
+    name = pin(place, snapshot, backing_up.known(crm, backing_up.places(crm, to)), remove=remove)
     crm.output.pairs([("snapshot", name), ("place", place.text), ("pinned", not remove)])

@@ -14,7 +14,9 @@ def backup_show(ctx: typer.Context, snapshot: Snapshot = "latest", to: To = None
     from crmcli.storage.backups.contents import contents
 
     crm = ctx.obj
-    found = contents(backing_up.one_place(crm, to, snapshot), snapshot, crm.now)
+    found = contents(
+        backing_up.one_place(crm, to, snapshot), snapshot, backing_up.known(crm, backing_up.places(crm, to))
+    )
     if form == "table":
         crm.output.pairs(found.told)
         crm.output.line("")

@@ -26,9 +26,10 @@ def backup_status(
     crm = ctx.obj
     most = backing_up.schedule(crm, days)
     places = backing_up.places(crm, to)
+    known = backing_up.known(crm)
     source = backing_up.source_or_none(crm)
     among = "".join(f" --to {place.text}" for place in places) if to else ""
-    job = lambda place: standing(place, source, crm.now, most, among)  # noqa: E731
+    job = lambda place: standing(place, source, known, most, among)  # noqa: E731
     gone = [place for place in places if source is not None and has_vanished(crm.pins, source.genesis, place)]
     done, failures = backing_up.each_own(crm, [place for place in places if place not in gone], job)
     failures += [AttentionError(error.message, error.hint) for error in map(vanished, gone)]

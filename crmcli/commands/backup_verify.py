@@ -41,14 +41,15 @@ def backup_verify(
     crm = ctx.obj
     part = backing_up.part(subset, deep=deep)
     places = backing_up.places(crm, to)
+    known = backing_up.known(crm)
     source = backing_up.source_or_none(crm)
-    job = lambda place: if_due and is_verified(place, source, crm.now)  # noqa: E731
+    job = lambda place: if_due and is_verified(place, source, known)  # noqa: E731
     asked, failed = backing_up.each_own(crm, places, job)
 
     def check(place: Place) -> Checked:
         others = [other for other in places if other is not place]
         with crm.output.progress(None, f"checking {place.text}") as advance:
-            return verify(place, (source, others), snapshot, part, crm.now, advance, repair=repair)
+            return verify(place, (source, others), snapshot, part, known, advance, repair=repair)
 
     done, failures = backing_up.each([place for place, is_done in asked if not is_done], check)
     failures += failed

@@ -35,6 +35,7 @@ def channel_add(
     """
     from crmcli.channels import require_way
     from crmcli.storage.channel_file import read_channels, write_channels
+    from crmcli.storage.delivering import unreachable
 
     crm = ctx.obj
     with crm.reading() as store:
@@ -54,3 +55,6 @@ def channel_add(
         require_way(added)
         write_channels(crm.identity_path, [*known, added])
         show_channels(crm, store, [added])
+        said = unreachable(store, [added])
+        if said is not None:
+            crm.say(said)

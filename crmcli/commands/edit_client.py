@@ -36,6 +36,7 @@ def edit_client(
     """Change what is known of a client. An empty value, such as --company "", takes it away.
 
     Nothing is planned for who asked to be left alone: no touches, no offers, no reactivation. What you promised stays.
+    A day to buy by takes the place of the next purchase that was expected, and without one neither is planned.
 
     A phone, e-mail or tax id that somebody else has is refused with exit code 4, naming the client who has it.
     """

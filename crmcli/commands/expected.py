@@ -21,8 +21,8 @@ def expected(
     """List who is expected to buy, as a window in which half of such purchases lie; overdue ones first.
 
     Where that is known from: stated, the day the client named; use-up, the day on which what they bought is used up;
-    rhythm, the last purchase and their own gaps; segment, after one purchase, which is weak. A day that has
-    passed stays passed.
+    rhythm, the last purchase and their own gaps; segment, after one purchase, which is weak. With fewer than 5
+    clients who bought twice there is no window, and such a day is weak. A day that has passed stays passed.
     """
     crm = ctx.obj
     days = parse_days(within, "--within")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from crmcli.commands.asking import answer
 from crmcli.errors import InputError
-from crmcli.model.expecting import STATED, Expected, follow_up
+from crmcli.model.expecting import STATED, Expected, follow_up, still_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,8 @@ def planned(
     from crmcli.storage.expecting import expected_of
 
     def suggested() -> Expected | None:
-        return expected_of(store, client, acting.now, new=sold)
+        named = still_named(acting, client, reminders, store.settings.zone)
+        return expected_of(store, client, acting.now, named, sold)
 
     if typed is None and crm.output.stdin.isatty():
         found = suggested()
@@ -65,7 +67,11 @@ def planned(
             raise InputError("the next purchase must come after the last one")
     if expected is not None and client.do_not_contact:
         crm.say("the client asked to be left alone, so nothing reminds you of it")
-    return follow_up(acting, client, expected, reminders, store.settings.lead_days, store.settings.zone)
+    settings = store.settings
+    sales = partial(store.of_client, "sales", client.client_id)
+    return follow_up(
+        acting, client, expected, reminders, settings.lead_days, settings.zone, sales, is_said=typed is not None
+    )
 
 
 def _check(crm: Session, store: View, text: str) -> None:
@@ -87,5 +93,7 @@ def show_expected(crm: Session, store: View, as_of: datetime, within: int, limit
     show_clients(crm, store, _EXPECTED, here, form, limit, late)
     tell_published(crm, store, norms)
     tell_basis(crm, store, (row["basis"] for row in here))
+    if not here and form == "table":
+        crm.say(f"nobody is expected within {within} days")
     if len(here) < len(found):
         crm.say(f"lost, and not expected any more: {len(found) - len(here)}; crmcli reactivate --band lost lists them")

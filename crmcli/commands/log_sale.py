@@ -35,7 +35,8 @@ def log_sale(
 
     On a terminal it asks when the client buys next; --next auto takes the day that their goods, their rhythm or their
     segment suggest. You are reminded lead_days before, a setting, to prepare the offer. The sale ends what was planned
-    to bring it about: reminders of reactivation, of the planned purchase and of the one expected last.
+    before it to bring it about: reminders of reactivation, of the planned purchase and of the one expected last. A day
+    that was named with an earlier sale stays until they buy on it or later, unless --next says otherwise.
     """
     crm = ctx.obj
     with crm.writing() as store:

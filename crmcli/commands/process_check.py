@@ -20,10 +20,10 @@ def process_check(
 
     Open deals, as far as your keys open them, that stand at a stage the file has not are named.
     """
-    from crmcli.storage.processing import check_process
+    from crmcli.storage.processing import check_process, present_process
 
     crm = ctx.obj
     process = Process.from_plain(read_toml(file))
     with crm.reading() as store:
-        show_difference(crm, store.process, process)
+        show_difference(crm, present_process(store), process)
         check_process(store, process)

@@ -13,13 +13,13 @@ def process_edit(ctx: typer.Context) -> None:
 
     A text that is no process, or that is refused, is kept in a file, and the error names it.
     """
-    from crmcli.storage.processing import apply_process
+    from crmcli.storage.processing import apply_process, present_process
     from crmcli.storage.team import require_admin
 
     crm = ctx.obj
     with crm.reading() as store:
         require_admin(store.store, "the process")
-        before = store.process
+        before = present_process(store)
     with edited(crm, before) as process, crm.writing() as draft:
         version = apply_process(draft, crm.acting(draft), process)
     show_process(crm, process, version, saved_as(draft.committed, dry_run=False))

@@ -54,7 +54,8 @@ def edited(crm: Session, before: Process) -> Iterator[Process]:
     except CrmError as error:
         # One that was overtaken is not run again from its start, for that is the editor.
         kind = ConflictError if isinstance(error, OvertakenError) else type(error)
-        raise kind(error.message, f"your text is kept: crmcli process apply {path}") from error
+        kept = f"your text is kept: crmcli process apply {path}"
+        raise kind(error.message, kept if path.exists() else "the editor left no text; nothing was changed") from error
     path.unlink()
 
 

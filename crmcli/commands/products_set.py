@@ -23,8 +23,8 @@ def products_set(
 ) -> None:
     """Set the price, the category or the use-up days of a product. An empty value, such as --price "", takes it away.
 
-    With --new it is added. A manager may add products; an admin also changes them. crmcli process apply changes those
-    that its file lists otherwise than before.
+    With --new it is added. A manager may add products; an admin also changes them. crmcli process show prints those
+    that the process lists as they are now, and process apply makes them as its file has them.
     """
     crm = ctx.obj
     with crm.writing() as store:

@@ -29,9 +29,11 @@ def reactivate(
 ) -> None:
     """List who is due to buy again and has not come, the most valuable first.
 
-    Left out are those with a deal that is being worked on, those you are reminded of within two weeks anyway, those who
-    are to be left alone, and those who were called back within the cool-down. The band says how late somebody is, in
-    personal periods; settings set where each ends.
+    Of those who bought longer ago than the period says are left out, and counted: the lost; who has an open
+    deal with a completed activity within the period of the segment (a call that nobody answered is none); who has an
+    open reminder that is overdue or due within 14 days, but of cadence, process or reactivation; and whose reactivation
+    was done within cooldown_days, a setting. Not counted are the archived and those who asked to be left alone. The
+    band says how late somebody is, in personal periods; settings set where each ends.
     """
     crm = ctx.obj
     with crm.reading() as store:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crmcli.commands.listing import show_rows
 from crmcli.commands.returning import show_clients, tell_basis, tell_published
 from crmcli.commands.revealing import Revealing
+from crmcli.model.reactivating import SOON_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,13 @@ _LEADS = (
     "client_id", "name", "reason", "buy_by", "last_touch_on", "days_since_touch", "cadence_days", "segment", "source",
     "phone", "owner",
 )  # fmt: skip
+# Why somebody who is late is not due.
+_LEFT_OUT = {
+    "lost": "lost (--band lost lists them)",
+    "deal": "with an open deal that is worked on",
+    "reminder": f"with a reminder that is overdue or due within {SOON_DAYS} days",
+    "cool-down": "called within the cool-down",
+}
 # Rows of a plan that a table shows: what a list shows of contacts.
 _SHOWN = 50
 _PLAN = ("client_id", "name", "call_on", "assignee", "about")
@@ -39,7 +47,7 @@ def show_due(crm: Session, store: View, as_of: datetime, wanted: Wanted, form: F
     """Show who is due."""
     from crmcli.storage.reactivating import due
 
-    found, norms = due(store, as_of, wanted if form == "table" else wanted._replace(limit=0))
+    found, left_out, norms = due(store, as_of, wanted if form == "table" else wanted._replace(limit=0))
     planned = {(True, False): "planned", (False, True): "left alone", (True, True): "planned"}
     for row in found:
         row["plan"] = planned.get((row["is_planned"], row["is_held"]))
@@ -48,6 +56,9 @@ def show_due(crm: Session, store: View, as_of: datetime, wanted: Wanted, form: F
     tell_basis(crm, store, (row["basis"] for row in found))
     if not found and form == "table":
         crm.say("nobody is due")
+    if left_out:
+        told = (f"{left_out[reason]} {text}" for reason, text in _LEFT_OUT.items() if reason in left_out)
+        crm.say("past the period, and left out: " + ", ".join(told))
 
 
 def show_leads(crm: Session, store: View, as_of: datetime, segment: str | None, limit: int, form: Format) -> None:

@@ -22,8 +22,8 @@ def remind(
     """Deliver what is due and not delivered yet, by the channels there are: printed, if there is none.
 
     Run it as often as you like, also twice at once: nothing is missed, and nothing delivered twice. What fails is tried
-    again by later runs, and what was printed and nobody took by the next. Once a day it also plans the touches that
-    are due.
+    again by later runs, and what was printed and nobody took by the next; the exit code is then not 0.
+    Once a day it also plans the touches that are due.
     """
     from crmcli.commands.delivering import deliver, foretell, plan
     from crmcli.session import new_op_id

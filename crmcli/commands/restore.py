@@ -48,12 +48,14 @@ def restore(
     places = backing_up.ranked(crm, source, snapshot)
     part = bool(book or table)
     identity = None if exact or part else backing_up.restorer(crm, places[0], recovery_key=recovery_key)
+    every, _ = backing_up.of_one_store(crm, backing_up.places(crm, source))
+    known = backing_up.known(crm, every, identity)
     home = (crm.cache, crm.pins) if to.absolute() == crm.store_path.absolute() else None
-    wanted = Wanted(snapshot, book, table, anyway, backing_up.places(crm, source), home)
+    wanted = Wanted(snapshot, book, table, anyway, home)
 
     def restored(place: Place) -> Restored:
         with crm.output.progress(None, f"restoring from {place.text}") as advance:
-            return restore_to(place, wanted, to, crm.store_path, identity, crm.now, advance)
+            return restore_to(place, wanted, to, known, identity, advance)
 
     done = backing_up.first(crm, places, restored)
     crm.output.pairs(

@@ -8,7 +8,7 @@ from crmcli.commands.params import Form
 
 
 def schedule_show(ctx: typer.Context, form: Form = "table") -> None:
-    """Show the schedules, when each last succeeded on this machine, when it is next, and what was missed."""
+    """Show the schedules, when each last succeeded on this machine and is next, what was missed, what failed since."""
     from crmcli.commands.scheduling import COLUMNS, rows_of
 
     crm = ctx.obj

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from crmcli.commands import COMMANDS
 from crmcli.errors import CrmError
-from crmcli.model.schedules import JOBS, failed, is_due, missed, require_no_secret, schedules, waits
+from crmcli.model.schedules import JOBS, failed, failing_since, is_due, missed, require_no_secret, schedules, waits
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from crmcli.session import Session
     from crmcli.storage.view import View
 
-COLUMNS = ("schedule", "cron", "runs", "last_at", "next_at", "missed")
+COLUMNS = ("schedule", "cron", "runs", "last_at", "next_at", "missed", "failed_at")
 # What a timer has to give the program where this run has it.
 _HANDED_ON = (
     "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "CRMCLI_PASSPHRASE_FILE", "CRMCLI_PASSPHRASE_COMMAND",
@@ -42,12 +44,17 @@ def rows_of(store: View, now: datetime) -> list[tuple[Any, ...]]:
             name,
             cron,
             " ".join(["crmcli", *JOBS[name].arguments]),
-            datetime.fromisoformat(last[name]).astimezone(zone) if name in last else None,
+            _local(last.get(name), zone),
             slot_after(cron, now, zone).astimezone(zone),
             missed(cron, last.get(name), now, zone),
+            _local(failing_since(name, last, now), zone),
         )
         for name, cron in in_force(store).items()
     ]
+
+
+def _local(at: str | None, zone: tzinfo) -> datetime | None:
+    return None if at is None else datetime.fromisoformat(at).astimezone(zone)
 
 
 def run_due(crm: Session) -> None:

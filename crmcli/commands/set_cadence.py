@@ -15,7 +15,7 @@ from crmcli.storage.finding import client_at_work, reminders_known
 def set_cadence(
     ctx: typer.Context,
     client: Who,
-    cadence: Annotated[str, typer.Argument(help="30d, none, or segment for that of the segment")],
+    cadence: Annotated[str, typer.Argument(help="30d, 2w, 1m (30 days), none, or segment for that of the segment")],
 ) -> None:
     """Say how often a client is to hear from you, whatever the process file says of the segment.
 
@@ -30,4 +30,4 @@ def set_cadence(
         changed, settled = set_cadence_rule(known, days, reminders_known(store, known.client_id))
         store.put(changed, *settled)
         due = touch_due(store, changed)
-    crm.output.pairs([("cadence", cadence), ("next touch", due or "none")])
+    crm.output.pairs([("cadence", f"{days}d" if days else cadence), ("next touch", due or "none")])

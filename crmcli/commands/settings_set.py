@@ -17,7 +17,8 @@ def settings_set(
     """Change a setting, for everybody. Only an admin may do it.
 
     The currency stays once a sum is recorded, for that would only rename the sums. Another time zone moves the days
-    that instants fall on in lists and reports; another region changes how new phone numbers are read.
+    that instants fall on in lists and reports, but not the days of open reminders; another region changes how new phone
+    numbers are read.
     """
     from crmcli.storage.setting import set_setting
 

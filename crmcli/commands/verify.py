@@ -34,6 +34,7 @@ def verify(
     crm.output.pairs(
         [
             ("commits", findings.commits),
+            ("head", findings.head),
             ("files", findings.files),
             ("opened with your keys", findings.opened),
             ("rows read", findings.rows),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What `set-cadence` takes beside days: none at all, or that of the segment.
 NONE, SEGMENT = "none", "segment"
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+_LONGEST = 9999
 # A touch is planned so many days ahead, to be seen in the agenda of a week.
 AHEAD = 7
 # So many are open for one member at most, so that what was neglected for years does not bury what was promised.
@@ -40,13 +42,19 @@ class Touchable:
 
 
 def parse_cadence(text: str) -> int | None:
-    """Return the days of a client's own cadence: 0 for none, None for the segment's. Raises: InputError."""
+    """Return the days of a client's own cadence: 0 for none, None for the segment's; a month has 30, a year 365.
+
+    Raises: InputError.
+    """
     plain = text.strip().lower()
     if plain in {NONE, SEGMENT}:
         return 0 if plain == NONE else None
-    if not re.fullmatch(r"[1-9][0-9]{0,3}d", plain):
-        raise InputError(f"not a cadence: {shown(text)}", f"such as 30d, {NONE}, or {SEGMENT} for the segment's")
-    return int(plain[:-1])
+    days = int(plain[:-1]) * _DAYS[plain[-1]] if re.fullmatch(r"[1-9][0-9]{0,3}[dwmy]", plain) else 0
+    if not 0 < days <= _LONGEST:
+        raise InputError(
+            f"not a cadence: {shown(text)}", f"such as 30d, 2w, 1m, {NONE}, or {SEGMENT} for the segment's"
+        )
+    return days
 
 
 def set_cadence(client: Client, days: int | None, known: Iterable[Reminder]) -> tuple[Client, list[Record]]:

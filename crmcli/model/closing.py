@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from crmcli.model import pipeline
 from crmcli.model.entering import next_step, steps_taken
 from crmcli.model.records import LOST
-from crmcli.model.reminding import remind, settle
+from crmcli.model.reminding import RETURN, remind, settle
 from crmcli.model.selling import Item, sell
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def move(acting: Acting, process: Process, deal: Deal, to: str | None, known: It
     """
     known = list(known)
     moved, change = pipeline.advance(acting, process.pipeline(deal.pipeline), deal, to)
-    back = settle(acting, "return", known) if deal.status == LOST else []
+    of_deal = (reminder for reminder in known if reminder.deal_id == deal.deal_id)
+    back = settle(acting, RETURN, of_deal) if deal.status == LOST else []
     return [moved, change, *next_step(acting, process, moved, known), *back]
 
 
@@ -64,5 +65,5 @@ def lose_until(
     known = list(known)
     records: list[Record] = [*pipeline.lose(acting, deal, process.lost_reason(reason), return_on)]
     if due_at is not None:
-        records += remind(acting, deal.client_id, "return", due_at, deal_id=deal.deal_id, known=known)
+        records += remind(acting, deal.client_id, RETURN, due_at, deal_id=deal.deal_id, known=known)
     return [*records, *steps_taken(acting, deal, known)]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from crmcli.model.channels import STDOUT
+from crmcli.model.channels import LOCAL, STDOUT
 from crmcli.model.dates import day_start, local_day
+from crmcli.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, time, tzinfo
 
     from crmcli.model.records import Delivery
+    from crmcli.model.settings import Settings
 
 SENT, FAILED, DROPPED = "sent", "failed", "dropped"
 # A claim without an outcome is that of a run which ended in between, once it is older than any sending takes.
@@ -20,9 +22,36 @@ STALE = timedelta(minutes=15)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=5), timedelta(days=1)
 # The lines of a message, of which a run sends one after the other; of a longer digest it gives the number.
 MOST_LINES = 50
-# So many messages go one way in a run; what is left is for the next.
+# So many messages go one way in a run.
 MOST_MESSAGES = 10
 _MOST_LETTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many reminders go into one message at most, and one way in a run; what is left waits for the next run."""
+
+    message: int
+    run: int
+
+    def going(self, messages: Sequence[Sequence[Any]]) -> int:
+        """Return how many of the first messages, as what each is about, go out in a run."""
+        total = 0
+        for count, about in enumerate(messages[:MOST_MESSAGES]):
+            total += len(about)
+            if total > self.run:
+                return count
+        return min(len(messages), MOST_MESSAGES)
+
+
+def bounds(kind: str, settings: Settings) -> Bounds:
+    """Return the bounds of a kind of channel: what says whom it is about goes out for as many rows as a listing shows.
+
+    Beyond those a name would be masked, and who was told of it told nothing. Where no row may show a name, none does.
+    """
+    says_whom = kind in LOCAL or settings.send_personal
+    run = (settings.reveal_rows if says_whom else 0) or MOST_LINES * MOST_MESSAGES
+    return Bounds(run if kind == STDOUT else min(run, MOST_LINES), run)
 
 
 def cutoffs(now: datetime, opening: time, zone: tzinfo) -> tuple[datetime, datetime]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crmcli.errors import InputError, NotFoundError, RuleError
 from crmcli.model.capture import Introduction, contact
 from crmcli.model.emails import normalise_email
+from crmcli.model.expecting import NEXT
 from crmcli.model.frozen import dataclass
 from crmcli.model.phones import normalise_phone
 from crmcli.model.records import OPEN
@@ -78,7 +79,7 @@ def edit_client(
     known: Client,
     edit: Edit,
     buys: tuple[date | None, datetime | None] | None,
-    reminders: Iterable[Reminder],
+    reminders: Sequence[Reminder],
 ) -> tuple[Client, list[Record]]:
     """Return the client as it is to be, and what comes of the day to buy by: its reminder made, moved or done.
 
@@ -99,6 +100,8 @@ def edit_client(
         return replace(known, **changes), ended
     day, remind_at = buys
     edited = replace(known, buy_by=day, **changes)
+    # There is one next purchase: another day takes the place of what was expected.
+    ended += settle(acting, NEXT, reminders)
     if remind_at is None:
         return edited, [*ended, *settle(acting, "buy_by", reminders)]
     # Who is to be reminded of is worked with, so not archived any more.

@@ -10,12 +10,12 @@ from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
 from crmcli.model.dates import day_start, local_day
-from crmcli.model.records import Client, Product, Record, Reminder, Sale, SaleLine
-from crmcli.model.reminding import remind, settle
+from crmcli.model.records import OPEN, Client, Product, Record, Reminder, Sale, SaleLine
+from crmcli.model.reminding import BUY_BY, remind, settle
 from crmcli.model.returning import shrunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date, tzinfo
 
     from crmcli.model.acting import Acting
@@ -26,19 +26,19 @@ NEXT = "next_purchase"
 # Nothing that is bought lasts longer, in days.
 LONGEST = Decimal(36_500)
 _HALF = Decimal("0.5")
-# What a purchase settles: what it was to bring about has happened.
-_SETTLED = ("reactivation", "buy_by")
+REACTIVATION = "reactivation"
 
 
 class Expected(NamedTuple):
     """The day on which a client is expected to buy, the window around it, and what that is known from.
 
-    Half of such purchases lie in the window; a day that was named, or on which goods are used up, is no window.
+    Half of such purchases lie in the window; a day that was named, or on which goods are used up, is no window. Where
+    too few bought twice there is none, and the day is weak.
     """
 
     on: date
-    from_on: date
-    to_on: date
+    from_on: date | None
+    to_on: date | None
     origin: str
     is_weak: bool = False
 
@@ -65,6 +65,13 @@ def next_purchase(
     if by_hand:
         on = last + timedelta(days=by_hand)
         return Expected(on, on, on, RHYTHM)
+    found = _by_habit(days, norm)
+    return found if norm.clients else found._replace(from_on=None, to_on=None, is_weak=True)
+
+
+def _by_habit(days: Sequence[date], norm: Norm) -> Expected:
+    """Return when a client buys next by the own gaps and those of the segment; by its period after one purchase."""
+    last = days[-1]
     if len(days) > 1:
         gaps = sorted((after - before).days for before, after in pairwise(days))
         usual = (norm.gap_median, norm.gap_low, norm.gap_high)
@@ -129,20 +136,47 @@ def follow_up(
     known: Iterable[Reminder],
     lead_days: int,
     zone: tzinfo,
+    sales: Callable[[], Iterable[Sale]] = tuple,
+    *,
+    is_said: bool = True,
 ) -> list[Record]:
     """Return what a purchase changes in what is planned: the reminder to prepare the next offer, and what is settled.
 
-    The day that a client named is kept with the client; who asked to be left alone is not reminded of. Reminders that
-    were made after the purchase stay.
+    The day that a client named is kept with the client; who asked to be left alone is not reminded of. Unless it
+    `is_said` what comes next, a plan made after the purchase stays, and so does a named day that is still to come.
+    `known` and `sales`, without this one, are the client's.
     """
-    earlier = [reminder for reminder in known if reminder.created_at <= acting.at]
-    records = [record for cause in _SETTLED for record in settle(acting, cause, earlier)]
-    if expected is None or client.do_not_contact:
-        records += settle(acting, NEXT, earlier)
-    else:
+    known = list(known)
+    over = known if is_said else [reminder for reminder in known if reminder.created_at <= acting.at]
+    records = [*_called_back(acting, known, sales), *settle(acting, BUY_BY, over)]
+    stays = None if is_said else still_named(acting, client, known, zone)
+    if expected is not None and not client.do_not_contact:
         records += _prepare(acting, client.client_id, expected, known, lead_days, zone)
-    stated = expected.on if expected is not None and expected.origin == STATED else None
+    elif stays is None:
+        records += settle(acting, NEXT, over)
+    stated = expected.on if expected is not None and expected.origin == STATED else stays
     return [*records, *([replace(client, buy_by=stated)] if stated != client.buy_by else ())]
+
+
+def still_named(acting: Acting, client: Client, known: Iterable[Reminder], zone: tzinfo) -> date | None:
+    """Return the day that a client named and is still to buy on, whatever they buy before it; None if there is none.
+
+    The day that was named for the very purchase that is made now, with no purchase before, is over.
+    """
+    day = client.buy_by
+    plans = [reminder for reminder in known if reminder.cause in (BUY_BY, NEXT)]
+    last = max(plans, key=lambda reminder: reminder.created_at, default=None)
+    is_made = last is not None and last.cause == BUY_BY and last.created_at <= acting.at
+    return None if day is None or is_made or day <= local_day(acting.at, zone) else day
+
+
+def _called_back(acting: Acting, known: Iterable[Reminder], sales: Callable[[], Iterable[Sale]]) -> list[Record]:
+    """Return the planned reactivation as done, unless it was planned when a later purchase was known already."""
+    planned = [reminder for reminder in known if reminder.status == OPEN and reminder.cause == REACTIVATION]
+    if all(reminder.created_at <= acting.at for reminder in planned):
+        return settle(acting, REACTIVATION, planned)
+    later = [sale.sold_at for sale in kept(sales()).values() if sale.sold_at > acting.at]
+    return settle(acting, REACTIVATION, (r for r in planned if not any(at <= r.created_at for at in later)))
 
 
 def _prepare(

@@ -101,6 +101,10 @@ def _check_open(deal: Deal) -> None:
 def _check_order(acting: Acting, deal: Deal) -> None:
     latest = max((at for at in (deal.entered_at, deal.closed_at) if at is not None), default=None)
     if latest is not None and acting.at < latest:
+        if acting.at == acting.now:
+            raise RuleError(
+                "the clock is behind the deal's last change", "set this machine's clock right: crmcli doctor checks it"
+            )
         raise RuleError("--when is before the deal's last change")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from crmcli.model.dates import day_start, local_day
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import encode_id
-from crmcli.model.records import Record, Reminder, Sale
+from crmcli.model.records import HELD, Record, Reminder, Sale
 from crmcli.model.reminding import remind
 from crmcli.model.worktime import Calendar, is_working
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from crmcli.model.acting import Acting
 
 CAUSE = "reactivation"
-# The status of a reminder that reminds nobody: its client was due, and is left alone for the quarter.
-HELD = "held"
 # Fewer than these are due: all are called.
 FEWEST_DUE = 200
 # Fewer than these on a side tell nothing.

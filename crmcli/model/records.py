@@ -18,11 +18,14 @@ Quantity: TypeAlias = Decimal
 
 OPEN, WON, LOST = "open", "won", "lost"
 DONE = "done"
+# The status of a reminder that reminds nobody: its client was due for reactivation, and is left alone for the quarter.
+HELD = "held"
 CALL, WEB_REQUEST = "call", "web_request"
 ACTIVITY_KINDS = (CALL, "meeting", "email", "message", "visit", WEB_REQUEST)
 ANSWERED = "answered"
 CALL_RESULTS = (ANSWERED, "no-answer", "busy", "callback", "wrong")
-DIRECTIONS = ("in", "out")
+IN = "in"
+DIRECTIONS = (IN, "out")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmcli.errors import InputError, RuleError
-from crmcli.model.dates import local_day
+from crmcli.model.dates import day_start, local_day
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import encode_id
 from crmcli.model.records import DONE, OPEN, Note, Record, Reminder
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from crmcli.model.acting import Acting
 
-PROMISE, CADENCE, MISSED_CALL, BUY_BY = "promise", "cadence", "missed_call", "buy_by"
+PROMISE, CADENCE, RETURN, MISSED_CALL, BUY_BY = "promise", "cadence", "return", "missed_call", "buy_by"
 CAUSES = (
     "manual",
     PROMISE,
@@ -25,17 +26,18 @@ CAUSES = (
     CADENCE,
     "next_purchase",
     "reactivation",
-    "return",
+    RETURN,
     MISSED_CALL,
     BUY_BY,
 )
 MAX_TASK = 1_000
+_YEAR = timedelta(days=366)
 # A client may be promised many things, but comes back from a lost deal or buys next only once at a time.
 _MANY = ("manual", PROMISE)
 # What is planned for a client who asked for nothing.
 ROUTINE = (CADENCE, "next_purchase", "reactivation")
-# What a deal's stage asks for is due once for each deal.
-_PER_DEAL = ("process",)
+# What a deal's stage asks for, and a lost one's return, is due once for each deal.
+_PER_DEAL = ("process", RETURN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,11 @@ def snooze(reminder: Reminder, due: tuple[datetime, bool], zone: tzinfo) -> Remi
     return replace(reminder, due_at=due[0], has_time=due[1])
 
 
+def in_other_zone(reminder: Reminder, before: tzinfo, after: tzinfo) -> Reminder:
+    """Return a reminder of a whole day as that of the same day in another zone."""
+    return replace(reminder, due_at=day_start(local_day(reminder.due_at, before), after))
+
+
 def is_overdue(reminder: Reminder, now: datetime, zone: tzinfo) -> bool:
     """Say whether a reminder's time, or its day where it has none, is over."""
     return is_over(reminder.due_at, now, zone, has_time=reminder.has_time)
@@ -121,6 +128,13 @@ def is_overdue(reminder: Reminder, now: datetime, zone: tzinfo) -> bool:
 def is_over(due_at: datetime, now: datetime, zone: tzinfo, *, has_time: bool) -> bool:
     """Say whether a time, or the day that it stands for, is over."""
     return due_at < now if has_time else local_day(due_at, zone) < local_day(now, zone)
+
+
+def odd_about(due_at: datetime, now: datetime, zone: tzinfo, *, has_time: bool) -> str | None:
+    """Return what is odd about a time to be reminded at, for whoever typed it; None if nothing is."""
+    if is_over(due_at, now, zone, has_time=has_time):
+        return "that is past: it is due at once"
+    return "that is more than a year away" if due_at - now > _YEAR else None
 
 
 def _check_open(reminder: Reminder) -> None:
@@ -156,8 +170,11 @@ def remind(
     """Return the reminder and its text; `known` are the client's reminders, one of which may be moved instead."""
     open_one = next((r for r in known if r.status == OPEN and r.cause == cause and is_same(r, deal_id)), None)
     if open_one is not None:
-        moved = replace(open_one, due_at=due_at, has_time=has_time, deal_id=deal_id or open_one.deal_id)
-        return [moved, *acting.note(client_id, moved.reminder_id, "about", about)]
+        # It is planned anew, and what happened before that does not end it.
+        moved = replace(
+            open_one, due_at=due_at, has_time=has_time, deal_id=deal_id or open_one.deal_id, created_at=acting.now
+        )
+        return [moved, *_text(acting, moved, about)]
     made = _made(acting, client_id, cause, (due_at, has_time), deal_id)
     return [made, *_text(acting, made, about)]
 
@@ -169,9 +186,9 @@ def _made(acting: Acting, client_id: int, cause: str, due: tuple[datetime, bool]
 
 
 def _text(acting: Acting, reminder: Reminder, text: str | None) -> list[Note]:
-    """Return the note that says what a reminder is about."""
+    """Return the note that says what a reminder is about, written now even if what it comes of was earlier."""
     field = "promised" if reminder.is_promise else "about"
-    return acting.note(reminder.client_id, reminder.reminder_id, field, text)
+    return acting.when(acting.now).note(reminder.client_id, reminder.reminder_id, field, text)
 
 
 def is_same(reminder: Reminder, deal_id: int | None) -> bool:

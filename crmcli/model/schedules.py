@@ -90,6 +90,15 @@ def failed(name: str) -> str:
     return f"{name} failed"
 
 
+def failing_since(name: str, runs: Mapping[str, str], now: datetime) -> str | None:
+    """Return when a job failed last on this machine (ISO), unless it has succeeded since or the time lies ahead."""
+    known = map(runs.get, (failed(name), name))
+    failure, success = (None if at is None else datetime.fromisoformat(at) for at in known)
+    if failure is None or failure > now or (success is not None and failure <= success <= now):
+        return None
+    return failure.isoformat()
+
+
 def is_due(cron: str, last: str | None, now: datetime, zone: tzinfo, failed: str | None = None) -> bool:
     """Say whether a slot has come since the last success (ISO), or the job never ran on this machine.
 

@@ -12,6 +12,7 @@ from crmcli.model.records import (
     CALL,
     CALL_RESULTS,
     DIRECTIONS,
+    IN,
     OPEN,
     Activity,
     Record,
@@ -134,15 +135,16 @@ def _settled(
     activities: Callable[[], Iterable[Activity]],
     since: datetime | None,
 ) -> list[Record]:
-    """Return what an activity does to reminders: a missed call makes one, a call back or a touch ends one."""
-    earlier = [reminder for reminder in known if reminder.due_at <= activity.happened_at]
+    """Return what an activity does to reminders: a missed call makes one, talking or a touch ends one."""
     records = settle(acting, CADENCE, known) if _is_next_touch(acting, activity, known, activities, since) else []
     if activity.kind != CALL:
         return records
+    waiting = [reminder for reminder in known if reminder.status == OPEN and reminder.cause == MISSED_CALL]
     if returns(activity):
-        return [*records, *settle(acting, MISSED_CALL, earlier)]
-    if any(reminder.status == OPEN and reminder.cause == MISSED_CALL for reminder in known):
-        # The first call that was missed says since when the client waits.
+        is_after = bool(waiting) and activity.happened_at >= _missed_last(waiting, activities())
+        return [*records, *(settle(acting, MISSED_CALL, waiting) if is_after else [])]
+    if waiting or activity.direction != IN:
+        # The first call that was missed says since when the client waits; one that nobody answered ends no waiting.
         return records
     if any(returns(other) and other.happened_at > activity.happened_at for other in activities()):
         return records
@@ -173,9 +175,15 @@ def _is_next_touch(
 
 
 def returns(activity: Activity) -> bool:
-    """Say whether an activity returns the calls that were missed before: a call to the client, or one answered."""
-    is_return = activity.direction == "out" or activity.result == ANSWERED
-    return activity.kind == CALL and is_return and not activity.voided
+    """Say whether an activity returns the calls that were missed before: a call either way that was answered."""
+    return activity.kind == CALL and activity.result == ANSWERED and not activity.voided
+
+
+def _missed_last(waiting: Iterable[Reminder], activities: Iterable[Activity]) -> datetime:
+    """Return when the client called last in vain: of a reminder that was put off its own time does not say it."""
+    missed = (a for a in activities if a.kind == CALL and a.direction == IN and not returns(a) and not a.voided)
+    times = [activity.happened_at for activity in missed]
+    return max(times or [reminder.due_at for reminder in waiting])
 
 
 def seconds(minutes: Decimal | None) -> int | None:

@@ -42,26 +42,36 @@ WEEK = 7
 INSTANT = timedelta(microseconds=1)
 
 
-def open_ones(view: View, until: datetime, member_id: int | None = None) -> pa.Table:
+def open_ones(view: View, until: datetime, member_id: int | None = None, then: datetime | None = None) -> pa.Table:
     """Return the open reminders due before an instant, to be done by a member or by all, in the columns READ.
 
-    Those of canaries and archived clients are not among them.
+    With `then` those that were there and open at that instant, by when they are due now. Those of canaries and
+    archived clients are not among them.
     """
-    rows = counted(view.reader, "reminders", READ)
-    mask = pc.and_(pc.equal(rows.column("status"), OPEN), pc.less(rows.column("due_at"), instant(until)))
-    rows = pc.filtered(rows, mask)
+    rows = counted(view.reader, "reminders", READ if then is None else (*READ, "created_at", "done_at"))
+    is_open = pc.equal(rows.column("status"), OPEN)
+    if then is not None:
+        was_done_later = pc.is_true(pc.less(instant(then), rows.column("done_at")))
+        was_there = pc.less_equal(rows.column("created_at"), instant(then))
+        is_open = pc.and_(was_there, pc.or_(is_open, was_done_later))
+    rows = pc.filtered(rows, pc.and_(is_open, pc.less(rows.column("due_at"), instant(until)))).select(list(READ))
     if member_id is not None:
         rows = Doers(view).of_member(rows, member_id)
     return in_sight(view.reader, rows) if rows.num_rows else rows
 
 
-def chosen(view: View, now: datetime, member_id: int | None, what: str = "due") -> pa.Table:
-    """Return the open reminders of an agenda: `due` is overdue and today, `day` today, `week` 7 days, `overdue`."""
+def chosen(
+    view: View, now: datetime, member_id: int | None, what: str = "due", then: datetime | None = None
+) -> pa.Table:
+    """Return the open reminders of an agenda: `due` is overdue and today, `day` today, `week` 7 days, `overdue`.
+
+    With `then` those that were open at that instant.
+    """
     zone = view.settings.zone
     today = local_day(now, zone)
     start = day_start(today, zone)
     days = WEEK if what == "week" else 1
-    rows = open_ones(view, day_start(today + timedelta(days=days), zone), member_id)
+    rows = open_ones(view, day_start(today + timedelta(days=days), zone), member_id, then)
     due = rows.column("due_at")
     if what in {"day", "week"}:
         return pc.filtered(rows, pc.greater_equal(due, instant(start)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,9 @@ from crmcli.model.ids import decode_id, encode_id
 from crmcli.model.watching import CHANGE, EXPORT, REVEAL, Event, Watch
 from crmcli.model.zones import in_zone
 from crmcli.storage import files, log
-from crmcli.storage.members import ADMIN, SERVICE
+from crmcli.storage.members import ADMIN, ADMIN_TABLE, SERVICE
 from crmcli.storage.tables import stamp
-from crmcli.storage.versions import touched
+from crmcli.storage.versions import disguised, touched
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -31,6 +32,8 @@ _HEAD = re.compile(
     rb'"prev":"([0-9a-f]{64})","op_id":"[0-9a-f]{32}","author":"(\w{12})","at":"([^"]{27})","type":"([a-z-]+)"'
 )
 _MARKS = {"insert": "+", "upsert": "~", "delete": "-", "history": ""}
+# In every commit that plants a canary.
+_MARK = f'"{ADMIN_TABLE}"'.encode()
 _ABOUT_CLIENTS = ("reveal", "transfer", "erase")
 
 
@@ -138,7 +141,8 @@ class Audit:
                     if book["epoch"] > epochs.get(book["book"], 0):
                         epochs[book["book"]] = book["epoch"]
                         self._renewed.setdefault(head.seq, []).append(book["book"])
-            if head.type != "compact" and self._state.members[head.author].role != SERVICE:
+            is_seen = head.type != "compact" and self._disguised(head, {}) is not None
+            if is_seen and self._state.members[head.author].role != SERVICE:
                 self._watch.see(_event(head))
 
     @property
@@ -166,11 +170,14 @@ class Audit:
         author = None if wanted.who is None else encode_id(wanted.who)
         client = None if wanted.client is None else encode_id(wanted.client)
         with_rows = touched(self._view.reader, self._state, wanted.client) if wanted.client is not None else set()
-        for head in newest_first(self._store):
-            if bounds is not None and head.at < bounds[0]:
+        seems = disguised(self._view, wanted.client) if wanted.client is not None else {}
+        for known in newest_first(self._store):
+            if bounds is not None and known.at < bounds[0]:
                 return
+            head = self._disguised(known, seems)
             if (
-                (bounds is None or head.at < bounds[1])
+                head is not None
+                and (bounds is None or bounds[0] <= head.at < bounds[1])
                 and author in (None, head.author)
                 and (not wanted.types or head.type in wanted.types)
                 and (wanted.seqs is None or head.seq in wanted.seqs)
@@ -178,10 +185,24 @@ class Audit:
             ):
                 yield head
 
+    def _disguised(self, head: Head, seems: dict[int, tuple[str, datetime]]) -> Head | None:
+        """Return a commit as this member is to see it: one that planted a canary is for admins.
+
+        Others are told of their client's what history tells, and of none that it was there.
+        """
+        if self._is_admin or head.type != "data" or _MARK not in head.raw:
+            return head
+        if all(entry["table"] != ADMIN_TABLE for entry in head.document["add"]):
+            return head
+        if head.seq not in seems:
+            return None
+        author, at = seems[head.seq]
+        return replace(head, author=author, at=stamp(at))
+
     def _row(self, head: Head) -> tuple[Any, ...]:
         document = head.document
         # Whose client is a canary is for admins to know, even where the log would tell.
-        added = [entry for entry in document["add"] if self._is_admin or entry["table"] != "canaries"]
+        added = [entry for entry in document["add"] if self._is_admin or entry["table"] != ADMIN_TABLE]
         what, books, rows = self._told(head, document, added)
         at = in_zone(datetime.fromisoformat(head.at), self._view.settings.zone)
         where = ", ".join(dict.fromkeys(self._owner(book) for book in books))

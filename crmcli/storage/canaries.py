@@ -15,7 +15,7 @@ from crmcli.storage.auditing import newest_first, staff_name
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.members import ADMIN, SERVICE
 from crmcli.storage.settling import in_steps
-from crmcli.storage.tables import SEQ, TABLES
+from crmcli.storage.tables import TABLES
 from crmcli.storage.versions import versions
 from crmcli.storage.view import Draft
 
@@ -146,15 +146,6 @@ def canaries(view: View) -> list[tuple[Canary, Contact, Book]]:
     contacts = {contact.client_id: contact for contact in view.records("contacts", "client_id", ids)}
     marks.sort(key=lambda mark: (mark[0].planted_at, mark[0].client_id), reverse=True)
     return [(canary, contacts.get(canary.client_id) or Contact(canary.client_id, ""), book) for canary, book in marks]
-
-
-def disguised(view: View, client_id: int) -> dict[int, tuple[str, datetime]]:
-    """Return who seems to have recorded a canary and when, by the commit that planted it, for who is no admin."""
-    marks = versions(view.reader, view.store.state, TABLES["canaries"], client_id).column(SEQ).to_pylist()
-    if not marks or view.reader.keyring.role == ADMIN:
-        return {}
-    clients: list[Client] = view.records("clients", "client_id", [client_id])
-    return {seq: (encode_id(client.created_by), client.created_at) for client in clients for seq in marks}
 
 
 def signs(view: View) -> list[Sign]:

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from crmcli.model.dates import local_day
+from crmcli.model.dates import day_start, local_day
 from crmcli.model.delivering import (
     DROPPED,
     FAILED,
-    MOST_MESSAGES,
     SENT,
     cutoffs,
     escalates_before,
@@ -42,11 +41,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from crmcli.model.records import Delivery
+    from crmcli.model.channels import Channel
+    from crmcli.model.delivering import Bounds
+    from crmcli.model.records import Delivery, Record
     from crmcli.storage.members import Book, Member
+    from crmcli.storage.state import State
     from crmcli.storage.store import Store
 
 _T = TypeVar("_T")
+# A delivery whose claim lies further ahead than this was made under a clock that was wrong, and is not believed.
+_AHEAD = timedelta(days=1)
 _TABLE = TABLES["deliveries"]
 # The reminder and the client of a digest, which is about all of a day: the last id there is.
 DIGEST = (1 << BITS) - 1
@@ -85,6 +89,11 @@ class Dispatch:
         self.is_digest = is_digest
         self._base = store.state.seq
         self._due: dict[int, pa.Table] | None = None
+        self._expected = _none()
+
+    def expect(self, reminders: Iterable[Record]) -> None:
+        """Take into account reminders in the own book that are not there yet, to foretell a run that makes them."""
+        self._expected = TABLES["reminders"].to_arrow(reminders).select(list(READ))
 
     @property
     def sender(self) -> str:
@@ -110,29 +119,32 @@ class Dispatch:
         """Say whether anything is due of which a member is to be told, or was."""
         return bool(self._reminders().get(member_id, _none()).num_rows)
 
-    def batches(self, member_id: int, channel: str, most: int | None = None) -> list[Batch]:
+    def batches(self, member_id: int, channel: str, bounds: Bounds) -> tuple[list[Batch], int]:
         """Return what is to be delivered to a member through a channel now, what was tried before first.
 
-        `most` reminders go into one message, promises before others, and so many messages into a run; None for no
-        bound.
+        Then how many reminders are left for the next run. Where not all go into one message, promises go first.
         """
+        most = bounds.message
         if self.is_digest:
-            return self._digest(self._before(member_id, channel), member_id, channel, most)
+            return self._digest(self._before(member_id, channel), member_id, channel, most), 0
         reads: tuple[Callable[[], Any], ...] = (lambda: self._before(member_id, channel), self._reminders)
         before, reminders = at_once(lambda read: read(), reads)
         due = reminders.get(member_id, _none())
         pending = pc.filtered(before, pc.not_equal(before.column("reminder_id"), DIGEST))
         batches = self._again(pending, due, most)
-        told = _latest(pending)
+        told = _latest(pc.filtered(pending, pc.less_equal(pending.column("claimed_at"), instant(self._now + _AHEAD))))
         places = pc.index_in(due.column("reminder_id"), told[0])
         claimed = pc.taken(told[1], places)
         fresh = pc.filtered(due, pc.coalesce(pc.less(claimed, due.column("due_at")), True))
         again = {number for batch in batches for number in batch.reminders}
         left = [number for number in _ordered(fresh, most) if number not in again]
-        for told_of in _pieces(left, most):
+        pieces = _pieces(left, most)
+        about = [*(batch.reminders for batch in batches), *pieces]
+        going = bounds.going(about)
+        for told_of in pieces[: max(going - len(batches), 0)]:
             rows = pc.filtered(fresh, pc.is_in(fresh.column("reminder_id"), ids(told_of)))
             batches.append(Batch(self._claims(rows, member_id, channel, len(batches)), "insert", told_of))
-        return batches if most is None else batches[:MOST_MESSAGES]
+        return batches[:going], sum(map(len, about[going:]))
 
     def claim(self, batch: Batch) -> bool:
         """Commit the claim of a batch; False if another run has claimed or recorded something since it was chosen."""
@@ -169,7 +181,8 @@ class Dispatch:
         """Return the reminders that each recipient is to be told of, told already or not."""
         if self._due is None:
             pieces: dict[int, list[pa.Table]] = {}
-            for book in self.view.reader.parts(TABLES["reminders"]):
+            books = set(self.view.reader.parts(TABLES["reminders"]))
+            for book in sorted(books | ({self._store.own_book} if self._expected.num_rows else set())):
                 for member_id, rows in self._in_book(self._store.state.books[book]):
                     pieces.setdefault(member_id, []).append(rows)
             self._due = {member_id: pa.concat_tables(rows) for member_id, rows in pieces.items()}
@@ -200,7 +213,10 @@ class Dispatch:
             yield number, pc.filtered(late, pc.invert(pc.is_in(late.column("assignee_id"), ids(theirs[number]))))
 
     def _open(self, book: str) -> pa.Table:
-        """Return the open reminders in a book that are to be delivered, of clients who exist and are in sight."""
+        """Return the open reminders in a book that are to be delivered, of clients who are in sight.
+
+        What is planned by itself is of no canary; what somebody wants to be reminded of is delivered like any other.
+        """
         reader = self.view.reader
         timed, whole_days = cutoffs(self._now, self.view.process.calendar.start, self.view.settings.zone)
         # What is read of all books is kept, and looked at again to shorten ids.
@@ -210,6 +226,8 @@ class Dispatch:
             lambda: archived_clients(reader),
         )
         rows, _ = at_once(lambda read: read(), reads)
+        if self._expected.num_rows and book == self._store.own_book:
+            rows = pa.concat_tables([rows.select(list(READ)), self._expected])
         due, has_time = rows.column("due_at"), rows.column("has_time")
         is_due = pc.if_else(
             pc.whole(has_time), pc.less_equal(due, instant(timed)), pc.less_equal(due, instant(whole_days))
@@ -217,8 +235,7 @@ class Dispatch:
         rows = pc.filtered(rows, pc.and_(pc.equal(rows.column("status"), OPEN), is_due))
         if not rows.num_rows:
             return rows
-        planted = pc.whole(reader.merged("canaries", ["client_id"]).column("client_id"))
-        return in_sight(reader, pc.filtered(rows, pc.invert(pc.is_in(rows.column("client_id"), planted))))
+        return in_sight(reader, rows)
 
     # What was claimed before.
 
@@ -228,7 +245,7 @@ class Dispatch:
         mask = pc.and_(pc.equal(rows.column("member_id"), member_id), pc.equal(rows.column("channel"), channel))
         return pc.filtered(rows, mask)
 
-    def _again(self, before: pa.Table, due: pa.Table, most: int | None) -> list[Batch]:
+    def _again(self, before: pa.Table, due: pa.Table, most: int) -> list[Batch]:
         """Return what was claimed and not sent, and is to be tried now; of what is not due any more only the record."""
         unsent = pc.filtered(before, pc.coalesce(pc.equal(before.column("outcome"), FAILED), True))
         groups: dict[datetime, list[Delivery]] = {}
@@ -263,32 +280,58 @@ class Dispatch:
 
     # The digest of a day.
 
-    def _digest(self, before: pa.Table, member_id: int, channel: str, most: int | None) -> list[Batch]:
+    def _digest(self, before: pa.Table, member_id: int, channel: str, most: int) -> list[Batch]:
         """Return the digest of today, unless it was sent, is being sent or there is nothing to do."""
         zone = self.view.settings.zone
         digests = _TABLE.to_records(pc.filtered(before, pc.equal(before.column("reminder_id"), DIGEST)))
         today = [d for d in digests if local_day(d.claimed_at, zone) == local_day(self._now, zone)]
         if any(not is_due_again(delivery, self._now) for delivery in today):
             return []
-        due = _ordered(chosen(self.view, self._now, member_id), most)
+        tomorrow = instant(day_start(local_day(self._now, zone) + timedelta(days=1), zone))
+        expected = pc.filtered(self._expected, pc.less(self._expected.column("due_at"), tomorrow))
+        due = _ordered(pa.concat_tables([chosen(self.view, self._now, member_id).select(list(READ)), expected]), most)
         if today:
             return [Batch(self._retried(_TABLE.to_arrow(today[:1]), 0), "upsert", due)]
         every = pa.table({name: pa.array([DIGEST], pa.int64()) for name in ("reminder_id", "client_id")})
         return [Batch(self._claims(every, member_id, channel, 0), "insert", due)] if due else []
 
 
-def _ordered(rows: pa.Table, most: int | None) -> list[int]:
-    """Return the ids of reminders by when they are due; where not all may fit into one message, promises first."""
-    if most is None:
+def _ordered(rows: pa.Table, most: int) -> list[int]:
+    """Return the ids of reminders by when they are due; where not all fit into one message, promises first."""
+    if rows.num_rows <= most:
         return in_order(rows, 0)
     is_promise = pc.equal(rows.column("cause"), PROMISE)
     return in_order(pc.filtered(rows, is_promise), 0) + in_order(pc.filtered(rows, pc.invert(is_promise)), 0)
 
 
-def _pieces(listed: list[_T], most: int | None) -> list[list[_T]]:
+def _pieces(listed: list[_T], most: int) -> list[list[_T]]:
     """Return what is listed in pieces of so many at most."""
-    size = most or max(len(listed), 1)
-    return [listed[start : start + size] for start in range(0, len(listed), size)]
+    return [listed[start : start + most] for start in range(0, len(listed), most)]
+
+
+def within_reach(state: State, me: Member) -> set[str]:
+    """Return whom a member may have something to deliver to: oneself, and others if one is a service.
+
+    Those are who own the books that were named to it, who lead there, and admins, who may be given what is in them.
+    """
+    if me.role != SERVICE:
+        return {me.member}
+    books = [state.books[book] for book in me.personal]
+    admins = [member.member for member in state.members.values() if member.role == ADMIN] if books else []
+    owners = [book.owner for book in books if book.owner]
+    return {me.member, *owners, *admins, *(each for book in books for each in _leaders(state.members.values(), book))}
+
+
+def unreachable(view: View, known: Iterable[Channel]) -> str | None:
+    """Return what to say of channels to members to whom nothing will go out of here; None if there are none."""
+    state, me = view.store.state, view.store.member
+    far = {channel.member for channel in known} - within_reach(state, me)
+    names = sorted(view.staff.get(decode_id(member) or 0, "") for member in far)
+    if not names:
+        return None
+    return (
+        f"nothing goes to {', '.join(names)}, whose book was not named to this service: crmcli member allow --personal"
+    )
 
 
 def _leaders(members: Iterable[Member], book: Book) -> list[str]:

@@ -13,6 +13,7 @@ from crmcli.model.frozen import dataclass
 from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
 from crmcli.storage.archiving import in_sight
+from crmcli.storage.assigning import Doers
 from crmcli.storage.flagging import flags_of, with_flags
 from crmcli.storage.tables import TABLES, Table
 from crmcli.storage.view import UNKNOWN
@@ -80,6 +81,7 @@ KINDS = {
         hides_archived=True,
     ),
 }  # fmt: skip
+_OF_REMINDERS = ("client_id", "assignee_id")
 _TEXTS = {"calls": ("said", "activity_id", ("said",)), "reminders": ("about", "reminder_id", ("promised", "about"))}
 
 
@@ -105,12 +107,16 @@ def choose(
         raise InputError(f"--{unknown[0]} does not filter these", f"what does: {known}")
     conditions = {kind.filters[option]: value for option, value in equal.items()}
     conditions |= dict([kind.only] if kind.only else [])
+    # What is to be done may be somebody else's by now than whom it was given to.
+    doer = conditions.pop("assignee_id", None) if equal.get("status") == OPEN else None
     where = ("client_id", [equal["client"]]) if "client" in equal else None
-    needed = list(dict.fromkeys((table.key, kind.order, *conditions, *(["client_id"] if kind.hides_archived else []))))
+    needed = list(dict.fromkeys((table.key, kind.order, *conditions, *(_OF_REMINDERS if kind.hides_archived else ()))))
     rows = view.reader.merged(table.name, needed, where)  # type: ignore[arg-type]
     for column, value in conditions.items():
         cells = rows.column(column)
         rows = pc.filtered(rows, pc.equal(pc.coalesce(cells, UNKNOWN) if value == UNKNOWN else cells, value))
+    if isinstance(doer, int):
+        rows = Doers(view).of_member(rows, doer)
     if flags:
         wanted = with_flags(view, [kind.flags[option] for option in flags], at)
         rows = pc.filtered(rows, pc.is_in(rows.column(table.key), pa.array(wanted, pa.int64())))
@@ -135,6 +141,10 @@ def rows_of(view: View, name: str, ids: Sequence[int], as_of: datetime) -> list[
     if kind.flags:
         for number, flags in flags_of(view, ids, as_of).items():
             records[number] |= {flag: getattr(flags, flag) for flag in FLAGS}
+    if "assignee_id" in own:
+        given = {number: r["assignee_id"] for number, r in records.items() if r["status"] == OPEN}
+        for number, doers in Doers(view).of_reminders(given).items():
+            records[number]["owner"] = ", ".join(sorted(view.staff.get(doer, "") for doer in doers))
     clients = list({record["client_id"] for record in records.values()})
     contacts = _by_key(view, TABLES["contacts"], ["client_id", *_told(kind)], clients)
     texts: dict[int, str] = {}
@@ -176,7 +186,7 @@ def _cell(
         case "phone" | "email":
             return next(iter(contact.get(f"{column}s", ())), None)
         case "owner" | "by":
-            return view.staff.get(record[kind.filters[column]])
+            return record.get("owner") or view.staff.get(record[kind.filters[column]])
         case "said":
             return texts.get(record["activity_id"])
         case "about":

@@ -104,6 +104,16 @@ def may_write(member: Member, book: Book | None, table: str) -> bool:
     return member.role != SERVICE or table == SERVICE_TABLE
 
 
+def who_may(member: Member, book: Book, table: str) -> str:
+    """Return who may add rows of a table to a book, for a member who may not."""
+    if book.kind == "company" or table == ADMIN_TABLE:
+        others = [role_text(role) for role, own in COMPANY_TABLES.items() if own == table]
+        return f"{' or '.join(['an admin', *others])} can"
+    if member.role in (ANALYST, SERVICE):
+        return "a manager, a lead or an admin can; crmcli member role gives a role"
+    return "the owner of that book can, and an admin"
+
+
 def entitled(member: Member, book: Book, group: str) -> bool:
     """Say whether a member is one of those who hold a key of a book, by role and by what an admin allowed."""
     if member.role == ADMIN or book.kind == "company":

@@ -87,12 +87,16 @@ def _last(*tables: pa.Table) -> dict[int, datetime]:
 
 
 def _clients(draft: Draft, book: str, planned: pa.ChunkedArray) -> list[tuple[Any, ...]]:
-    """Return (id, since, segment, own cadence) of the clients in a book who may be touched and are not planned yet."""
+    """Return (id, since, segment, own cadence) of the clients in a book who may be touched and are not planned yet.
+
+    A canary is planned only by a cadence of its own: whoever set that would tell it by the reminder that never comes.
+    """
     columns = ["client_id", "created_at", "segment", "cadence_days", "archived", "do_not_contact"]
     rows = draft.reader.merged("clients", columns, books=[book])
     canaries = draft.reader.merged("canaries", ["client_id"], books=[book]).column("client_id")
     rows = pc.filtered(rows, pc.invert(pc.or_(rows.column("archived"), rows.column("do_not_contact"))))
-    for others in (canaries, planned):
-        rows = pc.filtered(rows, pc.invert(pc.is_in(rows.column("client_id"), pc.whole(others))))
+    clients = rows.column("client_id")
+    bare = pc.and_(pc.is_in(clients, pc.whole(canaries)), pc.invert(pc.is_valid(rows.column("cadence_days"))))
+    rows = pc.filtered(rows, pc.invert(pc.or_(bare, pc.is_in(clients, pc.whole(planned)))))
     cells = (rows.column(name).to_pylist() for name in columns[:4])
     return [(number, at.replace(tzinfo=UTC), *more) for number, at, *more in zip(*cells, strict=True)]

@@ -86,7 +86,7 @@ def _purchases(view: View, client: Client, now: datetime) -> Iterator[Row]:
         yield "purchases", "last", f"{days[-1]}, {(now.astimezone(view.settings.zone).date() - days[-1]).days} days ago"
     expected = expected_of(view, client, now, client.buy_by)
     if expected is not None:
-        window = f", most likely {expected.from_on} to {expected.to_on}" if expected.from_on < expected.to_on else ""
+        window = ", most likely {1} to {2}".format(*expected) if expected.from_on != expected.to_on else ""
         weak = ", weak" if expected.is_weak else ""
         yield "purchases", "next", f"{expected.on} ({expected.origin}{weak}){window}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from crmcli.storage.team import require_admin
 
 if TYPE_CHECKING:
     from crmcli.model.acting import Acting
-    from crmcli.model.process import Process
+    from crmcli.model.process import ListedProduct, Process
     from crmcli.storage.view import Draft, View
 
 _CENT = Decimal("0.01")
@@ -29,14 +30,30 @@ def apply_process(draft: Draft, acting: Acting, process: Process) -> int:
     require_admin(draft.store, "the process")
     draft.depends_on("process", "products", "deals")
     check_process(draft, process)
+    newest, is_same = draft.newest("process"), process == present_process(draft)
     _put_products(draft, acting, process)
-    newest = draft.newest("process")
-    if process == draft.process:
+    if is_same:
         return newest.version
     text = json.dumps(process.to_plain(), ensure_ascii=False)
     version = newest.version + 1
     draft.put_document("process", Document(acting.new_id(), version, text, acting.now, acting.by))
     return version
+
+
+def present_process(view: View) -> Process:
+    """Return the process with the products that it lists as they are by now: they may have been set since."""
+    known = {product.name.casefold(): product for product in view.products}
+    listed = (_present(one, known.get(one.name.casefold())) for one in view.process.products)
+    return replace(view.process, products=tuple(listed))
+
+
+def _present(listed: ListedProduct, product: Product | None) -> ListedProduct:
+    if product is None:
+        return listed
+    # What costs the same stays as it was written.
+    is_same = _price(listed.name, listed.price) == product.price
+    price = listed.price if is_same else None if product.price is None else f"{product.price.normalize():f}"
+    return replace(listed, category=product.category, price=price, use_up_days=product.use_up_days)
 
 
 def check_process(view: View, process: Process) -> None:
@@ -67,16 +84,10 @@ def _check_stages(view: View, process: Process) -> None:
 
 
 def _put_products(draft: Draft, acting: Acting, process: Process) -> None:
-    """Put the products that a process lists: known ones, by name, are changed, new ones added.
-
-    One that is listed as it was before keeps what was set for it since.
-    """
-    listed_before = set(draft.process.products)
+    """Put the products that a process lists: known ones, by name, are changed, new ones added."""
     known = {product.name.casefold(): product for product in draft.products}
     for listed in process.products:
         before = known.get(listed.name.casefold())
-        if before is not None and listed in listed_before:
-            continue
         number = before.product_id if before else acting.new_id()
         product = Product(number, listed.name, listed.category, _price(listed.name, listed.price), listed.use_up_days)
         if product != before:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ from crmcli.model.dates import day_end, day_start, local_day
 from crmcli.model.ids import decode_id
 from crmcli.model.process import OTHERS
 from crmcli.model.reactivating import Arm, Candidate, Choice, Quarter, Wanted
+from crmcli.model.records import HELD
 from crmcli.model.returning import FEWEST, PRIOR, Norms
 from crmcli.storage import kernels as pc
 from crmcli.storage.counting import counted
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _CLIENTS = ("client_id", "owner_id", "segment", "period_days", "archived", "do_not_contact")
 _REMINDERS = ("client_id", "cause", "status", "created_at", "due_at", "done_at")
-_ACTIVITIES = ("client_id", "deal_id", "happened_at", "voided")
+_ACTIVITIES = ("client_id", "deal_id", "kind", "result", "happened_at", "voided")
 _TABLES: dict[str, tuple[str, ...]] = {
     "sales": SALES,
     "clients": _CLIENTS,
@@ -54,11 +55,16 @@ _LEADS: dict[str, tuple[str, ...]] = {
 _ALL = 1 << 40
 
 
-def due(view: View, as_of: datetime, wanted: Wanted) -> tuple[list[dict[str, Any]], Norms | None]:
-    """Return who is due to buy again, the most valuable first, and the published norms if the member works by them.
+class Due(NamedTuple):
+    """Who is due, each row with the `total` of all; how many are left out, by reason; the published norms, if any."""
 
-    Each row has the `total` of all those wanted.
-    """
+    rows: list[dict[str, Any]]
+    left_out: dict[str, int]
+    norms: Norms | None
+
+
+def due(view: View, as_of: datetime, wanted: Wanted) -> Due:
+    """Return who is due to buy again, the most valuable first, by the published norms if the member works by them."""
     settings = view.settings
     norms = published_norms(view) if works_by_published(view) else None
     today = local_day(as_of, settings.zone)
@@ -77,7 +83,9 @@ def due(view: View, as_of: datetime, wanted: Wanted) -> tuple[list[dict[str, Any
         "limit": wanted.limit or _ALL,
     }
     extra = {"published": _published(norms), "bands": _bands(parse_bands(settings.bands))}
-    return ask(view, "reactivation", as_of, _TABLES, parameters, extra), norms
+    found = ask(view, "reactivation", as_of, _TABLES, parameters, extra)
+    left_out = {row["left_out"]: row["total"] for row in found if row["left_out"]}
+    return Due([row for row in found if not row["left_out"]], left_out, norms)
 
 
 def leads_due(view: View, as_of: datetime, segment: str | None, limit: int) -> list[dict[str, Any]]:
@@ -121,12 +129,14 @@ def plan(draft: Draft, acting: Acting, per_day: int, *, assign: bool) -> tuple[l
     """Put a reminder for each of those due, as many a day as are wanted; return the choices and how many are due.
 
     `assign`: each is the call of the client's owner, not of who acts.
+    Raises: NotPermittedError for who may make no reminders.
     """
+    draft.require_right(draft.store.own_book, "reminders")
     draft.depends_on("reminders", "sales")
     zone = draft.settings.zone
     today = local_day(acting.now, zone)
     quarter = Quarter.of(today)
-    rows, _ = due(draft, acting.now, Wanted())
+    rows = due(draft, acting.now, Wanted()).rows
     assignees = _assignees(draft, acting, rows) if assign else {}
     candidates = [
         Candidate(
@@ -142,7 +152,7 @@ def plan(draft: Draft, acting: Acting, per_day: int, *, assign: bool) -> tuple[l
     taken = Counter(
         (reminder.assignee_id, local_day(reminder.due_at, zone))
         for reminder in _plans(draft, day_start(today, zone))
-        if reminder.status != rules.HELD
+        if reminder.status != HELD
     )
     choices = rules.choose(candidates, quarter, days, per_day, taken, draft.settings.holdout_pct)
     draft.place([choice.candidate.client_id for choice in choices])
@@ -200,6 +210,6 @@ def results(view: View, since: datetime, until: datetime, as_of: datetime, withi
                 ends = [as_of, plan_.created_at + timedelta(days=within)]
                 ends += [following.created_at] if following else []
                 times, money = rules.bought_since(sales[client_id], zone, plan_.created_at, min(ends))
-                arm = arms[plan_.status == rules.HELD]
-                arms[plan_.status == rules.HELD] = Arm(arm.clients + 1, arm.returned + bool(times), arm.money + money)
+                arm = arms[plan_.status == HELD]
+                arms[plan_.status == HELD] = Arm(arm.clients + 1, arm.returned + bool(times), arm.money + money)
     return arms

@@ -12,10 +12,10 @@ from crmcli.model.delivering import FAILED, STALE
 from crmcli.model.ids import decode_id, encode_id
 from crmcli.model.records import OPEN, Document
 from crmcli.model.repeating import slot_after
-from crmcli.model.schedules import missed
+from crmcli.model.schedules import failing_since, missed
 from crmcli.storage import kernels as pc
 from crmcli.storage.channel_file import channel_file, channels_of, read_channels
-from crmcli.storage.delivering import DIGEST
+from crmcli.storage.delivering import DIGEST, unreachable
 from crmcli.storage.diagnosis import Finding
 from crmcli.storage.members import SERVICE
 from crmcli.storage.tables import TABLES
@@ -66,7 +66,11 @@ def diagnose_reminders(view: View, identity: Path, schedules: Mapping[str, str],
         count = missed(cron, ran, now, zone)
         at = format_moment(datetime.fromisoformat(ran), zone) if ran else "never"
         ahead = format_moment(slot_after(cron, now, zone), zone)
-        yield Finding(f"schedule {name}", ran is not None and not count, f"last {at}, next {ahead}, missed {count}")
+        failure = failing_since(name, last, now)
+        found = f"last {at}, next {ahead}, missed {count}"
+        if failure is not None:
+            found += f", failed {format_moment(datetime.fromisoformat(failure), zone)}"
+        yield Finding(f"schedule {name}", ran is not None and not count and failure is None, found)
 
 
 def _channels(view: View, identity: Path, now: datetime) -> Iterator[Finding]:
@@ -83,9 +87,14 @@ def _channels(view: View, identity: Path, now: datetime) -> Iterator[Finding]:
 
 
 def _served(view: View, channels: Sequence[Channel]) -> Iterator[Finding]:
-    """Say, to a service, whether it can reach all those for whose books it was named."""
+    """Say, to a service, whether it can reach all those for whose books it was named, and only those."""
     state, me = view.store.state, view.store.member
-    if me.role != SERVICE or not me.personal:
+    if me.role != SERVICE:
+        return
+    far = unreachable(view, channels)
+    if far is not None:
+        yield Finding("channels to others", ok=False, found=far)
+    if not me.personal:
         return
     owners = [owner for book in me.personal if (owner := state.books[book].owner) and state.members[owner].active]
     without = sorted(

@@ -190,6 +190,9 @@ def _no_change(head: Head) -> tuple[str, str | None] | None:
     if len(others := _others(added)) == len({entry["table"] for entry in added}):
         told = f"commit {head.seq} changed no client's records but the {', '.join(others)}"
         return told, "the command that did it sets it back"
+    if any(entry["table"] == "settings" for entry in added):
+        # What it did to reminders goes by the time zone.
+        return f"commit {head.seq} changed the settings", "crmcli settings set sets them back"
     return None
 
 

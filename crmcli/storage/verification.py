@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Findings:
-    """What a verification counted and what it found wrong, a line each; `hint` says what helps against the first."""
+    """What a verification counted and what it found wrong, a line each.
+
+    `head` is the hash of the last commit that counted; `hint` says what helps against the first problem.
+    """
 
     commits: int = 0
+    head: str = ""
     files: int = 0
     opened: int = 0
     rows: int = 0
@@ -68,7 +72,7 @@ def verify(store: Store, findings: Findings) -> Iterator[None]:
             if commit.type == "compact":
                 inputs = [known[file_id] for file_id in commit.drop]
                 compactions.append((commit, inputs, _was_whole(state, commit, inputs)))
-            findings.commits += 1
+            findings.commits, findings.head = findings.commits + 1, state.hash
     yield
     reader = Reader(store.root, state, Keyring(store.identity, state), _NothingKnown())
     for entry in state.live.values():

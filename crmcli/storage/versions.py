@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from crmcli.model.frozen import dataclass
 from crmcli.model.ids import encode_id
+from crmcli.storage.members import ADMIN
 from crmcli.storage.tables import DELETED, PERSONAL, SEQ, TABLES, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from crmcli.storage.log import FileEntry
     from crmcli.storage.reading import Reader
@@ -58,6 +60,15 @@ def changes_of(reader: Reader, state: State, client_id: int) -> list[Change]:
         for number, records in by_key.items():
             changes += _differences(table, number, records)
     return sorted(changes, key=lambda change: -change.seq)
+
+
+def disguised(view: View, client_id: int) -> dict[int, tuple[str, datetime]]:
+    """Return who seems to have recorded a canary and when, by the commit that planted it, for who is no admin."""
+    marks = versions(view.reader, view.store.state, TABLES["canaries"], client_id).column(SEQ).to_pylist()
+    if not marks or view.reader.keyring.role == ADMIN:
+        return {}
+    clients = view.records("clients", "client_id", [client_id])
+    return {seq: (encode_id(client.created_by), client.created_at) for client in clients for seq in marks}
 
 
 def kept_back(view: View, client_id: int) -> Iterator[str]:

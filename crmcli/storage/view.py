@@ -18,6 +18,7 @@ from crmcli.model.records import (
     CALL_RESULTS,
     DIRECTIONS,
     DONE,
+    HELD,
     LOST,
     OPEN,
     WON,
@@ -32,7 +33,7 @@ from crmcli.model.settings import Settings
 from crmcli.storage import kernels as pc
 from crmcli.storage import lookup
 from crmcli.storage.archiving import ERASED
-from crmcli.storage.members import ANALYST, SERVICE, may_write, role_text
+from crmcli.storage.members import may_write, role_text, who_may
 from crmcli.storage.tables import COMPANY, PERSONAL, TABLE_OF, TABLES, Table
 from crmcli.storage.writing import Pending
 
@@ -46,7 +47,7 @@ _CANDIDATES = 10
 UNKNOWN = "unknown"
 # The words of the filters that are no company list.
 _WORDS = {
-    "status": (OPEN, WON, LOST, DONE),
+    "status": (OPEN, WON, LOST, DONE, HELD),
     "direction": DIRECTIONS,
     "result": CALL_RESULTS,
     "cause": CAUSES,
@@ -310,7 +311,10 @@ class Draft(View):
         """Raise NotPermittedError for who may not write a table into a book."""
         member = self.store.member
         if not may_write(member, self.store.state.books[book], table):
-            raise NotPermittedError(f"{role_text(member.role)} may not write {table} there", _who_may(member.role))
+            raise NotPermittedError(
+                f"{role_text(member.role)} may not write {table} there",
+                who_may(member, self.store.state.books[book], table),
+            )
 
     def _book(self, table: Table, record: Any) -> str:
         """Return the book a record belongs to: that of its client, or the member's own for a new one."""
@@ -372,10 +376,3 @@ class Draft(View):
                 for rows in pieces:
                     if pc.filtered(rows, pc.is_in(rows.column("client_id"), erased)).num_rows:
                         raise RuleError("this client was erased")
-
-
-def _who_may(role: str) -> str:
-    """Return what to do instead of writing where somebody may not."""
-    if role in (ANALYST, SERVICE):
-        return "a manager, a lead or an admin can; crmcli member role gives a role"
-    return "the owner of that book can, and an admin"

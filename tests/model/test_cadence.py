@@ -27,7 +27,8 @@ def planned(*clients: Touchable, open_now: int = 0) -> list[tuple[int, str]]:
 
 def test_a_cadence_has_three_forms() -> None:
     assert [parse_cadence(text) for text in (" 30D ", "none", "segment")] == [30, 0, None]
-    for text in ("", "0d", "30", "4w", "-3d", "never", "30bd", "99999d"):
+    assert [parse_cadence(text) for text in ("2w", "1m", "1y", "9999d")] == [14, 30, 365, 9999]
+    for text in ("", "0d", "30", "0w", "28y", "-3d", "never", "30bd", "99999d"):
         with pytest.raises(InputError):
             parse_cadence(text)
 

@@ -48,9 +48,18 @@ def test_one_purchase_says_little_and_none_nothing() -> None:
     assert found == Expected(date(2026, 3, 2), date(2026, 2, 10), date(2026, 3, 12), "segment", is_weak=True)
     skewed = next_purchase(DAYS[:1], replace(NORM, period_high=50))
     assert skewed is not None
+    assert skewed.from_on is not None
     assert skewed.from_on < skewed.on == skewed.to_on
     assert next_purchase([], NORM) is None
     assert next_purchase([], NORM, date(2026, 4, 1)) == days(date(2026, 4, 1), "stated")
+
+
+def test_where_too_few_bought_twice_there_is_no_window() -> None:
+    plain = Norm.plain(90)
+    # (2 x 20 + 5 x 90) / 7 = 70 days.
+    assert next_purchase(DAYS, plain) == Expected(date(2026, 4, 21), None, None, "rhythm", is_weak=True)
+    assert next_purchase(DAYS[:1], plain) == Expected(date(2026, 4, 1), None, None, "segment", is_weak=True)
+    assert next_purchase(DAYS, plain, by_hand=45) == days(date(2026, 3, 27), "rhythm")
 
 
 @given(st.lists(st.integers(0, 1000), min_size=2).map(sorted))
@@ -88,7 +97,7 @@ def test_a_sale_settles_what_was_to_bring_it_about_and_plans_the_next() -> None:
     client = Client(1, NOW, 1, 1, buy_by=date(2026, 3, 10))
     causes = ("reactivation", "buy_by", "next_purchase", "promise")
     made = [Reminder(n, 1, cause, NOW + DAY, False, 1, NOW - DAY, 1) for n, cause in enumerate(causes, 1)]
-    later = replace(made[0], reminder_id=9, created_at=NOW + DAY)
+    later = replace(made[0], reminder_id=9, cause="manual", created_at=NOW + DAY)
     expected = Expected(date(2026, 4, 10), date(2026, 4, 1), date(2026, 4, 20), "rhythm")
     found = follow_up(acting, client, expected, [*made, later], 7, ZONE)
     changed = {record.reminder_id: record for record in found if isinstance(record, Reminder)}
@@ -108,3 +117,53 @@ def test_a_sale_settles_what_was_to_bring_it_about_and_plans_the_next() -> None:
     assert isinstance(kept, Client)
     assert reminder.due_at == datetime(2026, 3, 1, 21, tzinfo=UTC)
     assert kept.buy_by == date(2026, 3, 4)
+
+
+def test_a_sale_recorded_late_leaves_what_was_planned_since() -> None:
+    late = Acting(7, NOW - 5 * DAY, NOW, iter(range(100, 200)).__next__)
+    client = Client(1, NOW, 1, 1, buy_by=date(2026, 7, 20))
+    offer = Reminder(3, 1, "next_purchase", NOW + 90 * DAY, False, 1, NOW - DAY, 1)
+    auto = replace(client, buy_by=None)
+    assert follow_up(late, client, None, [offer], 7, ZONE, is_said=False) == []
+    assert follow_up(late, auto, None, [offer], 7, ZONE, is_said=False) == []
+    # Said to be none, there is none, whenever it was planned.
+    assert follow_up(late, client, None, [offer], 7, ZONE) == [
+        replace(offer, status="done", done_at=late.at),
+        replace(client, buy_by=None),
+    ]
+    # What was planned with an older sale and moved since was planned since.
+    moved, text, _ = follow_up(
+        late, auto, days(date(2026, 7, 20), "stated"), [replace(offer, created_at=NOW - 9 * DAY)], 7, ZONE
+    )
+    assert isinstance(moved, Reminder)
+    assert isinstance(text, Note)
+    assert (moved.reminder_id, moved.created_at, text.noted_at) == (3, NOW, NOW)
+
+
+def test_a_named_day_stays_until_they_buy_on_it_or_later_and_a_first_purchase_is_the_planned_one() -> None:
+    acting = Acting(7, NOW, NOW, iter(range(100, 200)).__next__)
+    client = Client(1, NOW, 1, 1, buy_by=date(2026, 7, 20))
+    offer = Reminder(3, 1, "next_purchase", NOW + 90 * DAY, False, 1, NOW - DAY, 1)
+    assert follow_up(acting, client, None, [offer], 7, ZONE, is_said=False) == []
+    passed = replace(client, buy_by=date(2026, 3, 2))
+    ended = replace(offer, status="done", done_at=NOW)
+    assert follow_up(acting, passed, None, [offer], 7, ZONE, is_said=False) == [ended, replace(passed, buy_by=None)]
+    planned = replace(offer, cause="buy_by")
+    found = follow_up(acting, client, None, [planned], 7, ZONE, is_said=False)
+    assert found == [replace(planned, status="done", done_at=NOW), replace(client, buy_by=None)]
+    later = replace(planned, created_at=NOW + DAY)
+    assert follow_up(acting, client, None, [later], 7, ZONE, is_said=False) == []
+
+
+def test_a_planned_call_back_ends_with_a_purchase_later_than_those_that_it_rests_on() -> None:
+    late = Acting(7, NOW - 5 * DAY, NOW, iter(range(100, 200)).__next__)
+    plan = Reminder(3, 1, "reactivation", NOW + DAY, False, 1, NOW - DAY, 1)
+
+    def ended(*sold_at: datetime) -> bool:
+        sales = [Sale(n, 1, at, Decimal(5), 1) for n, at in enumerate(sold_at)]
+        return bool(follow_up(late, Client(1, NOW, 1, 1), None, [plan], 7, ZONE, lambda: sales, is_said=False))
+
+    assert ended()
+    assert ended(NOW - 100 * DAY)
+    assert not ended(NOW - 3 * DAY)
+    assert ended(NOW - 6 * DAY, NOW)

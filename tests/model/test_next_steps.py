@@ -109,6 +109,26 @@ def test_a_closed_deal_has_no_step_any_more() -> None:
     assert [step.cause for step in reminders(reopened, "done")] == ["return"]
 
 
+def test_each_lost_deal_of_a_client_comes_back_on_its_own_day() -> None:
+    tea, cafe = (start(acting(first=n), PROCESS, CLIENT)[0] for n in (200, 300))
+    days = [(date(2026, month, 1), datetime(2026, month, 1, tzinfo=UTC)) for month in (6, 9)]
+    (first,) = reminders(lose_until(acting(first=400), PROCESS, tea, "price", days[0], []))
+    (second,) = reminders(lose_until(acting(first=500), PROCESS, cafe, "price", days[1], [first]))
+    assert (first.deal_id, first.due_at, second.deal_id, second.due_at) == (
+        tea.deal_id,
+        days[0][1],
+        cafe.deal_id,
+        days[1][1],
+    )
+    assert first.reminder_id != second.reminder_id
+    # The same deal lost again moves its own; reopened, it ends its own.
+    lost = replace(cafe, status="lost")
+    (moved,) = reminders(lose_until(acting(first=600), PROCESS, cafe, "price", days[0], [first, second]))
+    assert moved == replace(second, due_at=days[0][1])
+    ended = reminders(move(acting(first=700), PROCESS, lost, "b", [first, second]), "done")
+    assert [each.reminder_id for each in ended] == [second.reminder_id]
+
+
 def test_the_step_is_for_the_owner() -> None:
     deal, _ = start(acting(), PROCESS, CLIENT)
     (step,) = reminders(move(acting(), PROCESS, replace(deal, owner_id=9), "c"))

@@ -99,8 +99,11 @@ def test_what_the_rules_refuse() -> None:
         move(acting(), DEFAULT, won, "call")
     with pytest.raises(RuleError, match="won"):
         win_with_sale(acting(), won, Decimal(1))
-    with pytest.raises(RuleError, match="before the deal's last change"):
-        move(acting(NOW - timedelta(days=1)), DEFAULT, deal, None)
+    earlier = NOW - timedelta(days=1)
+    with pytest.raises(RuleError, match="the clock is behind the deal's last change"):
+        move(replace(acting(earlier), now=earlier), DEFAULT, deal, None)
+    with pytest.raises(RuleError, match="--when is before the deal's last change"):
+        move(acting().when(earlier), DEFAULT, deal, None)
 
 
 def test_winning_writes_the_sale_once_and_linked() -> None:

@@ -15,7 +15,7 @@ from crmcli.errors import InputError, NotFoundError, RuleError
 from crmcli.model import records as r
 from crmcli.model.acting import Acting
 from crmcli.model.numbering import Numbers, is_number
-from crmcli.model.reminding import CAUSES, MAX_TASK, Task, add_reminder, finish, is_overdue, remind, snooze
+from crmcli.model.reminding import CAUSES, MAX_TASK, Task, add_reminder, finish, is_overdue, odd_about, remind, snooze
 from crmcli.model.touching import Touch, do, is_completed, log_touch
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -96,9 +96,10 @@ def test_one_is_open_for_a_client_and_cause_but_for_what_may_be_many(cause: str)
     assert fresh.reminder_id != 1
 
 
-def test_the_process_reminds_once_for_each_deal() -> None:
-    known = [made("process", deal_id=3)]
-    same, other = (reminders(remind(acting(), 5, "process", DUE[0], deal_id=deal, known=known))[0] for deal in (3, 4))
+@pytest.mark.parametrize("cause", ["process", "return"])
+def test_a_step_and_a_return_are_due_once_for_each_deal(cause: str) -> None:
+    known = [made(cause, deal_id=3)]
+    same, other = (reminders(remind(acting(), 5, cause, DUE[0], deal_id=deal, known=known))[0] for deal in (3, 4))
     assert (same.reminder_id, other.reminder_id == 1) == (1, False)
 
 
@@ -110,17 +111,47 @@ def test_a_day_is_overdue_when_it_is_over_and_a_time_when_it_is_past() -> None:
     assert is_overdue(made(), NOW + timedelta(seconds=1), ZONE)
 
 
+def test_what_is_past_or_far_ahead_is_said() -> None:
+    def odd(days: int, *, has_time: bool = True) -> str | None:
+        return odd_about(NOW + timedelta(days=days), NOW, ZONE, has_time=has_time)
+
+    assert [odd(days, has_time=False) for days in (0, 1, 366)] == [None] * 3
+    assert odd_about(NOW - timedelta(hours=3), NOW, ZONE, has_time=False) is None
+    assert odd(-1) == odd(-1, has_time=False) == "that is past: it is due at once"
+    assert odd(367) == odd(366 * 173) == "that is more than a year away"
+
+
 @pytest.mark.parametrize("result", ["no-answer", "busy", "callback", "wrong"])
 def test_a_missed_call_is_to_be_returned_once(result: str) -> None:
     (missed,) = call("in", result)
     assert (missed.cause, missed.status, missed.due_at, missed.has_time) == ("missed_call", "open", NOW, True)
     later = NOW + timedelta(hours=1)
     assert call("in", result, later, [missed]) == []
-    (settled,) = call("out", result, later, [missed])
+    # Nobody has talked yet.
+    assert call("out", result, later, [missed]) == []
+    (settled,) = call("out", "answered", later, [missed])
     assert (settled.reminder_id, settled.status) == (missed.reminder_id, "done")
     assert [x.status for x in call("in", "answered", later, [missed])] == ["done"]
     # A call of before does not return it.
     assert call("out", "answered", NOW - timedelta(hours=1), [missed]) == []
+
+
+def test_only_talking_after_the_last_call_in_vain_ends_the_waiting() -> None:
+    (missed,) = call("in", "busy")
+    hour = timedelta(hours=1)
+    first, second = (r.Activity(n, 5, "call", NOW + n * hour, 7, direction="in", result="busy") for n in (0, 2))
+
+    def ends(hours: int, known: r.Reminder, others: list[r.Activity]) -> bool:
+        touch = Touch("call", "out", "answered")
+        return bool(reminders(log_touch(acting(NOW + hours * hour), 5, touch, None, [known], lambda: others)))
+
+    assert [ends(hours, missed, [first]) for hours in (-1, 0, 1)] == [False, True, True]
+    # The client has called again since, though that made no reminder of its own.
+    assert [ends(hours, missed, [first, second]) for hours in (1, 2, 3)] == [False, True, True]
+    assert ends(1, missed, [first, replace(second, voided=True)])
+    assert ends(1, missed, [first, replace(second, direction="out")])
+    # One that was put off to tomorrow is done by a call today.
+    assert ends(1, replace(missed, due_at=NOW + 24 * hour), [first])
 
 
 def test_a_completed_touch_settles_the_reminder_to_keep_in_touch() -> None:
@@ -177,8 +208,8 @@ def test_a_missed_call_that_is_recorded_late_may_have_been_returned() -> None:
         other = replace(r.Activity(9, 5, "call", at, 7, direction=direction, result=result), **more)  # type: ignore[arg-type]
         return reminders(log_touch(acting(), 5, missed, activities=lambda: [other]))
 
-    assert after("no-answer", "out", 1) == after("answered", "in", 1) == []
-    assert len(after("answered", "out", -1)) == len(after("busy", "in", 1)) == 1
+    assert after("answered", "out", 1) == after("answered", "in", 1) == []
+    assert len(after("answered", "out", -1)) == len(after("busy", "in", 1)) == len(after("no-answer", "out", 1)) == 1
     assert len(after("answered", "out", 1, voided=True)) == len(after("answered", "out", 1, kind="visit")) == 1
 
 

@@ -11,6 +11,7 @@ from crmcli.commands import COMMANDS
 from crmcli.errors import InputError, RuleError
 from crmcli.model.schedules import (
     JOBS,
+    failing_since,
     is_due,
     known_jobs,
     missed,
@@ -163,3 +164,16 @@ def test_the_first_drill_waits_for_the_first_backup() -> None:
     # Where another machine makes the backups, it waits for nothing.
     assert not waits("drill", {"drill"}, {})
     assert not waits("backup", {"backup", "drill"}, {})
+
+
+def test_a_job_fails_until_it_succeeds() -> None:
+    first = at("2026-03-02 12:00")
+    second = first + timedelta(hours=1)
+    told = [(first + timedelta(hours=hours)).isoformat() for hours in range(3)]
+    assert failing_since("remind", {}, first) is None
+    assert failing_since("remind", {"remind failed": told[0]}, first) == told[0]
+    assert failing_since("remind", {"remind failed": told[1], "remind": told[0]}, second) == told[1]
+    assert failing_since("remind", {"remind failed": told[0], "remind": told[1]}, second) is None
+    # What lies ahead was under a clock that was wrong.
+    assert failing_since("remind", {"remind failed": told[2], "remind": told[0]}, second) is None
+    assert failing_since("remind", {"remind failed": told[0], "remind": told[2]}, second) == told[0]

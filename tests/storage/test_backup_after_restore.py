@@ -123,7 +123,7 @@ def test_a_restored_copy_that_is_looked_at_does_not_take_the_place_of_the_store(
 
 
 def test_who_took_a_copy_for_the_store_comes_back_to_it_by_a_restore(looked_at: Company) -> None:
-    [commit] = re.findall(r"--accept-restore ([0-9a-f]{64})", (looked_at.folder / "said").read_text())
+    commit, *_ = re.findall(r"--accept-restore ([0-9a-f]{64})", (looked_at.folder / "said").read_text())
     assert look(looked_at, "verify", "--accept-restore", commit).code == 0
     assert look(looked_at, "list", "clients").code == 0
     assert looked_at.crmcli("list", "clients").code == 14
@@ -132,9 +132,9 @@ def test_who_took_a_copy_for_the_store_comes_back_to_it_by_a_restore(looked_at: 
     later.root.rename(later.folder / "before")
     restored = later.crmcli("restore", "latest", "--to", str(later.root))
     assert restored.code == 0, restored
-    assert "each machine, this one too," in restored.err
+    assert "; this one: crmcli verify" in restored.err
     assert later.crmcli("list", "clients").code == 14
-    [commit] = re.findall(r"--accept-restore ([0-9a-f]{64})", restored.err)
+    commit, *_ = re.findall(r"--accept-restore ([0-9a-f]{64})", restored.err)
     ok(later, "verify", "--accept-restore", commit)
     assert later.names() == ["Vera"]
     assert look(later, "list", "clients").code == 14
@@ -146,10 +146,10 @@ def test_who_restores_the_newest_state_in_place_of_the_store_goes_on_at_once(com
     assert company.names("manager") == []
     shutil.rmtree(company.root)
     restored = company.crmcli("restore", "latest", "--to", str(company.root))
-    assert "each other machine" in restored.err
+    assert "this one" not in restored.err
     assert len(company.names()) == 1
     assert company.crmcli("list", "clients", who="manager").code == 14
-    [commit] = re.findall(r"--accept-restore ([0-9a-f]{64})", restored.err)
+    commit, *_ = re.findall(r"--accept-restore ([0-9a-f]{64})", restored.err)
     ok(company, "verify", "--accept-restore", commit, who="manager")
     assert company.crmcli("list", "clients", who="manager").code == 0
 
@@ -183,3 +183,36 @@ def test_the_hint_of_who_may_not_restore_to_the_byte_works(company: Company, mor
     refused = company.crmcli(*target, *more)
     assert (refused.code, "an admin restores it whole, without --exact" in refused.err) == (15, True), refused
     assert "erased again    1" in ok(company, *target)
+
+
+@pytest.mark.parametrize("has_clients", [False, True])
+def test_who_is_removed_again_goes_on_with_no_restored_store(company: Company, *, has_clients: bool) -> None:
+    grow(company)
+    lead = company.identity("lead").member
+    if has_clients:
+        ok(company, "add-client", "Of the lead", who="lead")
+    [first] = backed_up(company)
+    handed = ("--to", company.identity("colleague").member) if has_clients else ()
+    ok(company, "member", "remove", lead, *handed)
+    assert company.crmcli("list", "clients", who="manager").code == 0
+    now = replace(company, now=company.now + DAY)
+    backed_up(now)
+    now.root.rename(now.folder / "broken")
+    restored = now.crmcli("restore", first["snapshot"], "--to", str(now.root))
+    assert restored.code == 0, restored
+    [commit] = re.findall(r"; this one: crmcli verify --accept-restore ([0-9a-f]{64})", restored.err)
+    assert restored.err.count(commit) == 1
+    # Somebody who was removed goes on from the restore, and puts that in the place of the store.
+    fork = replace(now, folder=now.folder.parent / "fork")
+    shutil.copytree(now.folder, fork.folder)
+    fork.forget("lead")
+    ok(fork, "add-client", "Planted", who="lead")
+    # The admin does as he is told, to the letter.
+    ok(now, "verify", "--accept-restore", commit)
+    [command] = re.findall(r"a member again: crmcli (member remove .*)", restored.err)
+    ok(now, *command.split())
+    head = re.findall(r"head +([0-9a-f]{64})", ok(now, "verify"))[0]
+    assert fork.crmcli("verify", "--accept-restore", head, who="manager").code == 14
+    ok(now, "verify", "--accept-restore", head, who="manager")
+    assert now.crmcli("list", "clients", who="manager").code == 0
+    assert not now.open().state.members[lead].active

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -116,6 +117,37 @@ def test_each_book_is_a_commit_of_its_own_and_history_says_that_its_owner_was_it
         [_, *rows] = company.crmcli("history", encode_id(canary.client_id), who=who).out.splitlines()
         assert len(rows) == 2
         assert all(row.startswith(start) for row in rows), rows
+
+
+@pytest.mark.parametrize("who", ["manager", "analyst"])
+def test_the_audit_tells_who_is_no_admin_of_a_canary_what_it_tells_of_any_client(company: Company, who: str) -> None:
+    assert replace(company, now=NOW + timedelta(days=9)).crmcli("canary", "plant").code == 0
+    canary = canary_of(company, "manager")
+    number, author = encode_id(canary.client_id), company.identity("manager").member
+    [row] = json.loads(company.crmcli("audit", "--client", number, "--format", "json", who=who).out)
+    assert (row["what"], row["who"], row["flags"]) == ("clients +1, contacts +1", author, None)
+    assert datetime.fromisoformat(row["at"]) == canary.created_at.replace(microsecond=0)
+    told = json.loads(company.crmcli("audit", "--type", "data", "--format", "json", who=who).out)
+    assert not [row for row in told if "contacts" in row["what"]]
+    planted = json.loads(company.crmcli("audit", "--client", number, "--format", "json").out)
+    assert [(row["who"], row["at"][:10]) for row in planted] == [("Ada", "2026-03-11")]
+    on = row["at"][:10]
+    for period, found in (("2026-03-11", 0), (on, 1)):
+        told = company.crmcli("audit", "--client", number, "--period", period, "--format", "ids", who=who).out
+        assert len(told.split()) == found
+    assert company.crmcli("audit", "--client", number, "--who", "Ada", "--format", "ids", who=who).out == ""
+
+
+def test_what_its_owner_wants_to_be_reminded_of_comes_as_with_anybody(planted: Company) -> None:
+    canary = encode_id(canary_of(planted, "manager").client_id)
+    name = planted.view("manager").contact(canary_of(planted, "manager").client_id).name
+    later = replace(planted, now=NOW + timedelta(days=200))
+    # Nothing is planned for it by the segment's cadence.
+    assert name not in later.crmcli("remind", who="manager").out
+    assert planted.crmcli("add-reminder", canary, "call", "--due", "today", who="manager").code == 0
+    assert planted.crmcli("set-cadence", canary, "1d", who="manager").code == 0
+    told = replace(planted, now=NOW + timedelta(days=201)).crmcli("remind", who="manager").out
+    assert told.count(name) == 2
 
 
 def test_it_came_when_others_may_have_come(company: Company) -> None:

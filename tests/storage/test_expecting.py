@@ -75,6 +75,21 @@ def test_the_whole_base_is_expected_as_each_client_is(company: Company, seed: in
     assert origins == {"stated", "use-up", "rhythm", "segment"}
 
 
+def test_a_base_with_too_few_who_bought_twice_has_no_window(company: Company) -> None:
+    clients = [r.Client(number, START, 1, 1, period_days=40 if number == 3 else None) for number in (1, 2, 3)]
+    sold = {1: (0, 30), 2: (40,), 3: (10, 50)}
+    sales = [r.Sale(n * 9 + day, n, START + day * DAY, Decimal(5), 1) for n, days in sold.items() for day in days]
+    view = put(company, *clients, *sales)
+    rows, _ = expected(view, START + 60 * DAY, 5000)
+    assert {row["client_id"]: (row["origin"], row["from_on"] is None, row["is_weak"]) for row in rows} == {
+        1: ("rhythm", True, True), 2: ("segment", True, True), 3: ("rhythm", False, False),
+    }  # fmt: skip
+    for row in rows:
+        [client] = view.records("clients", "client_id", [row["client_id"]])
+        rule = expected_of(view, client, START + 60 * DAY)
+        assert tuple(row[name] for name in ("expected_on", "from_on", "to_on", "origin", "is_weak")) == rule
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

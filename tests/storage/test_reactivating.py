@@ -50,7 +50,10 @@ def base(seed: int, clients: int = 80) -> list[r.Record]:
         for place in range(random.randrange(3)):
             deal = random.choice((number * 7, None, number * 7 + 1))
             voided = random.random() < 0.2
-            made.append(r.Activity(number * 9 + place, number, "call", at[place], 1, deal, "out", voided=voided))
+            kind, result = random.choice(
+                (("call", "answered"), ("call", "answered"), ("visit", None), ("call", "busy"))
+            )
+            made.append(r.Activity(number * 9 + place, number, kind, at[place], 1, deal, "out", result, voided=voided))
         if random.random() < 0.4:
             cause = random.choice(("manual", "promise", "cadence", "process", "reactivation", "reactivation"))
             status = (
@@ -114,6 +117,7 @@ def _is_worked_on(mine: list[r.Record], as_of: datetime, today: date, norm: floa
         for touch in mine
         if isinstance(touch, r.Activity)
         and not touch.voided
+        and touch.result in (None, "answered")
         and touch.happened_at <= as_of
         and (touch.deal_id is None or touch.deal_id in deals)
     )
@@ -142,8 +146,11 @@ def test_who_is_due_is_who_the_definition_says(company: Company, seed: int) -> N
         for rule in ("segment", "own"):
             wanted = expected(records, view, as_of, rule)
             total += len(wanted)
-            rows, _ = due(view, as_of, Wanted(rule))
-            lost, _ = due(view, as_of, Wanted(rule, band="lost"))
+            rows, left_out, _ = due(view, as_of, Wanted(rule))
+            lost, others, _ = due(view, as_of, Wanted(rule, band="lost"))
+            assert sum(others.values()) + len(lost) <= sum(left_out.values())
+            assert set(left_out) <= {"lost", "deal", "reminder", "cool-down"}
+            assert left_out.get("lost", 0) >= len(lost)
             assert {row["client_id"] for row in rows} == {n for n, found in wanted.items() if found[2] != "lost"}
             assert {row["client_id"] for row in lost} == {n for n, found in wanted.items() if found[2] == "lost"}
             for row in (*rows, *lost):
@@ -152,7 +159,7 @@ def test_who_is_due_is_who_the_definition_says(company: Company, seed: int) -> N
                 assert row["period_days"] == pytest.approx(personal, abs=0.051)
                 assert row["priority"] == pytest.approx(worth, abs=0.0051)
             assert [row["priority"] for row in rows] == sorted((row["priority"] for row in rows), reverse=True)
-            some, _ = due(view, as_of, Wanted(rule, "private", limit=2))
+            some, _, _ = due(view, as_of, Wanted(rule, "private", limit=2))
             private = [row for row in rows if row["segment"] == "private"]
             assert [row["client_id"] for row in some] == [row["client_id"] for row in private[:2]]
             assert all(row["total"] == len(private) for row in some)
@@ -186,6 +193,8 @@ def test_a_plan_is_made_once_and_never_calls_those_left_alone(company: Company) 
     status = Counter(reminder.status for reminder in made)
     assert status["open"] == 10 * 22
     assert 5 < status["held"] < 50
+    listed = company.crmcli("list", "reminders", "--status", "held", "--format", "ids")
+    assert (listed.code, len(listed.out.split())) == (0, status["held"])
     zone = company.view().settings.zone
     per_day = Counter(local_day(reminder.due_at, zone) for reminder in made if reminder.status == "open")
     assert set(per_day.values()) == {10}
@@ -214,6 +223,9 @@ def test_who_was_called_is_left_in_peace_for_the_cool_down(company: Company) -> 
 
 
 def test_a_member_plans_the_own_book_and_an_admin_all(company: Company) -> None:
+    # Whether anybody is due or not.
+    for who in ("analyst", "service"):
+        assert company.crmcli("reactivate", "plan", who=who).code == 15
     for who in ("manager", "colleague"):
         put_as(company, who, [r.Client(n, START, 1, company.open(who).member_number) for n in _mine(who)])
     assert company.crmcli(*BAND_SETTING).code == 0
@@ -268,9 +280,10 @@ def test_leads_are_due_by_their_day_or_for_want_of_a_touch(company: Company) -> 
         r.Client(2, NOW - 5 * DAY, 1, 1, buy_by=date(2026, 3, 2)),
         r.Client(3, NOW - 91 * DAY, 1, 1),
         r.Client(4, NOW - 91 * DAY, 1, 1),
-        r.Activity(40, 4, "call", NOW - 5 * DAY, 1, direction="out"),
+        r.Activity(40, 4, "call", NOW - 5 * DAY, 1, direction="out", result="answered"),
         r.Client(5, NOW - 91 * DAY, 1, 1),
-        r.Activity(50, 5, "call", NOW - 5 * DAY, 1, direction="out", voided=True),
+        r.Activity(50, 5, "call", NOW - 5 * DAY, 1, direction="out", result="answered", voided=True),
+        r.Activity(51, 5, "call", NOW - 4 * DAY, 1, direction="out", result="no-answer"),
         r.Client(6, NOW - 21 * DAY, 1, 1, cadence_days=20),
         r.Client(7, NOW - 91 * DAY, 1, 1),
         r.Sale(70, 7, NOW - 80 * DAY, Decimal(1), 1),
@@ -364,7 +377,33 @@ def test_a_period_is_over_on_the_day_after_it(company: Company, bought: int, tou
         r.Client(1, NOW - 300 * DAY, 1, 1),
         r.Sale(10, 1, NOW - bought * DAY, Decimal(5), 1),
         r.Deal(20, 1, 1, "new", "call", "open", NOW - 250 * DAY, NOW - 250 * DAY),
-        r.Activity(30, 1, "call", NOW - touched * DAY, 1, 20, "out"),
+        r.Activity(30, 1, "call", NOW - touched * DAY, 1, 20, "out", "answered"),
     )
-    rows, _ = due(view, NOW, Wanted())
+    rows, left_out, _ = due(view, NOW, Wanted())
     assert bool(rows) is is_due
+    assert left_out == ({"deal": 1} if bought > 90 and touched <= 90 else {})
+
+
+def test_who_is_late_and_left_out_is_counted_once_by_reason(company: Company) -> None:
+    def late(number: int, days: int = 120) -> list[r.Record]:
+        return [r.Client(number, START, 1, 1), r.Sale(number, number, NOW - days * DAY, Decimal(5), 1)]
+
+    def reminder(number: int, cause: str, due_at: datetime, **more: object) -> r.Reminder:
+        return replace(r.Reminder(number, number, cause, due_at, False, 1, NOW - 50 * DAY, 1), **more)  # type: ignore[arg-type]
+
+    records = [record for number in range(1, 9) for record in late(number)]
+    records += [*late(9, 600), *late(10, 10)]
+    deals = [r.Deal(n, n, 1, "new", "call", "open", NOW - 50 * DAY, NOW - 50 * DAY) for n in (1, 2, 3)]
+    calls = [r.Activity(n, n, "call", NOW - 9 * DAY, 1, n, "out", how) for n, how in ((1, "answered"), (2, "busy"))]
+    reminders = [
+        reminder(4, "promise", NOW - 30 * DAY),
+        reminder(5, "manual", NOW + 14 * DAY),
+        reminder(6, "manual", NOW + 15 * DAY),
+        reminder(7, "cadence", NOW),
+        reminder(8, "reactivation", NOW - 20 * DAY, status="done", done_at=NOW - 20 * DAY),
+    ]
+    rows, left_out, _ = due(put(company, *records, *deals, *calls, *reminders), NOW, Wanted())
+    assert {row["client_id"] for row in rows} == {2, 3, 6, 7}
+    assert left_out == {"lost": 1, "deal": 1, "reminder": 2, "cool-down": 1}
+    told = company.crmcli("reactivate").err
+    assert "past the period, and left out: 1 lost (--band lost lists them), 1 with an open deal that is " in told

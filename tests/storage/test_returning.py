@@ -197,7 +197,7 @@ def test_the_order_tells_who_comes_back_better_than_rfm(shop: Company) -> None:
     assert auc(ours, came) >= 0.74
     assert auc(ours, came) >= auc(rfm, came)
     # What is printed is in the order of the same figure times the average check.
-    rows, _ = due(view, as_of, Wanted())
+    rows, _, _ = due(view, as_of, Wanted())
     assert [row["priority"] for row in rows] == sorted((row["priority"] for row in rows), reverse=True)
     for row in rows[:200]:
         assert row["priority"] == pytest.approx(

@@ -18,9 +18,9 @@ from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
 
     from crmcli.storage.backups.judging import Need
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Piece, Snapshot
@@ -93,12 +93,12 @@ class Check:
         self.others = others
         self.part = part
 
-    def run(self, name: str | None, now: datetime, advance: Callable[[int], None], *, repair: bool) -> Checked:
+    def run(self, name: str | None, outside: Known, advance: Callable[[int], None], *, repair: bool) -> Checked:
         """Check one snapshot or all; with `repair`, put back what somebody else still has."""
         genesis, _ = snapshots.genesis_of(self.place)
         shelf = snapshots.shelf(self.place, genesis.hash)
         with files.mapped(f"read the backup in {self.place.text}"):
-            found = lineage.lineage(self.place, genesis, shelf.snapshots, now)
+            found = lineage.lineage(self.place, genesis, shelf.snapshots, outside)
             stale.unmask(found, self.source)
             chosen = list(shelf.snapshots) if name is None else [judging.find(shelf, found, name)]
             done = Checked([snapshot.name for snapshot in chosen], strange=judging.strange(shelf, found))
@@ -214,7 +214,7 @@ def verify(
     helpers: tuple[Source | None, Sequence[Place]],
     name: str | None,
     part: tuple[int, int] | None,
-    now: datetime,
+    outside: Known,
     advance: Callable[[int], None],
     *,
     repair: bool,
@@ -224,18 +224,17 @@ def verify(
     That is what came of the newest one, and of each other one that is not what an earlier check found.
     """
     start = time.monotonic()
-    done = Check(place, *helpers, part).run(name, now, advance, repair=repair)
+    done = Check(place, *helpers, part).run(name, outside, advance, repair=repair)
     genuine = [known for known in done.snapshots if known not in done.strange]
     if not genuine:
         return done
     kind = "verify" if part is None else "deep" if part == (1, 1) else f"{part[0]}/{part[1]}"
     seconds = round(time.monotonic() - start, 3)
     told = []
-    known = results.verdicts(place, now)
+    known = results.verdicts(place, outside.now)
     for one in genuine:
-        result = Result(
-            kind, stamp(now), one, one not in done.spoilt and one in done.counts, seconds, done.read, done.read_bytes
-        )
+        is_good = one not in done.spoilt and one in done.counts
+        result = Result(kind, stamp(outside.now), one, is_good, seconds, done.read, done.read_bytes)
         before = known.get(one)
         is_news = before is None or before.ok if one in done.spoilt else before is not None and not before.ok
         if one == genuine[-1] or is_news:

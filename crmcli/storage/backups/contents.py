@@ -9,6 +9,7 @@ from datetime import datetime
 from crmcli.errors import DamagedError
 from crmcli.storage import files
 from crmcli.storage.backups import judging
+from crmcli.storage.backups.known import Known
 from crmcli.storage.backups.places import Place
 
 
@@ -21,10 +22,10 @@ class Contents:
     columns: tuple[str, ...] = ("table", "books", "files", "rows", "bytes", "first", "last")
 
 
-def contents(place: Place, name: str, now: datetime) -> Contents:
+def contents(place: Place, name: str, known: Known) -> Contents:
     """Return what is in a snapshot. Raises: NotFoundError, DamagedError."""
     with files.mapped(f"read the backup in {place.text}"):
-        shelf, found = judging.judged(place, now)
+        shelf, found = judging.judged(place, known)
         snapshot = judging.find(shelf, found, name)
     if snapshot.name in found.wrong:
         raise DamagedError(f"snapshot {snapshot.name} is no backup of this store: {found.wrong[snapshot.name]}")

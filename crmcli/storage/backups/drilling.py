@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError
@@ -14,9 +15,9 @@ from crmcli.storage.tables import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.source import Source
     from crmcli.storage.identity import Identity
@@ -27,7 +28,7 @@ def drill(
     source: Source | None,
     scratch: Path | None,
     identity: Identity | None,
-    now: datetime,
+    known: Known,
     advance: Callable[[int], None],
 ) -> Result:
     """Restore the newest genuine snapshot into a scratch folder, check it, and keep what came of it beside the backup.
@@ -35,14 +36,15 @@ def drill(
     Raises: DamagedError, after that was kept, if it cannot be restored or read.
     """
     with files.mapped(f"practise a restore from {place.text}"):
-        shelf, found = stale.judged(place, now, source)
+        shelf, found = stale.judged(place, known, source)
         newest = judging.find(shelf, found, snapshots.LATEST)
         counts = newest in found.whole()
         start = time.monotonic()
         rows, failure = None, None
         try:
             with scratch_folder(scratch) as folder:
-                plan = restoring.plan(place, newest.name, None, now)
+                # Who was erased since is still in a backup, and what is read back here goes at once.
+                plan = restoring.plan(place, newest.name, replace(known, live=None), anyway=True)
                 root = folder / "store"
                 root.mkdir(mode=restoring.MODES[1])
                 restoring.write(plan, root, with_erased=False, advance=advance)
@@ -55,7 +57,7 @@ def drill(
                 "an older one is whole: crmcli backup list",
             )
         took = round(time.monotonic() - start, 3)
-        result = Result("drill", stamp(now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
+        result = Result("drill", stamp(known.now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
         results.note(place, [result])
     if failure is not None:
         raise failure

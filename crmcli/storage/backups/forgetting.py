@@ -16,6 +16,7 @@ from crmcli.storage.backups.places import object_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Shelf, Snapshot
@@ -47,7 +48,7 @@ class Forgotten:
 
 
 def forget(
-    place: Place, source: Source | None, policy: Policy, named: Sequence[str], now: datetime, *, carry_out: bool
+    place: Place, source: Source | None, policy: Policy, named: Sequence[str], known: Known, *, carry_out: bool
 ) -> Forgotten:
     """Decide which snapshots go, by a policy or by name, and remove them if asked to.
 
@@ -56,9 +57,9 @@ def forget(
     Raises: NotFoundError, RuleError if a named one has to stay or none would be left.
     """
     with files.mapped(f"tidy up the backups in {place.text}"):
-        shelf, found = stale.judged(place, now, source)
+        shelf, found = stale.judged(place, known, source)
         present = place.items("objects")
-        fates = _fates(place, shelf, found, present, policy, named, now)
+        fates = _fates(place, shelf, found, present, policy, named, known.now)
         going = {fate.name for fate in fates if not fate.stays}
         if going and not [fate for fate in fates if fate.stays]:
             raise RuleError("that would remove every snapshot")
@@ -68,9 +69,11 @@ def forget(
         staying = [snapshot for snapshot in shelf.snapshots if snapshot.name not in going]
         if carry_out:
             # A backup may have ended meanwhile.
-            again, found = stale.judged(place, now, source)
+            again, found = stale.judged(place, known, source)
             left, staying = again.damaged, list(again.snapshots)
-        return _sweep(place, Forgotten(fates), found, staying, present, now, damaged=bool(left), carry_out=carry_out)
+        return _sweep(
+            place, Forgotten(fates), found, staying, present, known.now, damaged=bool(left), carry_out=carry_out
+        )
 
 
 def _files_of(name: str) -> list[tuple[str, str]]:

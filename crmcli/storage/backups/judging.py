@@ -11,8 +11,8 @@ from crmcli.storage.backups import lineage, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Chain, Lineage
     from crmcli.storage.backups.places import Item, Place
     from crmcli.storage.backups.snapshots import Piece, Shelf, Snapshot
@@ -28,11 +28,11 @@ class Need:
     what: FileEntry | Piece
 
 
-def judged(place: Place, now: datetime) -> tuple[Shelf, Lineage]:
+def judged(place: Place, known: Known) -> tuple[Shelf, Lineage]:
     """Return what lies in a place, and what the signed logs say of it. Raises: NotFoundError, DamagedError, OSError."""
     genesis, _ = snapshots.genesis_of(place)
     shelf = snapshots.shelf(place, genesis.hash)
-    return shelf, lineage.lineage(place, genesis, shelf.snapshots, now)
+    return shelf, lineage.lineage(place, genesis, shelf.snapshots, known)
 
 
 def strange(shelf: Shelf, found: Lineage) -> dict[str, str]:
@@ -97,10 +97,10 @@ class Candidate:
         return self.snapshot.made_at > other.snapshot.made_at
 
 
-def having(place: Place, name: str, now: datetime) -> Candidate:
+def having(place: Place, name: str, known: Known) -> Candidate:
     """Return the snapshot of a place that is asked for. Raises: NotFoundError, ConflictError, DamagedError."""
     with files.mapped(f"read the backup in {place.text}"):
-        shelf, found = judged(place, now)
+        shelf, found = judged(place, known)
         snapshot = find(shelf, found, name)
     return Candidate(snapshot, found.chains.get(snapshot.name))
 
@@ -114,10 +114,10 @@ def is_whole(found: Lineage, snapshot: Snapshot, present: dict[str, Item]) -> bo
     )
 
 
-def pin(place: Place, name: str, now: datetime, *, remove: bool) -> str:
+def pin(place: Place, name: str, known: Known, *, remove: bool) -> str:
     """Pin a snapshot of a place, or take the pin out; return its name. Raises: NotFoundError, ConflictError."""
     with files.mapped(f"write to the backup in {place.text}"):
-        pinned = find(*judged(place, now), name).name
+        pinned = find(*judged(place, known), name).name
         if remove:
             place.remove([f"pins/{pinned}"])
         else:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from crmcli.errors import CrmError, DamagedError
-from crmcli.model.backups import AHEAD
+from crmcli.storage.backups import ordering
 from crmcli.storage.backups.places import NO_FILE, checked
+from crmcli.storage.backups.snapshots import shelf
 from crmcli.storage.ledger import erasures
 from crmcli.storage.members import ADMIN
 from crmcli.storage.state import State
-from crmcli.storage.tables import PERSONAL, stamp
+from crmcli.storage.tables import PERSONAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
+    from crmcli.storage.backups.known import Known
+    from crmcli.storage.backups.ordering import Seen
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.snapshots import Piece, Snapshot
     from crmcli.storage.genesis import Genesis
@@ -62,7 +65,8 @@ class Chain:
 
     `pieces` is SHA-256 and length of the runs of commits that were asked for. `restores` are what admins restored.
     `signers` is the number of a commit -> its author, and whether an admin. `erasures` are the erasures in it, with the
-    SHA-256 of the files that each erased. `damage` says why the log ended before its end.
+    SHA-256 of the files that each erased. `takers` is a member -> who took over clients last.
+    `damage` says why the log ended before its end.
     """
 
     state: State
@@ -72,6 +76,7 @@ class Chain:
     restores: list[Restore] = field(default_factory=list)
     signers: dict[int, tuple[str, bool]] = field(default_factory=dict)
     erasures: list[tuple[Erasure, list[str]]] = field(default_factory=list)
+    takers: dict[str, str] = field(default_factory=dict)
     damage: str | None = None
 
     def holds(self, snapshot: Snapshot) -> bool:
@@ -107,21 +112,20 @@ class Chain:
         parted = self.parted(older)
         return any(one.first <= parted + 1 <= one.last and one.author in admins for one in self.restores)
 
+    def outranks(self, other: Chain) -> bool:
+        """Say whether more admins, or as many and more members, signed this log since they parted than the other.
 
-def outranks(one: Chain, other: Chain) -> bool:
-    """Say whether more admins, or as many and more members, signed one of two logs since they parted than the other.
+        Whoever signs a log of his own alone does not prevail over the team with it. Nobody counts whom only one of them
+        knows: that one may have made them up.
+        """
+        parted = self.parted(other)
+        known = self.state.members.keys() & other.state.members.keys()
 
-    Whoever signs a log of his own alone does not prevail over the team with it. Nobody counts whom only one of them
-    knows: that one may have made them up.
-    """
-    parted = one.parted(other)
-    known = one.state.members.keys() & other.state.members.keys()
+        def weight(chain: Chain) -> tuple[int, int]:
+            signed = {row for seq, row in chain.signers.items() if seq > parted and row[0] in known}
+            return len({who for who, is_admin in signed if is_admin}), len({who for who, _ in signed})
 
-    def weight(chain: Chain) -> tuple[int, int]:
-        signed = {row for seq, row in chain.signers.items() if seq > parted and row[0] in known}
-        return len({who for who, is_admin in signed if is_admin}), len({who for who, _ in signed})
-
-    return weight(one) > weight(other)
+        return weight(self) > weight(other)
 
 
 class _Pieces:
@@ -154,6 +158,14 @@ def _carried_on(revival: tuple[int, str, str] | None, commit: Commit) -> tuple[i
     return revival if is_same else (commit.seq, commit.author, commit.at)
 
 
+def _handed_over(state: State, commit: Commit) -> dict[str, str]:
+    """Return who handed clients over to whom by a commit."""
+    if commit.type != "transfer":
+        return {}
+    giver, taker = (state.books[commit.body["transfer"][side]].owner for side in ("from", "to"))
+    return {giver: taker} if giver and taker else {}
+
+
 def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot]) -> Chain:
     """Check a log from its first commit on; the moments of `snapshots`, and the pieces of their logs, are noted."""
     asked = {snapshot.seq for snapshot in snapshots}
@@ -176,6 +188,7 @@ def fold(genesis: Genesis, raws: Iterable[bytes], snapshots: Sequence[Snapshot])
             revival = _carried_on(revival, commit)
             if revival is not None and commit.type == "restore":
                 chain.restores.append(Restore(revival[0], state.seq, commit.author))
+            chain.takers |= _handed_over(state, commit)
             pieces.take(state.seq, raw)
             if state.seq in asked:
                 chain.moments[state.seq] = Moment.of(state)
@@ -205,9 +218,10 @@ def raws_of(place: Place, snapshot: Snapshot) -> Iterator[bytes]:
 class Lineage:
     """The snapshots of a place, checked: `chains` has the log of each, `wrong` why one is no backup of this store.
 
-    `strange` says of the others which cannot have been made when they say, and why; `parted` which of them have a log
-    that parted from that of a genuine one, and from which. `genuine` are what is left, oldest first. `held` are objects
-    of the place that a snapshot calls lost.
+    `strange` says of the others which are not genuine all the same, and why; `parted` which of them have a log
+    that parted from that of a genuine one, and from which. `genuine` are what is left, oldest first, and `everywhere`
+    those of the other places that were asked, too. `held` are objects of the place that a snapshot calls lost. `live`
+    is the log of the live store, `seen` what this machine saw of the store.
     """
 
     chains: dict[str, Chain] = field(default_factory=dict)
@@ -215,7 +229,10 @@ class Lineage:
     strange: dict[str, str] = field(default_factory=dict)
     parted: dict[str, str] = field(default_factory=dict)
     genuine: list[Snapshot] = field(default_factory=list)
+    everywhere: list[Snapshot] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
+    live: Chain | None = None
+    seen: list[Seen] = field(default_factory=list)
 
     def files(self, snapshot: Snapshot) -> dict[str, FileEntry]:
         """Return the live files of a snapshot, by SHA-256, without those that it lacks."""
@@ -240,16 +257,21 @@ class Lineage:
         return self.erased_clients() - self.moment(snapshot).erased
 
     def went_on(self, snapshot: Snapshot) -> list[Chain]:
-        """Return the logs that go on from a snapshot to the last genuine one."""
-        last = self.genuine[-1:]
-        return [chain for chain in self.distinct() if chain.holds(snapshot) and all(map(chain.holds, last))]
+        """Return the trusted logs that go on from a snapshot."""
+        return [chain for chain in self.distinct() if chain.holds(snapshot) and self._is_trusted(chain)]
+
+    def commits_since(self, snapshot: Snapshot) -> int:
+        """Return how many commits were made since a snapshot, as far as is known here."""
+        ends = [chain.state.seq for chain in self.went_on(snapshot)]
+        ends += [one.seq for one in self.seen if one.chain is None or one.chain.holds(snapshot)]
+        return max(0, max(ends, default=0) - snapshot.seq)
 
     def drops(self, snapshot: Snapshot) -> list[Piece]:
         """Return the drops of a snapshot that may be restored.
 
         Nobody without a key knows who is in a drop. So once somebody was erased, only those count that wait still.
         """
-        waiting = {piece.sha256 for piece in self.genuine[-1].inbox} if self.genuine else set()
+        waiting = {piece.sha256 for piece in self.everywhere[-1].inbox} if self.everywhere else set()
         may_hold = bool(self.erased_since(snapshot))
         return [piece for piece in snapshot.inbox if not may_hold or piece.sha256 in waiting]
 
@@ -266,79 +288,63 @@ class Lineage:
         return set().union(*(clients for _, clients in self._ledgers()))
 
     def _ledgers(self) -> Iterator[tuple[dict[str, str], set[str]]]:
-        """Yield what is erased by each log, as far as the last genuine snapshot on it.
-
-        All of a log is trusted that goes on from the last genuine one, whatever its date, and every one if none is.
-        """
+        """Yield what is erased by each log: all of it if it is trusted, else up to its last genuine snapshot."""
         for chain in self.distinct():
-            if not self.genuine or chain.holds(self.genuine[-1]):
+            if self._is_trusted(chain):
                 yield chain.erased()
             else:
-                yield chain.erased(max((known.seq for known in self.genuine if chain.holds(known)), default=0))
+                yield chain.erased(max((known.seq for known in self.everywhere if chain.holds(known)), default=0))
+
+    def _is_trusted(self, chain: Chain) -> bool:
+        """Say whether a log goes on from the last genuine snapshot, if there is one, and from what was seen here."""
+        if any(one.contradicts(chain.state.seq, chain) for one in self.seen):
+            return False
+        if not self.everywhere or chain.holds(self.everywhere[-1]):
+            return True
+        return chain is self.live and chain.goes_on_from(self.chains[self.everywhere[-1].name])
 
     def distinct(self) -> list[Chain]:
         """Return each log once."""
-        return list({id(chain): chain for chain in self.chains.values()}.values())
+        chains = [*self.chains.values(), *([self.live] if self.live is not None else [])]
+        return list({id(chain): chain for chain in chains}.values())
 
 
-def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], now: datetime) -> Lineage:
-    """Check the logs of snapshots, oldest first, each log once: most snapshots are the beginning of a longer one."""
+def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], known: Known) -> Lineage:
+    """Check the logs of snapshots, oldest first, each log once: most snapshots are the beginning of a longer one.
+
+    Those of other places are checked with them, for one place alone may have been filled by whoever can write there.
+    """
     found = Lineage()
     if lost := {digest for snapshot in snapshots for digest in snapshot.lost}:
         found.held = {digest for digest, item in place.items("objects").items() if item.size != NO_FILE} & lost
-    for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.seq, reverse=True):
-        known = next((chain for chain in found.distinct() if chain.holds(snapshot)), None)
-        chain = known or fold(genesis, raws_of(place, snapshot), snapshots)
-        if chain.holds(snapshot) and not chain.is_in(snapshot.log):
-            found.wrong[snapshot.name] = "the pieces of its log are not the commits that lead to its head"
-        elif chain.holds(snapshot):
+    lying = [(place, snapshot) for snapshot in snapshots]
+    for other in known.others:
+        if other is not place:
+            with suppress(CrmError, OSError):
+                lying += [(other, snapshot) for snapshot in shelf(other, genesis.hash).snapshots]
+    every = list({snapshot.name: snapshot for _, snapshot in lying}.values())
+    every.sort(key=lambda snapshot: (snapshot.made_at, snapshot.seq, snapshot.name))
+    # Those of the place come first, so that no other one makes up for what is damaged in it.
+    for where, snapshot in sorted(lying, key=lambda pair: (pair[0] is not place, -pair[1].seq)):
+        if snapshot.name in found.chains:
+            continue
+        same = next((chain for chain in found.distinct() if chain.holds(snapshot)), None)
+        chain = same or fold(genesis, raws_of(where, snapshot), every)
+        wrong = None
+        if not chain.holds(snapshot):
+            wrong = chain.damage or "its head is not the end of its log"
+        elif not chain.is_in(snapshot.log):
+            wrong = "the pieces of its log are not the commits that lead to its head"
+        if wrong is None:
             found.chains[snapshot.name] = chain
-        else:
-            found.wrong[snapshot.name] = chain.damage or "its head is not the end of its log"
-    found.strange = _out_of_order(found, snapshots, now)
-    found.genuine = [known for known in snapshots if known.name in found.chains and known.name not in found.strange]
+        elif where is place:
+            found.wrong[snapshot.name] = wrong
+    live = fold(genesis, known.live_log(genesis.hash), every)
+    found.live = live if live.state.seq else None
+    found.seen = ordering.seen(found, every, known, genesis.hash)
+    strange = ordering.out_of_order(found, every, known.now)
+    found.everywhere = [one for one in every if one.name in found.chains and one.name not in strange]
+    ours = {snapshot.name for snapshot in snapshots}
+    found.strange = {name: why for name, why in strange.items() if name in ours}
+    found.genuine = [one for one in found.everywhere if one.name in ours - found.wrong.keys()]
     return found
-
-
-def _out_of_order(found: Lineage, snapshots: Sequence[Snapshot], now: datetime) -> dict[str, str]:
-    """Return which of the snapshots whose logs are right, oldest first, cannot have been made when they say, and why.
-
-    A later one goes on where an earlier one ended, or was made after an admin's restore. Whoever plants an old state
-    under a new date is found out by that, and who plants a new state under an old date by the time of its head. Of two
-    that part, the one made first stays, unless the other's log outranks its log.
-    """
-    strange: dict[str, str] = {}
-    stay: list[Snapshot] = []
-    for snapshot in snapshots:
-        chain = found.chains.get(snapshot.name)
-        if chain is None:
-            continue
-        if snapshot.at > now + AHEAD:
-            strange[snapshot.name] = "it is dated in the future"
-            continue
-        # A log that is ahead of this clock tells of a clock that was wrong, not of a snapshot.
-        if stamp(snapshot.at + AHEAD) < found.moment(snapshot).at <= stamp(now):
-            strange[snapshot.name] = "it is dated before its own newest commit"
-            continue
-        last = stay[-1] if stay else None
-        if last is not None and not _follows(found, last, snapshot):
-            before = found.chains[last.name]
-            if before.holds(snapshot) or not outranks(chain, before):
-                strange[snapshot.name] = f"it is older than, or differs from, {last.name}, which was made before it"
-                if not before.holds(snapshot):
-                    found.parted[snapshot.name] = last.name
-                continue
-            while stay and not _follows(found, stay[-1], snapshot):
-                gone = stay.pop().name
-                strange[gone] = f"it differs from {snapshot.name}, which more of the members signed"
-                found.parted[gone] = snapshot.name
-        stay.append(snapshot)
-    return strange
-
-
-def _follows(found: Lineage, last: Snapshot, snapshot: Snapshot) -> bool:
-    """Say whether a snapshot goes on where an earlier one ended, or is what an admin's restore made of that."""
-    before, chain = found.chains[last.name], found.chains[snapshot.name]
-    if last.seq <= snapshot.seq and chain.holds(last):
-        return True
-    return chain is not before and chain.goes_on_from(before)

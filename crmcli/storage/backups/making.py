@@ -21,6 +21,7 @@ from crmcli.storage.tables import stamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.source import Source
     from crmcli.storage.log import FileEntry
@@ -52,7 +53,7 @@ class Made:
     doubt: str | None = None
 
 
-def make(source: Source, place: Place, now: datetime, advance: Callable[[int], None]) -> Made:
+def make(source: Source, place: Place, known: Known, advance: Callable[[int], None]) -> Made:
     """Back a store up to a place; `advance` is given the bytes that were copied.
 
     Raises: RolledBackError if the place has a later or another state of the store, NoSpaceError, CrmError.
@@ -60,7 +61,7 @@ def make(source: Source, place: Place, now: datetime, advance: Callable[[int], N
     try:
         with files.mapped(f"write the backup in {place.text}"):
             try:
-                return _Making(source, place, now, advance).run()
+                return _Making(source, place, known, advance).run()
             except BaseException:
                 # What was copied so far is whole, and the next run need not copy it again.
                 with suppress(OSError, CrmError):
@@ -71,10 +72,11 @@ def make(source: Source, place: Place, now: datetime, advance: Callable[[int], N
 
 
 class _Making:
-    def __init__(self, source: Source, place: Place, now: datetime, advance: Callable[[int], None]) -> None:
+    def __init__(self, source: Source, place: Place, known: Known, advance: Callable[[int], None]) -> None:
         self.source = source
         self.place = place
-        self.now = now
+        self.known = known
+        self.now = known.now
         self.advance = advance
         self.copied: list[int] = []
         self.present: dict[str, Item] = {}
@@ -144,14 +146,14 @@ class _Making:
         """
         from crmcli.storage.backups import lineage
 
-        found = lineage.lineage(self.place, self.source.genesis, known, self.now)
+        found = lineage.lineage(self.place, self.source.genesis, known, self.known)
         ours = lineage.fold(self.source.genesis, (raw for _, raw in self.source.commits()), ())
         for snapshot in others:
             chain = found.chains.get(snapshot.name)
             if chain is None or ours.goes_on_from(chain):
                 continue
             is_ahead = chain.heads.get(ours.state.seq) == ours.state.hash
-            if is_ahead or (snapshot.name not in found.strange and not lineage.outranks(ours, chain)):
+            if is_ahead or (snapshot.name not in found.strange and not ours.outranks(chain)):
                 raise RolledBackError(
                     f"the store is older than, or differs from, snapshot {snapshot.name}",
                     "somebody put an old copy back; crmcli restore brings a snapshot back as the store",

@@ -35,9 +35,9 @@ def remember(pins: Path, genesis: Genesis, place: Place, verified: str | None = 
 
     A disk that refuses only makes a reminder come too early.
     """
-    path = _memory(pins, genesis.hash)
+    path = memory_of(pins, genesis.hash)
     with suppress(OSError):
-        before = _known(path)
+        before = known_in(path)
         name = _name(place)
         after = before | {name: before.get(name, "") if verified is None else verified}
         if after != before:
@@ -49,11 +49,13 @@ def _name(place: Place) -> str:
     return str(place.root.resolve()) if isinstance(place, Folder) else place.text
 
 
-def _memory(pins: Path, genesis: str) -> Path:
+def memory_of(pins: Path, genesis: str) -> Path:
+    """Return the file with what this machine remembers of the backups of a store."""
     return pins / f"{genesis[:32]}-backups.json"
 
 
-def _known(path: Path) -> dict[str, str]:
+def known_in(path: Path) -> dict[str, str]:
+    """Return the places in such a file, with the newest verified snapshot of each, or ""."""
     try:
         document = json.loads(files.read_regular(path, _MAX_MEMORY)[0])
     except (OSError, ValueError, DamagedError):
@@ -63,7 +65,7 @@ def _known(path: Path) -> dict[str, str]:
 
 def has_vanished(pins: Path, genesis: Genesis, place: Place) -> bool:
     """Say whether there is nothing in a place of which this machine knows that backups of a store lay in it."""
-    return _name(place) in _known(_memory(pins, genesis.hash)) and _is_bare(place)
+    return _name(place) in known_in(memory_of(pins, genesis.hash)) and _is_bare(place)
 
 
 def _is_bare(place: Place) -> bool:
@@ -104,7 +106,7 @@ def reminder(store: Store, places: Iterable[str], pins: Path, now: datetime) -> 
         return None
     from crmcli.storage.view import View
 
-    known = _known(_memory(pins, store.genesis.hash))
+    known = known_in(memory_of(pins, store.genesis.hash))
     named = [_name(Folder(Path(text))) for text in places if _MARK not in text]
     times: list[datetime] = []
     for text in dict.fromkeys([*named, *known]):

@@ -6,24 +6,24 @@ import fcntl
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from crmcli.errors import ConflictError, CrmError, DamagedError, InputError, LockedError, NotPermittedError
+from crmcli.errors import ConflictError, DamagedError, InputError, LockedError, NotPermittedError
 from crmcli.storage import files, log
 from crmcli.storage.backups import judging, lineage, snapshots
 from crmcli.storage.backups.places import checked, object_name
 from crmcli.storage.backups.withdrawing import Withdrawn, withdrawn
-from crmcli.storage.layout import FOLDERS, file_path, read_genesis
+from crmcli.storage.layout import FOLDERS, file_path
 from crmcli.storage.syncing import Together
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.snapshots import Piece, Snapshot
     from crmcli.storage.genesis import Genesis
@@ -71,18 +71,16 @@ class Plan:
 def plan(
     place: Place,
     name: str,
-    live_store: Path | None,
-    now: datetime,
+    known: Known,
     *,
-    others: Sequence[Place] = (),
     book: str | None = None,
     table: str | None = None,
     anyway: bool = False,
 ) -> Plan:
     """Return how to restore a snapshot, checked but for the bytes of its data files.
 
-    `live_store`, if of the same company, and `others` are asked for what was erased and taken back, too. `book` and
-    `table` choose files.
+    The live store, if of the same company, and the other places of `known` are asked for what was erased and taken
+    back, too, as far as their logs can be trusted. `book` and `table` choose files.
     With `anyway`, a snapshot is taken whatever its date says of it.
     Raises: NotFoundError, DamagedError if anything is missing or not what was signed, InputError.
     """
@@ -90,7 +88,7 @@ def plan(
     shelf = snapshots.shelf(place, genesis.hash)
     if table is not None and table not in TABLES:
         raise InputError("there is no such table", f"there is {', '.join(TABLES)}")
-    found = lineage.lineage(place, genesis, shelf.snapshots, now)
+    found = lineage.lineage(place, genesis, shelf.snapshots, known)
     snapshot = judging.find(shelf, found, name)
     if snapshot.name in found.wrong:
         raise DamagedError(
@@ -104,26 +102,15 @@ def plan(
         )
     chain = found.chains[snapshot.name]
     wanted = found.files(snapshot)
-    erased, clients = set(found.erased()), found.erased_clients()
-    went_on = found.went_on(snapshot)
-    for other in others:
-        with suppress(CrmError, OSError):
-            also = judging.judged(other, now)[1]
-            erased |= also.erased().keys()
-            clients |= also.erased_clients()
-            went_on += also.went_on(snapshot)
-    theirs = _ledger(live_store, genesis)
-    later = [known for known in (*went_on, theirs) if known.holds(snapshot)]
-    erased |= theirs.erased()[0].keys()
-    clients |= theirs.state.erased
+    erased = found.erased()
+    since = found.erased_since(snapshot)
     if book is not None:
         book = _book(chain.state, book)
     entries = [entry for entry in wanted.values() if book in (None, entry.book) and table in (None, entry.table)]
     present = place.items("objects")
     drops = found.drops(snapshot)
-    since = clients - found.moment(snapshot).erased
-    if since and live_store is not None and theirs.state.seq:
-        drops = [piece for piece in drops if (live_store / "inbox" / f"{piece.sha256}.drop").exists()]
+    if since and known.live is not None and found.live is not None:
+        drops = [piece for piece in drops if (known.live / "inbox" / f"{piece.sha256}.drop").exists()]
     for piece in (*snapshot.log, *drops):
         if piece.sha256 not in present or present[piece.sha256].size != piece.bytes:
             raise DamagedError(f"snapshot {snapshot.name} lacks a piece of its log or a drop", _WHERE)
@@ -148,8 +135,8 @@ def plan(
         drops,
         chain.heads,
         judging.newer(shelf, found, snapshot) if name == snapshots.LATEST else {},
-        withdrawn(found.moment(snapshot), later),
-        max((known.state.seq for known in later), default=snapshot.seq) - snapshot.seq,
+        withdrawn(found.moment(snapshot), found.went_on(snapshot)),
+        found.commits_since(snapshot),
     )
 
 
@@ -159,15 +146,6 @@ def _book(state: State, text: str) -> str:
         if text.upper() in (book.book, book.owner):
             return book.book
     raise InputError("there is no such book", "--book takes the id of a book or of the member who owns it")
-
-
-def _ledger(root: Path | None, genesis: Genesis) -> lineage.Chain:
-    """Return what the store that is still there says of erasures, if it is of the same company and can be read."""
-    raws: Iterator[bytes] = iter(())
-    with suppress(CrmError):
-        if root is not None and read_genesis(root).hash == genesis.hash:
-            raws = (raw for _, raw in log.read_from(root / "log", 1))
-    return lineage.fold(genesis, raws, ())
 
 
 @contextmanager

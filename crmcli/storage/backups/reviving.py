@@ -19,9 +19,10 @@ from crmcli.storage.keys import random_bytes
 from crmcli.storage.members import ADMIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.restoring import Plan
     from crmcli.storage.identity import Identity
@@ -32,15 +33,13 @@ if TYPE_CHECKING:
 class Wanted:
     """Which snapshot, and which files of it: those of a book, of a table, or all. `anyway`: though it is strange.
 
-    `others` are places that are asked for what was erased and taken back, too. `home` is where this machine keeps its
-    cache and pins, if it is to take what is restored as the store.
+    `home` is where this machine keeps its cache and pins, if it is to take what is restored as the store.
     """
 
     snapshot: str
     book: str | None = None
     table: str | None = None
     anyway: bool = False
-    others: Sequence[Place] = ()
     home: tuple[Path, Path] | None = None
 
 
@@ -61,9 +60,8 @@ def restore_to(
     place: Place,
     wanted: Wanted,
     target: Path,
-    live_store: Path | None,
+    known: Known,
     identity: Identity | None,
-    at: datetime,
     advance: Callable[[int], None],
 ) -> Restored:
     """Restore a snapshot into a new folder, which is there at the end, whole, or not at all.
@@ -77,21 +75,19 @@ def restore_to(
         plan = planned(
             place,
             wanted.snapshot,
-            live_store,
-            at,
+            known,
             book=wanted.book,
             table=wanted.table,
             anyway=wanted.anyway,
-            others=wanted.others,
         )
         is_known = identity is not None and plan.genesis.hash in identity.stores
         with staged(target) as stage:
             write(plan, stage, with_erased=is_known, advance=advance)
-            commit = revive(plan, stage, identity, at) if identity is not None and is_known else None
+            commit = revive(plan, stage, identity, known.now) if identity is not None and is_known else None
     erased = 0 if commit is None else len(plan.clients)
     notes = list(_notes(plan, commit, is_anybody=identity is not None))
     if identity is not None and commit is not None:
-        notes += _taken(target, identity, commit, wanted.home)
+        notes += _taken(target, identity, commit, wanted.home, is_final=not plan.withdrawn.commands)
     return Restored(plan.snapshot.name, plan.snapshot.seq, len(plan.entries), plan.bytes, erased, commit, notes)
 
 
@@ -117,25 +113,35 @@ def _notes(plan: Plan, commit: str | None, *, is_anybody: bool) -> Iterator[str]
         yield f"{len(plan.snapshot.lost)} files were lost before that snapshot was made: crmcli verify names them"
 
 
-def _taken(target: Path, identity: Identity, commit: str, home: tuple[Path, Path] | None) -> Iterator[str]:
+def _taken(
+    target: Path, identity: Identity, commit: str, home: tuple[Path, Path] | None, *, is_final: bool
+) -> Iterator[str]:
     """Take a restored store for the newest on this machine, unless it saw a newer one; yield what to say of that.
 
-    No machine that knows the store takes a restored one by itself, or one that is only looked at would be it.
+    No machine that knows the store takes a restored one by itself, or one that is only looked at would be it. Nor is
+    the restore what to hand out, unless it `is_final`: who is to be removed again could go on from it alone.
     """
     from crmcli.storage.store import Store
 
-    who = "if it is to be the store, each machine"
+    who = "this one"
     if home is None:
         apart = "XDG_STATE_HOME=$(mktemp -d) XDG_CACHE_HOME=$(mktemp -d)"
         yield f"to look at it beside the store: {apart} crmcli --store {shlex.quote(str(target))} list clients"
+        who = "if it is to be the store, this one"
     else:
-        who = "each machine, this one too,"
         with suppress(CrmError):
             store = Store.open(target, identity, *home, commit)
             if not store.is_forked:
                 store.confirm()
-                who = "each other machine"
-    yield f"{who} that knows the store takes it when told to, once: crmcli verify --accept-restore {commit}"
+                who = ""
+    command = "crmcli verify --accept-restore"
+    if who:
+        yield f"a machine that knows the store takes it when told to, once; {who}: {command} {commit}"
+    if is_final:
+        yield f"each other machine that knows the store: {command} {commit}"
+    else:
+        yield "before anybody else takes it, run what is named above, lest who was removed goes on with it"
+        yield f"each other machine that knows the store, then: {command} with the head that crmcli verify shows here"
 
 
 def revive(plan: Plan, root: Path, identity: Identity, at: datetime) -> str | None:

@@ -212,7 +212,7 @@ def claim(place: Place, raw: bytes) -> None:
         return
     if there != raw:
         genesis_of(place)
-        raise _of_another(place)
+        raise of_another(place)
 
 
 def require_of(root: Path, place: Place) -> None:
@@ -224,10 +224,11 @@ def require_of(root: Path, place: Place) -> None:
     with files.mapped(f"read the backup in {place.text}"):
         theirs, _ = genesis_of(place)
     if theirs.hash != ours.hash:
-        raise _of_another(place)
+        raise of_another(place)
 
 
-def _of_another(place: Place) -> RolledBackError:
+def of_another(place: Place) -> RolledBackError:
+    """Return the error about a place that has backups of another store."""
     return RolledBackError(
         f"{place.text} has backups of another store", "give each store a place of its own; --store names the store"
     )

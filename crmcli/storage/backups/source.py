@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError
 from crmcli.storage import files, log
+from crmcli.storage.backups.known import backup_memory
 from crmcli.storage.keys import sha256
 from crmcli.storage.layout import check_folders, file_path, read_genesis
-from crmcli.storage.memory import Memory
 from crmcli.storage.state import State
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from crmcli.storage.log import FileEntry
 
-# No key is at hand, so what is remembered is guarded by the folder it lies in and by a check of each backup.
-_OPEN_KEY = b"crmcli/backup"
 MAX_DROP = 1 << 25
 # Data files have at most half a million rows.
 MAX_FILE = 1 << 30
@@ -28,11 +27,11 @@ MAX_FILE = 1 << 30
 class Source:
     """A store's log, checked from the genesis as far as `state` says, and its files."""
 
-    def __init__(self, root: Path, cache: Path) -> None:
+    def __init__(self, root: Path, cache: Path, pins: Path) -> None:
         self.root = root
         self.genesis = read_genesis(root)
         check_folders(root)
-        self.memory = Memory(cache, cache, self.genesis.hash, "backup", _OPEN_KEY)
+        self.memory = backup_memory(cache, pins, self.genesis.hash)
         self.state = State(self.genesis, None)
         remembered = self.memory.load()
         if remembered is not None:
@@ -52,12 +51,12 @@ class Source:
                 self.memory.changed = True
 
     def close(self) -> None:
-        """Remember what was checked, for the next backup; a full or read-only disk only makes that one slower."""
+        """Remember what was checked, and that a backup has it; a full or read-only disk only makes the next slower."""
+        with suppress(OSError, CrmError):
+            self.memory.set_pin(self.state.seq, self.state.hash, self.state.restores, accepted=True)
         if self.memory.changed:
-            try:
+            with suppress(OSError):
                 self.memory.save(self.state.to_json())
-            except OSError:
-                return
 
     def hash_at(self, seq: int) -> str | None:
         """Return the hash of the commit of that number, or None if there is none."""

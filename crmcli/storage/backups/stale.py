@@ -15,18 +15,19 @@ from crmcli.storage.backups import judging
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.snapshots import Shelf, Snapshot
     from crmcli.storage.backups.source import Source
 
 
-def judged(place: Place, now: datetime, source: Source | None) -> tuple[Shelf, Lineage]:
+def judged(place: Place, outside: Known, source: Source | None) -> tuple[Shelf, Lineage]:
     """Return what `judging.judged` does, by the store as well, if it is at hand.
 
     Raises: NotFoundError, DamagedError, OSError.
     """
-    shelf, found = judging.judged(place, now)
+    shelf, found = judging.judged(place, outside)
     unmask(found, source)
     return shelf, found
 
@@ -37,6 +38,7 @@ def unmask(found: Lineage, source: Source | None) -> None:
         return
     for snapshot in [known for known in found.genuine if _is_stale(known, source)]:
         found.genuine.remove(snapshot)
+        found.everywhere.remove(snapshot)
         found.strange[snapshot.name] = f"it lacks commit {snapshot.seq + 1}, which the store had long before its date"
 
 
@@ -47,11 +49,11 @@ def _is_stale(snapshot: Snapshot, source: Source) -> bool:
     return following is not None and snapshot.at > following + AHEAD
 
 
-def made_at(place: Place, now: datetime, source: Source) -> list[datetime]:
+def made_at(place: Place, outside: Known, source: Source) -> list[datetime]:
     """Return when the snapshots were made that count: the genuine ones that have all they need."""
     with files.mapped(f"read the backup in {place.text}"):
         try:
-            _, found = judged(place, now, source)
+            _, found = judged(place, outside, source)
         except NotFoundError:
             return []
         present = place.items("objects")

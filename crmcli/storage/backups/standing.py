@@ -11,6 +11,7 @@ from crmcli.storage import files
 from crmcli.storage.backups import judging, results, stale
 
 if TYPE_CHECKING:
+    from crmcli.storage.backups.known import Known
     from crmcli.storage.backups.lineage import Lineage
     from crmcli.storage.backups.places import Place
     from crmcli.storage.backups.source import Source
@@ -30,17 +31,18 @@ class Standing:
     remedy: str
 
 
-def standing(place: Place, source: Source | None, now: datetime, days: int, among: str) -> Standing:
+def standing(place: Place, source: Source | None, outside: Known, days: int, among: str) -> Standing:
     """Return how the backups in a place stand, by the store too, if it is there; `days` is how old they may be.
 
     `among` are the options that name all places, for what a person is to do.
     """
+    now = outside.now
     with files.mapped(f"read the backup in {place.text}"):
-        shelf, found = stale.judged(place, now, source)
+        shelf, found = stale.judged(place, outside, source)
         strange = judging.strange(shelf, found)
         genuine = {snapshot.name: snapshot for snapshot in found.whole()}
         lacking = [known for known in found.genuine[-1:] if found.lacked(known)]
-        verdicts = results.verdicts(place, now)
+        verdicts = results.verdicts(place, outside.now)
     verified = [known for name, known in genuine.items() if name in verdicts and verdicts[name].ok]
     last = max(verified, key=lambda snapshot: snapshot.made_at, default=None)
     remedy = f"crmcli backup{among}, then crmcli backup verify --deep{among}"
@@ -66,11 +68,11 @@ def standing(place: Place, source: Source | None, now: datetime, days: int, amon
     return Standing(len(shelf.snapshots), newest, last.at if last else None, told, remedy)
 
 
-def is_verified(place: Place, source: Source | None, now: datetime) -> bool:
+def is_verified(place: Place, source: Source | None, outside: Known) -> bool:
     """Say whether the newest genuine snapshot of a place was read back whole, and no check has failed since."""
     with files.mapped(f"read the backup in {place.text}"):
-        _, found = stale.judged(place, now, source)
-        verdicts = results.verdicts(place, now)
+        _, found = stale.judged(place, outside, source)
+        verdicts = results.verdicts(place, outside.now)
     newest = found.genuine[-1].name if found.genuine else ""
     return newest in verdicts and verdicts[newest].ok
 

@@ -41,7 +41,9 @@ def withdrawn(moment: Moment, later: Sequence[Chain]) -> Withdrawn:
         if not then.active:
             continue
         if not all(state.members[member].active for state in states):
-            commands.append(("removed since, and a member again", f"crmcli member remove {member}"))
+            takers = [chain.takers[member] for chain in later if member in chain.takers]
+            handing = f" --to {takers[-1]}" if takers and takers[-1] in moment.members else ""
+            commands.append(("removed since, and a member again", f"crmcli member remove {member}{handing}"))
         else:
             commands += _lessened(then, last.members[member], last)
     ended: dict[str, str] = {}

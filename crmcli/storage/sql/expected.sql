@@ -35,6 +35,7 @@ known AS (
     SELECT
         c.client_id,
         c.owner_id,
+        c.period_days AS set_days,
         CASE WHEN b.last_sale_on IS NULL OR c.buy_by > b.last_sale_on THEN c.buy_by END AS stated_on,
         u.used_up_on,
         b.last_sale_on,
@@ -75,7 +76,8 @@ told AS (
             WHEN 'stated' THEN stated_on
             WHEN 'use-up' THEN used_up_on
             ELSE last_sale_on + CAST(floor(coalesce(usual, segment_days) + 0.5) AS INTEGER)
-        END AS expected_on
+        END AS expected_on,
+        origin IN ('rhythm', 'segment') AND set_days IS NULL AND basis = 'default' AS is_guess
     FROM known
     WHERE last_sale_on IS NOT NULL OR stated_on >= $today
 )
@@ -84,14 +86,14 @@ SELECT
     expected_on,
     CASE
         WHEN origin IN ('stated', 'use-up') THEN expected_on
-        ELSE last_sale_on + CAST(floor(coalesce(low, segment_low) + 0.5) AS INTEGER)
+        WHEN NOT is_guess THEN last_sale_on + CAST(floor(coalesce(low, segment_low) + 0.5) AS INTEGER)
     END AS from_on,
     CASE
         WHEN origin IN ('stated', 'use-up') THEN expected_on
-        ELSE last_sale_on + CAST(floor(coalesce(high, segment_high) + 0.5) AS INTEGER)
+        WHEN NOT is_guess THEN last_sale_on + CAST(floor(coalesce(high, segment_high) + 0.5) AS INTEGER)
     END AS to_on,
     origin,
-    origin = 'segment' AS is_weak,
+    origin = 'segment' OR is_guess AS is_weak,
     greatest($today - expected_on, 0) AS overdue_days,
     last_sale_on,
     purchases,

@@ -2,7 +2,7 @@
 WITH touched AS (
     SELECT client_id, max(happened_at) AS touched_at
     FROM activities
-    WHERE NOT voided AND happened_at <= $as_of
+    WHERE NOT voided AND happened_at <= $as_of AND (kind <> 'call' OR result = 'answered')
     GROUP BY client_id
 ),
 taken_care_of AS (

@@ -1,4 +1,5 @@
--- Who bought, is due to buy again and may be called, the most valuable first?
+-- Who bought, is due to buy again and may be called, the most valuable first; how many are left out, and why?
+-- A row without a client counts those who are left out for one reason, in the place of the total.
 WITH bought AS (
     SELECT
         b.*,
@@ -59,7 +60,7 @@ late AS (
     JOIN bands b ON m.times_period > b.above AND m.times_period <= b.upto
     WHERE
         m.days_since_last > CASE $rule WHEN 'own' THEN m.period_days ELSE coalesce(m.set_days, m.segment_days) END
-        AND CASE WHEN $band IS NULL THEN b.band <> $lost ELSE b.band = $band END
+        AND ($band IS NULL OR b.band = $band)
 ),
 open_deals AS (
     SELECT deal_id, client_id
@@ -72,7 +73,7 @@ worked_on AS (
     SELECT d.client_id, max(a.happened_at) AS touched_at
     FROM activities a
     JOIN open_deals d ON d.client_id = a.client_id AND (a.deal_id = d.deal_id OR a.deal_id IS NULL)
-    WHERE NOT a.voided AND a.happened_at <= $as_of
+    WHERE NOT a.voided AND a.happened_at <= $as_of AND (a.kind <> 'call' OR a.result = 'answered')
     GROUP BY d.client_id
 ),
 reminded AS (
@@ -94,33 +95,55 @@ reminded AS (
     FROM reminders
     WHERE created_at <= $as_of
     GROUP BY client_id
+),
+judged AS (
+    SELECT
+        l.*,
+        l.average_check * l.purchases / (l.days_since_last + l.segment_days) AS worth,
+        coalesce(r.is_planned, false) AS is_planned,
+        coalesce(r.is_held, false) AS is_held,
+        CASE
+            WHEN $band IS NULL AND l.band = $lost THEN 'lost'
+            WHEN date_diff('day', CAST(w.touched_at AT TIME ZONE 'UTC' AT TIME ZONE $zone AS DATE), $today) <= l.segment_days
+                THEN 'deal'
+            WHEN r.is_taken_care_of THEN 'reminder'
+            WHEN r.is_cooling THEN 'cool-down'
+        END AS left_out
+    FROM late l
+    LEFT JOIN worked_on w ON w.client_id = l.client_id
+    LEFT JOIN reminded r ON r.client_id = l.client_id
+),
+due AS (
+    SELECT
+        client_id,
+        last_sale_on,
+        days_since_last,
+        round(period_days, 1) AS period_days,
+        round(times_period, 2) AS times_period,
+        band,
+        purchases,
+        CAST(average_check AS DECIMAL(18, 2)) AS average_check,
+        round(worth, 2) AS priority,
+        segment,
+        round(segment_days, 1) AS segment_days,
+        basis,
+        owner_id,
+        is_planned,
+        is_held,
+        worth,
+        left_out,
+        count(*) OVER () AS total
+    FROM judged
+    WHERE left_out IS NULL
+    ORDER BY worth DESC, client_id
+    LIMIT $limit
+),
+aside AS (
+    SELECT left_out, count(*) AS total
+    FROM judged
+    WHERE left_out IS NOT NULL
+    GROUP BY left_out
 )
-SELECT
-    l.client_id,
-    l.last_sale_on,
-    l.days_since_last,
-    round(l.period_days, 1) AS period_days,
-    round(l.times_period, 2) AS times_period,
-    l.band,
-    l.purchases,
-    CAST(l.average_check AS DECIMAL(18, 2)) AS average_check,
-    round(l.average_check * l.purchases / (l.days_since_last + l.segment_days), 2) AS priority,
-    l.segment,
-    round(l.segment_days, 1) AS segment_days,
-    l.basis,
-    l.owner_id,
-    coalesce(r.is_planned, false) AS is_planned,
-    coalesce(r.is_held, false) AS is_held,
-    count(*) OVER () AS total
-FROM late l
-LEFT JOIN worked_on w ON w.client_id = l.client_id
-LEFT JOIN reminded r ON r.client_id = l.client_id
-WHERE
-    (
-        w.touched_at IS NULL
-        OR date_diff('day', CAST(w.touched_at AT TIME ZONE 'UTC' AT TIME ZONE $zone AS DATE), $today) > l.segment_days
-    )
-    AND NOT coalesce(r.is_taken_care_of, false)
-    AND NOT coalesce(r.is_cooling, false)
-ORDER BY l.average_check * l.purchases / (l.days_since_last + l.segment_days) DESC, l.client_id
-LIMIT $limit
+SELECT *
+FROM (FROM due UNION ALL BY NAME FROM aside)
+ORDER BY client_id IS NULL, worth DESC, client_id
