@@ -40,14 +40,19 @@ def without_mistake(
     for before, after, now in traced:
         if now.cause == "process":
             continue
-        if now != after:
+        if now != _of(after, now):
             stay += [now] if now.status == OPEN else []
         elif before is None:
             if now.status == OPEN:
                 changed.append(_without_cause(now, activities))
         elif after.status == OPEN or not _is_over(before, known, sales, activities):
-            changed.append(before)
+            changed.append(_of(before, now))
     return changed, stay
+
+
+def _of(reminder: Reminder, now: Reminder) -> Reminder:
+    """Return a reminder as that of who is to do it now: the client may have been given to somebody else."""
+    return replace(reminder, assignee_id=now.assignee_id)
 
 
 def without_day(before: Client | None, after: Client | None, now: Client) -> list[Record]:
@@ -61,8 +66,7 @@ def _without_cause(reminder: Reminder, activities: Sequence[Activity]) -> Remind
     """Return a reminder as closed or, if the client waits for a call back all the same, due since that call."""
     if reminder.cause == MISSED_CALL:
         back = [call.happened_at for call in activities if returns(call)]
-        missed = (call for call in activities if is_missed(call))
-        waits = [call for call in missed if not back or call.happened_at > max(back)]
+        waits = [call for call in activities if is_missed(call) and (not back or call.happened_at > max(back))]
         if waits:
             first = min(waits, key=lambda call: call.happened_at)
             return replace(reminder, due_at=first.happened_at, deal_id=first.deal_id)
