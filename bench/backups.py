@@ -17,7 +17,7 @@ FASTER = {"first backup": 3, "unchanged second backup": 8, "check of every byte"
 SCRIPTS = {
     "crmcli": {
         "prepare": "true",
-        "first backup": "exec crmcli backup --to $PLACE",
+        "first backup": "exec crmcli backup --anew --to $PLACE",
         "unchanged second backup": "exec crmcli backup --to $PLACE",
         "check of every byte": "exec crmcli backup verify --deep --to $PLACE",
         "restore": "exec crmcli restore latest --exact --from $PLACE --to $TARGET",

@@ -34,6 +34,7 @@ def has_namespaces() -> bool:
 
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(shutil.which("cron") is None, reason="no cron on this machine"),
     pytest.mark.skipif(not has_namespaces(), reason="only root can give a cron crontabs of its own"),
 ]
