@@ -54,7 +54,7 @@ def test_what_a_manager_sees_does_not_depend_on_a_colleagues_rows(twins: Twins, 
     options=st.lists(st.sampled_from(["--no-deal", "--source=web", "--note=tea", "--segment=business"]), unique=True),
     wanted=st.lists(st.integers(0, 10**6), min_size=5, max_size=5),
 )
-@settings(max_examples=12, phases=[Phase.generate])
+@settings(max_examples=8, phases=[Phase.generate])
 def test_nor_on_whatever_else_the_colleague_adds(
     twins: Twins, name: str, phone: str, options: list[str], wanted: list[int]
 ) -> None:
