@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +12,7 @@ import pytest
 
 from tests.storage.company import Company, Result
 from tests.storage.test_backups import grow, ok, rows
+from tests.storage.tracing import require_strace, trace
 
 RENAMES = "?rename,?renameat,?renameat2"
 CALLS = f"?write,?fsync,?syncfs,?mkdir,?mkdirat,?open,?openat,{RENAMES}"
@@ -25,10 +23,7 @@ WAYS = {"by one call": (), "one by one": ("-e", "inject=?fstatfs:error=ENOSYS")}
 @pytest.fixture(scope="module", autouse=True)
 def strace() -> None:
     """Skips where there is no strace or it may not trace."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
-    if subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("strace may not trace processes here")
+    require_strace()
 
 
 @pytest.fixture
@@ -40,13 +35,8 @@ def company(company: Company) -> Company:
 
 def traced(company: Company, *arguments: str, options: tuple[str, ...] = ()) -> Result:
     """Run the program under strace, which writes down each call in `calls`."""
-    trace = ("-f", "-y", "-qq", "-o", str(company.folder / "calls"), "-e", f"trace={CALLS},?fstatfs")
-    done = subprocess.run(
-        ["strace", *trace, *options, sys.executable, "-m", "crmcli", *arguments],
-        env=os.environ | company.environment("nobody") | {"PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    return Result(done.returncode, done.stdout, done.stderr)
+    shown = ("-e", f"trace={CALLS},?fstatfs", *options)
+    return trace(company, "nobody", company.folder / "calls", shown, ("crmcli", *arguments))
 
 
 @dataclass

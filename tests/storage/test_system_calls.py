@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +11,7 @@ import pytest
 from tests.storage.company import Company, Result, problems
 from tests.storage.crowd import Job, make_job
 from tests.storage.faulty import Fault, interrupt
+from tests.storage.tracing import require_strace, trace
 
 # Everything that can change a disk; those that a machine does not have are passed over.
 CHANGES = [
@@ -32,22 +29,14 @@ def calls(*names: str) -> str:
 
 def traced(job: Job, company: Company, output: Path, *options: str) -> Result:
     """Run the command of a job under strace."""
-    done = subprocess.run(
-        ["strace", "-f", "-y", "-qq", "-o", output, "-e", f"trace={calls(*CHANGES)}", *options,
-         sys.executable, "-m", "tests.storage.faulty", "0", "before", *job.arguments],
-        env=os.environ | company.environment("admin") | {"PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    return Result(done.returncode, done.stdout, done.stderr)
+    shown = ("-e", f"trace={calls(*CHANGES)}", *options)
+    return trace(company, "admin", output, shown, ("tests.storage.faulty", "0", "before", *job.arguments))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def strace() -> None:
     """Skips where there is no strace or it may not trace."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
-    if subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("strace may not trace processes here")
+    require_strace()
 
 
 @pytest.fixture(scope="module")
