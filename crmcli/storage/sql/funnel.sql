@@ -15,12 +15,9 @@ cohort AS (
             WHEN 'segment' THEN CAST(c.segment AS VARCHAR)
             WHEN 'repeat' THEN CASE WHEN f.first_sold_at < d.opened_at THEN 'repeat' ELSE 'first' END
         END AS grouping
-    FROM deals d
+    FROM opened($pipeline, $from_at, $to_at, $as_of) d
     LEFT JOIN clients c ON c.client_id = d.client_id
     LEFT JOIN first_occasions f ON f.client_id = d.client_id
-    WHERE d.pipeline = $pipeline
-        AND (d.opened_at IS NULL OR d.opened_at <= $as_of)
-        AND ($from_at IS NULL OR (d.opened_at >= $from_at AND d.opened_at < $to_at))
 ),
 steps AS MATERIALIZED (
     SELECT * FROM stops('cohort', $as_of)

@@ -1,4 +1,12 @@
--- What the statements on deals share: the entries in the histories of deals, each with when the next one left it.
+-- What the statements on deals share: the deals of a pipeline that were opened in a period, as far as it was over.
+CREATE MACRO opened(of_pipeline, from_at, to_at, until) AS TABLE
+SELECT *
+FROM deals
+WHERE pipeline = of_pipeline
+    AND (opened_at IS NULL OR opened_at <= until)
+    AND (from_at IS NULL OR (opened_at >= from_at AND opened_at < to_at));
+
+-- The entries in the histories of deals, each with when the next one left it.
 -- `cohort` names the deals, with deal_id and opened_at. Places are numbers, for texts and pairs take the engine twice as
 -- long: a stage has its position, 0 if it is unknown; a deal that is lost is at -1, one that is won at -2.
 CREATE MACRO stops(cohort, until) AS TABLE

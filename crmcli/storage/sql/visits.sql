@@ -1,10 +1,7 @@
 -- Which visits did the deals of a pipeline pay to its stages up to an instant?
 WITH cohort AS (
     SELECT deal_id, client_id, opened_at
-    FROM deals
-    WHERE pipeline = $pipeline
-        AND (opened_at IS NULL OR opened_at <= $as_of)
-        AND ($from_at IS NULL OR (opened_at >= $from_at AND opened_at < $to_at))
+    FROM opened($pipeline, $from_at, $to_at, $as_of)
 ),
 steps AS MATERIALIZED (
     SELECT * FROM stops('cohort', $as_of)
