@@ -14,7 +14,6 @@ from crmcli.storage import kernels as pc
 from crmcli.storage.importing_columns import Facts, NotPlainError, amounts, instants
 from crmcli.storage.matching import Clients, People, Records, stored, texts
 from crmcli.storage.parquet import schema_of
-from crmcli.storage.plain_sheet import coded
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -153,15 +152,20 @@ class Import:
         """Gather a row of a client's."""
         self._batches[table, self.clients.book(client_id), kind].append(cells)
 
-    def put_columns(self, table: str, cells: Mapping[str, pa.Array], kind: str = "insert") -> None:
-        """Gather rows of clients' by column; a column that is left out is null."""
+    def put_columns(
+        self, table: str, cells: Mapping[str, pa.Array], kind: str = "insert", same: Mapping[str, Any] | None = None
+    ) -> None:
+        """Gather rows of clients' by column; of other columns each row has the value in `same`, or null."""
         count = len(cells["client_id"])
         is_coded = any(pa.types.is_dictionary(column.type) for column in cells.values())
         schema = schema_of(TABLES[table], TABLES[table].schema.names, coded=is_coded)
-        given = [cells.get(field.name, pa.nulls(count, field.type)) for field in schema]
         columns = [
-            column if column.type == kind else pc.cast_to(column, kind)
-            for column, kind in zip(given, schema.types, strict=True)
+            pc.same((same or {}).get(field.name), count, field.type)
+            if field.name not in cells
+            else cells[field.name]
+            if cells[field.name].type == field.type
+            else pc.cast_to(cells[field.name], field.type)
+            for field in schema
         ]
         for book, rows in self.clients.by_book(pa.table(columns, schema=schema)):
             self.columns.append((table, book, kind, rows))
@@ -234,14 +238,13 @@ class SaleImport(Import):
         """Take in documents that have no items, deals or numbers of their own."""
         if not set(columns.column_names) <= {"client", "sold_at", "amount", "by"}:
             raise NotPlainError
-        clients, at, amount = pc.together(
-            lambda: coded(columns.column("client")),
-            lambda: instants(columns.column("sold_at"), self.cells),
-            lambda: amounts(columns.column("amount"), self.cells),
-        )
-        facts = Facts(self, columns, clients, at)
-        facts.require_new("sales", ["sold_at", "amount"], [at, amount])
-        facts.put("sales", {"amount": amount, "voided": pa.repeat(False, len(at))})  # noqa: FBT003
+        reading = {
+            "sold_at": lambda: instants(columns.column("sold_at"), self.cells),
+            "amount": lambda: amounts(columns.column("amount"), self.cells),
+        }
+        facts = Facts(self, "sales", columns, reading)
+        facts.require_new("sold_at", "amount")
+        facts.put(voided=False)
 
     def take(self, row: Mapping[str, str]) -> str:
         """Take in one document."""

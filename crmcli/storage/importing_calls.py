@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from crmcli.model.records import CALL
-from crmcli.storage import kernels as pc
 from crmcli.storage.importing import Import
 from crmcli.storage.importing_columns import Facts, NotPlainError, instants, read_each, read_words, require
 from crmcli.storage.matching import Records, texts
-from crmcli.storage.plain_sheet import coded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,25 +41,20 @@ class CallImport(Import):
         if {"seconds", "minutes"} <= names:
             raise NotPlainError
         read = self.cells
-        tasks: dict[str, Callable[[], Any]] = {
-            "client": lambda: coded(columns.column("client")),
+        reading: dict[str, Callable[[], Any]] = {
             "happened_at": lambda: instants(columns.column("called_at"), read),
             "direction": lambda: read_words(columns.column("direction"), read.directions.__getitem__),
         }
         if "result" in names:
-            tasks["result"] = lambda: read_words(columns.column("result"), read.results.__getitem__)
+            reading["result"] = lambda: read_words(columns.column("result"), read.results.__getitem__)
         if "seconds" in names:
-            tasks["seconds"] = lambda: read_each(columns.column("seconds"), read.seconds.__getitem__, pa.int64())
+            reading["seconds"] = lambda: read_each(columns.column("seconds"), read.seconds.__getitem__, pa.int64())
         elif "minutes" in names:
-            tasks["seconds"] = lambda: read_each(columns.column("minutes"), read.minutes.__getitem__, pa.int64())
-        cells = dict(zip(tasks, pc.together(*tasks.values()), strict=True))
-        clients, at, direction = cells.pop("client"), cells.pop("happened_at"), cells["direction"]
-        require(not direction.null_count)
-        seconds = cells.get("seconds", pa.nulls(len(at), pa.int64()))
-        facts = Facts(self, columns, clients, at)
-        facts.require_new("activities", ["happened_at", "direction", "seconds"], [at, direction, seconds])
-        kind = read_words(pa.repeat(CALL, len(at)), str)
-        facts.put("activities", cells | {"kind": kind, "voided": pa.repeat(False, len(at))})  # noqa: FBT003
+            reading["seconds"] = lambda: read_each(columns.column("minutes"), read.minutes.__getitem__, pa.int64())
+        facts = Facts(self, "activities", columns, reading)
+        require(not facts.cells["direction"].null_count)
+        facts.require_new("happened_at", "direction", "seconds")
+        facts.put(kind=CALL, voided=False)
 
     def take(self, row: Mapping[str, str]) -> str:
         """Take in one call."""

@@ -6,6 +6,7 @@ It takes a file whole or not at all; what it does not take goes row by row, with
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from crmcli.storage.plain_sheet import coded, distinct, has_few
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
     from crmcli.model.acting import Acting
     from crmcli.model.importing import Cells as CellReader
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
 _V = TypeVar("_V")
 # What is so long and reads as an instant is a day, or one with hours and minutes, or with seconds too.
 _STAMPS = pa.array([len(text) for text in ("2026-03-15", "2026-03-15 10:00", "2026-03-15 10:00:00")], pa.int32())
-_AMOUNT = r"^-?[0-9]{1,15}(\.[0-9]{1,2})?$"
+# What Arrow reads as a number of nothing else has its minus, if any, at the beginning, and one point at most.
+_OF_AMOUNTS = "-.0123456789"
+# The point and what stands behind it.
+_CENTS = pa.array([len(text) for text in (".5", ".50")], pa.int32())
 _MONEY = pa.decimal128(18, 2)
+# More rows than this are worth two threads.
+_FEW = 1 << 16
 _INSTANT = pa.timestamp("us")
 
 
@@ -78,11 +84,23 @@ def _are_stamps(texts: pa.ChunkedArray) -> bool:
 
 def amounts(column: pa.ChunkedArray, cells: CellReader) -> pa.Array:
     """Return the amounts in a column, none of which is empty. Raises: NotPlainError."""
-    if not has_few(column) and _reads_points(cells) and pc.all_true(pc.matches(column, _AMOUNT)):
-        return pc.whole(pc.cast_to(column, _MONEY))
+    if not has_few(column) and _reads_points(cells) and _are_points(column):
+        try:
+            return pc.whole(pc.cast_to(column, _MONEY))
+        except pa.ArrowException as error:
+            raise NotPlainError from error
     found = read_each(column, cells.money.__getitem__, _MONEY)
     require(found.null_count == 0)
     return found
+
+
+def _are_points(texts: pa.ChunkedArray) -> bool:
+    """Say whether texts are digits with one or two decimals, or none, whatever else Arrow reads as a number."""
+    if pc.longest(pc.stripped(texts, _OF_AMOUNTS)):
+        return False
+    point = pc.found_at(texts, ".")
+    rest = pc.subtract(pc.binary_length(texts), point)
+    return pc.all_true(pc.or_(pc.equal(point, -1), pc.is_in(rest, _CENTS)))
 
 
 def _reads_points(cells: CellReader) -> bool:
@@ -98,7 +116,13 @@ def new_ids(acting: Acting, count: int) -> pa.Array:
         return pa.array([acting.new_id() for _ in range(count)], pa.int64())
     bits = pa.Array.from_buffers(pa.uint64(), count, [None, pa.py_buffer(random_bytes(8 * count))])
     numbers = pc.shift_right(bits, pa.scalar(4, pa.uint64())).view(pa.int64())
-    return pc.if_else(pc.equal(numbers, 0), 1, numbers)
+    return numbers if pc.min_max(numbers)["min"].as_py() else pc.if_else(pc.equal(numbers, 0), 1, numbers)
+
+
+def halves(count: int, rows: int) -> list[tuple[int, int]]:
+    """Return two spans of what the rows belong to, for two threads; one if it is little or nothing."""
+    middle = count // 2 if rows > _FEW else count
+    return [(start, end) for start, end in ((0, middle), (middle, count)) if start < end]
 
 
 def require(condition: object) -> None:
@@ -108,24 +132,32 @@ def require(condition: object) -> None:
 
 
 class Facts:
-    """Rows of facts, all of them new: whose they are, by whom and when.
+    """Rows of facts, all of them new, as the cells of a table by column.
 
-    `clients` are the coded texts of `client`, `at` is in microseconds.
+    `columns` are texts; `reading` tells how what each row holds is read, but for whose it is and by whom. Instants are
+    in microseconds.
     """
 
-    def __init__(self, importing: Import, columns: pa.Table, clients: pa.DictionaryArray, at: pa.Array) -> None:
+    def __init__(
+        self, importing: Import, table: str, columns: pa.Table, reading: Mapping[str, Callable[[], pa.Array]]
+    ) -> None:
         self._importing = importing
-        self._at = at
-        self._texts, self._codes = clients.dictionary, clients.indices
-        self._found = self._known()
-        by = columns.column("by") if "by" in columns.column_names else pa.repeat("", columns.num_rows)
-        me, find = importing.acting.by, importing.people.find
-        self.by = read_each(by, lambda text: find(text) or me, pa.int64())
+        self._table = TABLES[table]
+        clients = importing.clients
+        # The store is read by one of these alone.
+        whose, *cells, numbers, self._ids = pc.together(
+            lambda: coded(columns.column("client")),
+            *reading.values(),
+            clients.external_numbers,
+            lambda: new_ids(importing.acting, columns.num_rows),
+        )
+        self.cells: dict[str, pa.Array] = dict(zip(reading, cells, strict=True))
+        self._texts, self._codes = whose.dictionary, whose.indices
+        self._by = columns.column("by") if "by" in columns.column_names else None
+        self._found = self._known(clients.numbered(self._texts, numbers))
 
-    def _known(self) -> pa.Array:
+    def _known(self, found: pa.Array) -> pa.Array:
         """Return the client that each text means, null for a new one. Raises: NotPlainError."""
-        clients = self._importing.clients
-        found = clients.numbered(self._texts)
         if not found.null_count:
             return found
         others = [self._client(text) for text in pc.filtered(self._texts, pc.is_null(found)).to_pylist()]
@@ -141,46 +173,68 @@ class Facts:
             raise NotPlainError from error
         return found
 
-    def require_new(self, table: str, key: Sequence[str], cells: Sequence[pa.Array]) -> None:
+    def require_new(self, *key: str) -> None:
         """Raise NotPlainError if the store has a record of one of these clients with the same cells under `key`.
 
         The first column of `key` is the instant.
         """
-        stored = self._importing.draft.reader.merged(table, ["client_id", *key])
-        stored = pc.filtered(stored, pc.is_in(stored.column("client_id"), self._found))
+        table = self._table
+        stored = self._importing.draft.reader.merged(table.name, ["client_id", *key])
+        if stored.num_rows:
+            stored = pc.filtered(stored, pc.is_in(stored.column("client_id"), self._found))
         if not stored.num_rows:
             return
         clients = pc.taken(self._found, self._codes)
+        cells = [self.cells.get(name, pa.nulls(len(clients), table.schema.field(name).type)) for name in key]
         rows = pa.table([clients, *cells], names=["client_id", *key])
         rows = pc.filtered(rows, pc.is_in(rows.column("client_id"), stored.column("client_id").combine_chunks()))
         rows = pc.filtered(rows, pc.is_in(rows.column(key[0]), pc.as_numbers(stored.column(key[0])).combine_chunks()))
         require(not rows.num_rows or set(cells_of(rows)).isdisjoint(cells_of(stored)))
 
-    def put(self, table: str, columns: dict[str, Any]) -> None:
-        """Gather the rows, with what else they hold by column; clients that nobody knows are made."""
-        importing, count = self._importing, len(self._codes)
-        shape = TABLES[table]
-        cells: dict[str, Any] = {
-            shape.key: new_ids(importing.acting, count),
-            "client_id": pc.taken(self._owners(), self._codes),
-            "by_id": self.by,
-            shape.time or "": self._at.view(_INSTANT),
-        }
-        importing.put_columns(table, cells | columns)
-        importing.outcome.read += count
-        importing.outcome.rows["new"] += count
+    def put(self, **same: Any) -> None:
+        """Gather the rows client by client, with what they all hold; people and clients that nobody knows are made.
+
+        Raises: NotPlainError if somebody has to be looked at.
+        """
+        importing, me, find = self._importing, self._importing.acting.by, self._importing.people.find
+        if self._by is None:
+            same["by_id"] = me
+        else:
+            # Last of what may fail, for it makes people.
+            self.cells["by_id"] = read_each(self._by, lambda text: find(text) or me, pa.int64())
+        owners = self._owners()
+        known = pc.coded(owners)
+        # What sorts an order tells where each has gone.
+        rank = pc.order_of_places(pc.order(known.dictionary), len(known.dictionary))
+        ranks = pc.taken(pc.cast_to(rank, pa.int32()), pc.taken(known.indices, self._codes))
+        parts = pc.together(*(partial(self._part, owners, ranks, *span) for span in halves(len(rank), len(ranks))))
+        for cells in parts:
+            importing.put_columns(self._table.name, cells, same=same)
+            importing.outcome.rows["new"] += len(cells["client_id"])
+        importing.outcome.read += len(ranks)
+
+    def _part(self, owners: pa.Array, ranks: pa.Array, start: int, end: int) -> dict[str, pa.Array]:
+        """Return the cells of the rows of some clients, client by client, those of a client as they come."""
+        places = pc.places_of(pc.and_(pc.greater_equal(ranks, start), pc.less(ranks, end)))
+        order = pc.taken(places, pc.order_of_places(pc.add(pc.taken(ranks, places), -start), end - start))
+        cells = {name: pc.taken(column, order) for name, column in self.cells.items()}
+        time = self._table.time or ""
+        cells[time] = cells[time].view(_INSTANT)
+        client = pc.taken(owners, pc.taken(self._codes, order))
+        return {self._table.key: pc.taken(self._ids, places), "client_id": client} | cells
 
     def _owners(self) -> pa.Array:
         """Return the client of each text, made where there was none; first heard of at the earliest of their rows."""
         importing, owners = self._importing, self._found
-        unknown = pc.index_in(pa.array([importing.terms.unknown], pa.string()), self._texts)[0].as_py()
-        if unknown is not None:
-            rows = pc.count_true(pc.equal(self._codes, unknown))
-            importing.outcome.under_unknown += rows - (not owners[unknown].is_valid)
+        if importing.terms.unknown:
+            place = pc.index_in(pa.array([importing.terms.unknown]), self._texts)[0].as_py()
+            if place is not None:
+                rows = pc.count_true(pc.equal(self._codes, place))
+                importing.outcome.under_unknown += rows - (not owners[place].is_valid)
         if not owners.null_count:
             return owners
         is_new = pc.is_null(owners)
-        rows = pa.table({"code": self._codes, "at": self._at})
+        rows = pa.table({"code": self._codes, "at": self.cells[self._table.time or ""]})
         rows = pc.sorted_by(pc.filtered(rows, pc.taken(is_new, self._codes)), "at")
         # The last that is put under a code stays: the earliest.
         first = dict(zip(rows.column("code").to_pylist()[::-1], rows.column("at").to_pylist()[::-1], strict=True))

@@ -18,7 +18,7 @@ from crmcli.model.importing import external_key
 from crmcli.model.moves import moves
 from crmcli.model.records import LOST, OPEN, WON
 from crmcli.storage import kernels as pc
-from crmcli.storage.importing_columns import instants, new_ids, read_each, require
+from crmcli.storage.importing_columns import halves, instants, new_ids, read_each, require
 from crmcli.storage.plain_sheet import coded
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ _NEVER = -(1 << 62)
 _INSTANT = pa.timestamp("us")
 _NO_PLACE = pa.scalar(None, pa.int64())
 _CLOSED = (WON, LOST)
-# More rows than this are worth two threads.
-_FEW = 1 << 16
 
 
 Change: TypeAlias = "tuple[str, str, dict[str, pa.Array]]"
@@ -172,9 +170,7 @@ class Entries:
 
         Left are the rows of deals that have an entry twice, by different people.
         """
-        stored, count = self._stored(), self._deals.num_rows
-        middle = count // 2 if self._rows.num_rows > _FEW else count
-        spans = [(start, end) for start, end in ((0, middle), (middle, count)) if start < end]
+        stored, spans = self._stored(), halves(self._deals.num_rows, self._rows.num_rows)
         parts = pc.together(*(partial(self._told, stored, span) for span in spans))
         left: list[int] = []
         for told in parts:

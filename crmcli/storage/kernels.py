@@ -22,6 +22,7 @@ from pyarrow._compute import (
     SetLookupOptions,
     SortOptions,
     TakeOptions,
+    TrimOptions,
     call_function,
 )
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 
 _PIECE = 1 << 16
+# What sorts numbers counts them where they span no more than this many bits, and compares them where they span more.
+_DIGIT = 12
 # To find out the type of a value Arrow loads what it needs for intervals, which takes a millisecond.
 _TYPES = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
 
@@ -49,9 +52,11 @@ greater_equal = _plain("greater_equal")
 and_ = _plain("and")
 or_ = _plain("or")
 add = _plain("add")
+subtract = _plain("subtract")
 multiply = _plain("multiply")
 invert = _plain("invert")
 shift_right = _plain("shift_right")
+bits_and = _plain("bit_wise_and")
 trimmed = _plain("utf8_trim_whitespace")
 if_else = _plain("if_else")
 is_null = _plain("is_null")
@@ -100,9 +105,24 @@ def folded(values: Any) -> Any:
     return call_function("replace_substring", [lowered(values)], ReplaceSubstringOptions("ё", "е"))
 
 
-def matches(values: Any, pattern: str) -> Any:
-    """Say of each text whether a regular expression (RE2) is found in it."""
-    return call_function("match_substring_regex", [values], MatchSubstringOptions(pattern))
+def longest(texts: Any) -> int:
+    """Return how many bytes the longest text has, 0 where there is none."""
+    return min_max(binary_length(texts))["max"].as_py() or 0
+
+
+def stripped(texts: Any, characters: str) -> Any:
+    """Return texts without the ASCII characters that they begin and end with."""
+    return call_function("ascii_trim", [texts], TrimOptions(characters))
+
+
+def found_at(texts: Any, part: str) -> Any:
+    """Return at which byte a part is first found in each text, -1 for not at all."""
+    return call_function("find_substring", [texts], MatchSubstringOptions(part))
+
+
+def places_of(mask: Any) -> Any:
+    """Return the places where a mask is true."""
+    return call_function("indices_nonzero", [mask])
 
 
 def any_true(mask: Any) -> bool:
@@ -180,10 +200,14 @@ def taken(rows: Any, places: Any) -> Any:
     return call_function("take", [rows, places], TakeOptions())
 
 
-def nulls(count: int, kind: pa.DataType) -> pa.ChunkedArray:
-    """Return nothing, `count` times; the pieces share the little memory that they take."""
+def same(value: Any, count: int, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return one value, or null, `count` times; the pieces share the little memory that they take."""
     whole, rest = divmod(count, _PIECE)
-    piece = pa.nulls(_PIECE, kind)
+    if value is not None and pa.types.is_dictionary(kind):
+        places = pa.repeat(pa.scalar(0, kind.index_type), _PIECE)
+        piece = pa.DictionaryArray.from_arrays(places, pa.array([value], kind.value_type))
+    else:
+        piece = pa.repeat(pa.scalar(value, kind), _PIECE)
     return pa.chunked_array([*(piece for _ in range(whole)), piece.slice(0, rest)], kind)
 
 
@@ -200,6 +224,19 @@ def sort_indices(rows: pa.Table, keys: Sequence[tuple[str, ...]]) -> pa.Array:
 def order(values: pa.Array) -> pa.Array:
     """Return the places of values in ascending order."""
     return call_function("sort_indices", [values], SortOptions([("", "ascending")]))
+
+
+def order_of_places(places: pa.Array, count: int) -> pa.Array:
+    """Return where places, from 0 to below `count`, are in ascending order; equal ones stay as they are.
+
+    Digit by digit, which takes a fifth of the time of `order`.
+    """
+    found: Any = None
+    for shift in range(0, max(1, (count - 1).bit_length()), _DIGIT):
+        digit = bits_and(shift_right(places, pa.scalar(shift, places.type)), pa.scalar((1 << _DIGIT) - 1, places.type))
+        step = order(digit if found is None else taken(digit, found))
+        found = step if found is None else taken(found, step)
+    return found
 
 
 def first_indices(rows: pa.Table, keys: Sequence[tuple[str, str]], count: int) -> pa.Array:

@@ -155,19 +155,24 @@ class Clients:
                 self._found[text] = self.allowed(found)
         return found
 
-    def numbered(self, texts: pa.Array) -> pa.Array:
-        """Return the client that each text means by an external id, null for those that `find` has to look for."""
+    def external_numbers(self) -> tuple[pa.Array, pa.Array]:
+        """Return the external ids of the store, and whose each is; none if one of them is of several."""
         rows = pc.batch(self._reader.merged("contacts", ["client_id", "external_ids"]))
         keys = pc.list_flatten(rows.column(1))
         owners = pc.taken(rows.column(0), pc.list_parent_indices(rows.column(1)))
+        is_clear = len(pc.coded(keys).dictionary) == len(keys)
+        return (keys, owners) if is_clear else (keys.slice(0, 0), owners.slice(0, 0))
+
+    def numbered(self, texts: pa.Array, numbers: tuple[pa.Array, pa.Array]) -> pa.Array:
+        """Return the client that each text means by an external id, null for those that `find` has to look for."""
+        keys, owners = numbers
         ours = texts
         if self._namespace:
             ours = pa.array([external_key(self._namespace, text) for text in texts.to_pylist()], pa.string())
         found = pc.taken(owners, pc.index_in(ours, keys))
         if self._unknown is not None:
             found = pc.if_else(pc.equal(texts, self._unknown), pa.scalar(None, pa.int64()), found)
-        is_clear = pc.count_distinct(keys) == len(keys) and self.may_change(found)
-        return found if is_clear else pa.nulls(len(texts), pa.int64())
+        return found if self.may_change(found) else pa.nulls(len(texts), pa.int64())
 
     def _search(self, text: str) -> int | None:
         found = None

@@ -130,7 +130,7 @@ def run(
         read = {table: counted(reader, table, tables[table], coded=True) for table in tables if table not in READ_ONCE}
         for table, columns in (unread or {}).items():
             for column in columns:
-                nothing = kernels.nulls(read[table].num_rows, TABLES[table].schema.field(column).type)
+                nothing = kernels.same(None, read[table].num_rows, TABLES[table].schema.field(column).type)
                 read[table] = read[table].append_column(column, nothing)
         # What decoding took and needs no more would add to the engine's peak.
         pa.default_memory_pool().release_unused()
