@@ -5,6 +5,7 @@ It takes a file whole or not at all; what it does not take goes row by row, with
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,7 @@ from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from zoneinfo import ZoneInfo
 
     from crmcli.model.acting import Acting
     from crmcli.model.importing import Cells as CellReader
@@ -33,6 +35,10 @@ _STAMPS = pa.array([len(text) for text in ("2026-03-15", "2026-03-15 10:00", "20
 _OF_AMOUNTS = "-.0123456789"
 # The point and what stands behind it.
 _CENTS = pa.array([len(text) for text in (".5", ".50")], pa.int32())
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local midnight
+_DAY = 86_400_000_000
+# Rows of more days than this are no rows of today's business.
+_MOST_DAYS = 40_000
 _MONEY = pa.decimal128(18, 2)
 # More rows than this are worth two threads.
 _FEW = 1 << 16
@@ -68,7 +74,7 @@ def instants(column: pa.ChunkedArray, cells: CellReader) -> pa.Array:
         texts = column if _are_stamps(column) else pc.trimmed(column)
         require(cells.form is None and _are_stamps(texts))
         try:
-            at = pc.whole(pc.as_numbers(pc.in_zone(pc.cast_to(texts, _INSTANT), cells.zone.key)))
+            at = _in_zone(pc.whole(pc.cast_to(texts, _INSTANT)), cells.zone)
         except pa.ArrowException as error:
             # Such as an hour that comes twice, or not at all, when clocks are set.
             raise NotPlainError from error
@@ -76,6 +82,31 @@ def instants(column: pa.ChunkedArray, cells: CellReader) -> pa.Array:
     ends = pc.min_max(at).as_py()
     require(at.null_count == 0 and ends["max"] <= cells.latest)
     return at
+
+
+def _in_zone(local: pa.Array, zone: ZoneInfo) -> pa.Array:
+    """Return the instants of local times: by the day, one by one only where clocks are set.
+
+    Raises: pa.ArrowException for an hour that comes twice or not at all.
+    """
+    numbers = local.view(pa.int64())
+    first, last = (end // _DAY for end in pc.min_max(numbers).as_py().values())
+    if first < 0 or last - first > _MOST_DAYS:
+        return pc.in_zone(local, zone.key).view(pa.int64())
+    offsets = pa.array(_offsets(first, last, zone), pa.int64())
+    at = pc.subtract(numbers, pc.taken(offsets, pc.subtract(pc.divide(numbers, _DAY), first)))
+    if at.null_count:
+        odd = pc.is_null(at)
+        at = pc.replaced(at, odd, pc.in_zone(pc.filtered(local, odd), zone.key).view(pa.int64()))
+    return at
+
+
+def _offsets(first: int, last: int, zone: ZoneInfo) -> list[int | None]:
+    """Return how far ahead of UTC a zone is on days since 1970, in microseconds; None where clocks may be set."""
+    midnights = (_EPOCH + timedelta(day) for day in range(first - 1, last + 3))
+    ahead = [(zone.utcoffset(midnight) or timedelta()) // timedelta(microseconds=1) for midnight in midnights]
+    around = zip(ahead, ahead[1:], ahead[2:], ahead[3:], strict=False)
+    return [offset if before == offset == after == later else None for before, offset, after, later in around]
 
 
 def _are_stamps(texts: pa.ChunkedArray) -> bool:
@@ -215,13 +246,12 @@ class Facts:
 
     def _part(self, owners: pa.Array, ranks: pa.Array, start: int, end: int) -> dict[str, pa.Array]:
         """Return the cells of the rows of some clients, client by client, those of a client as they come."""
-        places = pc.places_of(pc.and_(pc.greater_equal(ranks, start), pc.less(ranks, end)))
-        order = pc.taken(places, pc.order_of_places(pc.add(pc.taken(ranks, places), -start), end - start))
+        order = pc.order_between(ranks, start, end)
         cells = {name: pc.taken(column, order) for name, column in self.cells.items()}
         time = self._table.time or ""
         cells[time] = cells[time].view(_INSTANT)
         client = pc.taken(owners, pc.taken(self._codes, order))
-        return {self._table.key: pc.taken(self._ids, places), "client_id": client} | cells
+        return {self._table.key: pc.taken(self._ids, order), "client_id": client} | cells
 
     def _owners(self) -> pa.Array:
         """Return the client of each text, made where there was none; first heard of at the earliest of their rows."""

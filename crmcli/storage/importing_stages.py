@@ -55,6 +55,11 @@ class Stops:
         """Return how many are numbered."""
         return len(self._numbers)
 
+    @property
+    def numbers(self) -> pa.Array:
+        """All numbers, in order."""
+        return pa.array(range(len(self)), pa.int32())
+
     def number(self, pipeline: str, word: str) -> int:
         """Return the number of a stage, won or lost."""
         return self._numbers.setdefault((pipeline, word), len(self._numbers))
@@ -90,47 +95,39 @@ class Entries:
         self._importing = importing
         self._stops = Stops(importing.stages)
         # The store is read by one of these alone.
-        names, at, known = pc.together(
-            lambda: coded(columns.column("deal")),
+        at, names, (deals, notes, changes), self._ids = pc.together(
             lambda: instants(columns.column("changed_at"), importing.cells),
-            self._known,
+            lambda: coded(columns.column("deal")),
+            self._read,
+            lambda: new_ids(importing.acting, columns.num_rows),
         )
-        deals, keys, places = known
-        self._deals, place = _used(deals, self._named(names.dictionary, keys, places, deals.column("deal_id")))
+        self._deals, place = _used(deals, self._named(names.dictionary, notes, deals.column("deal_id")))
         require(importing.clients.may_change(self._deals.column("client_id")))
         self._pipelines = pc.coded(self._deals.column("pipeline"))
-        self._changes = self._of_these(importing.draft.reader.merged("stage_changes"))
         deal = pc.taken(place, names.indices)
-        to = self._numbered(deal, columns.column("stage"), self._meant)
+        to, self._changes = pc.together(
+            lambda: self._numbered(deal, columns.column("stage"), self._meant), lambda: self._of_these(changes)
+        )
         rows = {"deal": deal, "when": self._when(at, to), "to": to, "row": pa.arange(0, columns.num_rows)}
         if "by" in columns.column_names:
             # Last of what may fail, for it makes people.
             rows["by"] = read_each(columns.column("by"), importing.people.find, pa.int64())
         self._rows = pa.record_batch(rows)
 
-    def _known(self) -> tuple[pa.RecordBatch, pa.Array, pa.Array]:
-        """Return all deals, and the external ids of some with their places. Raises: NotPlainError."""
+    def _read(self) -> tuple[pa.RecordBatch, pa.RecordBatch, pa.RecordBatch]:
+        """Return the deals, the external ids of records with whose each is, and the histories that are in the store."""
         reader = self._importing.draft.reader
-        deals = pc.batch(reader.merged("deals"))
         notes = reader.merged("notes", ["about_id", "field", "text"])
         notes = pc.filtered(notes, pc.equal(notes.column("field"), "external_id"))
-        places = pc.whole(pc.index_in(notes.column("about_id"), deals.column("deal_id")))
-        keys = pc.whole(notes.column("text"))
-        if places.null_count:
-            # Other records have external ids too.
-            is_deal = pc.is_valid(places)
-            keys, places = pc.filtered(keys, is_deal), pc.filtered(places, is_deal)
-        # Of a key that was given twice the last one counts: that is seldom, and told row by row.
-        require(len(pc.coded(keys).dictionary) == len(keys))
-        return deals, keys, places
+        return pc.batch(reader.merged("deals")), pc.batch(notes), pc.batch(reader.merged("stage_changes"))
 
-    def _named(self, texts: pa.Array, keys: pa.Array, places: pa.Array, ids: pa.Array) -> pa.Array:
+    def _named(self, texts: pa.Array, notes: pa.RecordBatch, ids: pa.Array) -> pa.Array:
         """Return the place of the deal of each text: by external id, else by whole id. Raises: NotPlainError."""
         namespace = self._importing.terms.namespace
-        found = pc.taken(places, pc.index_in(texts, keys))
+        found = self._by_number(texts, notes, ids)
         if namespace:
             ours = pa.array([external_key(namespace, text) for text in texts.to_pylist()], pa.string())
-            found = pc.coalesce(pc.taken(places, pc.index_in(ours, keys)), found)
+            found = pc.coalesce(self._by_number(ours, notes, ids), found)
         if found.null_count:
             missing = pc.is_null(found)
             shown = [decode_id(text) for text in pc.filtered(texts, missing).to_pylist()]
@@ -138,10 +135,20 @@ class Entries:
         require(not found.null_count)
         return found
 
-    def _of_these(self, changes: pa.Table) -> pa.RecordBatch:
+    def _by_number(self, keys: pa.Array, notes: pa.RecordBatch, ids: pa.Array) -> pa.Array:
+        """Return the place of the deal of each external id, or null. Raises: NotPlainError if one was given twice."""
+        places = pc.index_in_different(keys, notes.column("text"))
+        if places is None:
+            # Records of other kinds may share a number with a deal; of deals the last one counts: told row by row.
+            notes = pc.filtered(notes, pc.is_in(notes.column("about_id"), ids))
+            places = pc.index_in_different(keys, notes.column("text"))
+            require(places is not None)
+        return pc.index_in(pc.taken(notes.column("about_id"), places), ids)
+
+    def _of_these(self, changes: pa.RecordBatch) -> pa.RecordBatch:
         """Return the history of the deals, with the place of its deal, `deal`, in each row."""
-        deal = pc.whole(pc.index_in(changes.column("deal_id"), self._deals.column("deal_id")))
-        rows = pc.batch(changes).append_column("deal", deal)
+        deal = pc.index_in(changes.column("deal_id"), self._deals.column("deal_id"))
+        rows = changes.append_column("deal", deal)
         return pc.filtered(rows, pc.is_valid(deal)) if deal.null_count else rows
 
     def _meant(self, pipeline: str, text: str) -> str:
@@ -157,13 +164,17 @@ class Entries:
             pipeline, word = pipelines[code // len(known)], known[code % len(known)]
             return self._stops.number(pipeline, read(pipeline, word))
 
+        if len(pipelines) == 1:
+            # Every word means one thing.
+            return pc.taken(read_each(pa.array(range(len(known)), pa.int32()), number, pa.int32()), named.indices)
         pairs = pc.add(pc.multiply(pc.taken(self._pipelines.indices, deal), len(known)), named.indices)
         return read_each(pairs, number, pa.int32())
 
     def _when(self, at: pa.Array, to: pa.Array) -> pa.Array:
         """Return what orders a history: an entry without a time comes first, a closing last of its instant."""
-        closing = pc.cast_to(self._stops.are_closings(to), pa.int64())
-        return pc.add(pc.coalesce(pc.multiply(at, 2), _NEVER), closing)
+        closing = pc.taken(pc.cast_to(self._stops.are_closings(self._stops.numbers), pa.int64()), to)
+        twice = pc.multiply(at, 2)
+        return pc.add(pc.coalesce(twice, _NEVER) if at.null_count else twice, closing)
 
     def lay(self) -> list[int]:
         """Gather what comes of the rows; return the places of those that are left to be taken one by one.
@@ -173,10 +184,13 @@ class Entries:
         stored, spans = self._stored(), halves(self._deals.num_rows, self._rows.num_rows)
         parts = pc.together(*(partial(self._told, stored, span) for span in spans))
         left: list[int] = []
+        ids = self._ids
         for told in parts:
             for table, kind, cells in told.changes:
-                ids = {} if kind == "upsert" else {"change_id": new_ids(self._importing.acting, len(cells["deal_id"]))}
-                self._importing.put_columns(table, cells | ids, kind)
+                if kind == "insert":
+                    count = len(cells["deal_id"])
+                    cells["change_id"], ids = ids.slice(0, count), ids.slice(count)
+                self._importing.put_columns(table, cells, kind)
             self._importing.outcome.rows.update(told.counts)
             left += told.left
         self._importing.outcome.read += self._rows.num_rows - len(left)
@@ -184,7 +198,7 @@ class Entries:
 
     def _told(self, stored: pa.RecordBatch, span: tuple[int, int]) -> Told:
         """Return what comes of the rows of the deals of some places."""
-        laid = self._laid(_of_deals(stored, *span), _of_deals(self._rows, *span))
+        laid = self._laid(_in_order(stored, *span), _in_order(self._rows, *span), span)
         entries, unchanged, left = self._without_known(laid)
         origin = entries.column("origin")
         replaced = pc.count_true(pc.and_(pc.is_valid(origin), pc.is_valid(entries.column("row"))))
@@ -194,13 +208,12 @@ class Entries:
         entries = entries.append_column("stop", self._newest_stops(entries))
         return Told([*self._changes_of(entries), self._deals_of(entries)], count, left)
 
-    def _laid(self, stored: pa.RecordBatch, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return all entries in order, deal by deal.
+    def _laid(self, stored: pa.RecordBatch, fresh: pa.RecordBatch, span: tuple[int, int]) -> pa.RecordBatch:
+        """Return all entries of some deals in order.
 
         A lone opening is what an import of deals, which knows only where a deal stands, made of it: the first row of
         the file takes its place.
         """
-        stored, fresh = _in_order(stored), _in_order(rows)
         if "by" not in fresh.schema.names:
             fresh = fresh.append_column("by", _no_places(fresh))
         guesses = pc.filtered(stored, self._are_guesses(stored))
@@ -214,7 +227,7 @@ class Entries:
         fresh = fresh.append_column("origin", pc.replaced(_no_places(fresh), is_first, place))
         if place.null_count or len(place) < stored.num_rows:
             stored = pc.filtered(stored, pc.invert(pc.is_in(stored.column("origin"), place)))
-            return _in_order(pa.concat_batches([stored, fresh.select(stored.schema.names)]))
+            return _in_order(pa.concat_batches([stored, fresh.select(stored.schema.names)]), *span)
         return fresh
 
     def _stored(self) -> pa.RecordBatch:
@@ -255,9 +268,11 @@ class Entries:
 
     def _by(self, entries: pa.RecordBatch) -> pa.Array:
         """Return who made each entry: whom its row names, else who made the stored one, else the owner of the deal."""
-        stored = pc.taken(self._changes.column("by_id"), entries.column("origin"))
+        by, origin = entries.column("by"), entries.column("origin")
+        if origin.null_count < len(origin):
+            by = pc.coalesce(by, pc.taken(self._changes.column("by_id"), origin))
         owner = pc.taken(self._deals.column("owner_id"), entries.column("deal"))
-        return pc.coalesce(entries.column("by"), stored, owner)
+        return pc.coalesce(by, owner) if by.null_count < len(by) else owner
 
     def _newest_stops(self, entries: pa.RecordBatch) -> pa.Array:
         """Return for each entry the place of the newest one of its deal so far that is a stage, null for none."""
@@ -271,22 +286,26 @@ class Entries:
         to, is_first = entries.column("to"), _are_first(entries)
         before = pc.taken(to, pc.if_else(is_first, _NO_PLACE, _previous(entries.column("stop"))))
         was_closed = pc.and_(pc.invert(is_first), _previous(self._stops.are_closings(to)))
-        told = {
-            "from_stage": self._stops.words(before),
-            "to_stage": self._stops.words(to),
-            "move": self._stops.moves(before, was_closed, to),
+        moves = self._stops.moves(before, was_closed, to)
+        entries = entries.append_column("before", before).append_column("move", moves)
+        is_new = pc.is_null(entries.column("origin"))
+        new, known = pc.filtered(entries, is_new), pc.filtered(entries, pc.invert(is_new))
+        deal = new.column("deal")
+        whose = _cells(pc.taken(self._deals.select(["deal_id", "client_id"]), deal))
+        made = whose | {"pipeline": pc.taken(self._pipelines, deal)} | self._told_of(new)
+        stored = pc.taken(self._changes, known.column("origin"))
+        told = _others(stored, pa.record_batch(self._told_of(known)))
+        return [("stage_changes", "insert", made), ("stage_changes", "upsert", told)]
+
+    def _told_of(self, entries: pa.RecordBatch) -> dict[str, pa.Array]:
+        """Return what a change tells of each entry."""
+        return {
+            "from_stage": self._stops.words(entries.column("before")),
+            "to_stage": self._stops.words(entries.column("to")),
+            "move": entries.column("move"),
             "changed_at": _instants(entries.column("when")),
             "by_id": self._by(entries),
         }
-        deal, origin = entries.column("deal"), entries.column("origin")
-        whose = pc.taken(self._deals.select(["deal_id", "client_id"]), deal)
-        pipeline = pc.taken(self._pipelines, deal)
-        is_new = pc.is_null(origin)
-        new = _cells(pc.filtered(pa.record_batch(_cells(whose) | {"pipeline": pipeline} | told), is_new))
-        is_known = pc.invert(is_new)
-        stored = pc.taken(self._changes, pc.filtered(origin, is_known))
-        known = pc.filtered(pa.record_batch(told), is_known)
-        return [("stage_changes", "insert", new), ("stage_changes", "upsert", _others(stored, known))]
 
     def _deals_of(self, entries: pa.RecordBatch) -> Change:
         """Return the deals that stand elsewhere now: a deal stands where its history ends."""
@@ -328,8 +347,9 @@ def _others(stored: pa.RecordBatch, told: pa.RecordBatch) -> dict[str, pa.Array]
 
 def _used(deals: pa.RecordBatch, place: pa.Array) -> tuple[pa.RecordBatch, pa.Array]:
     """Return the deals that have one of the places, in the order of clients, and where each of those is among them."""
-    used = place.unique()
+    used = pc.distinct(place)
     if len(used) < deals.num_rows:
+        used = pc.taken(used, pc.order_of_places(used, deals.num_rows))
         deals, place = pc.taken(deals, used), pc.index_in(place, used)
     if not pc.is_ascending(deals.column("client_id")):
         order = pc.sort_indices(deals, [("client_id", "ascending")])
@@ -343,12 +363,6 @@ def _texts(cells: pa.Array) -> pa.Array:
     return pc.cast_to(cells, pa.string()) if pa.types.is_dictionary(cells.type) else cells
 
 
-def _of_deals(rows: pa.RecordBatch, start: int, end: int) -> pa.RecordBatch:
-    """Return the entries of the deals of some places."""
-    deal = rows.column("deal")
-    return pc.filtered(rows, pc.and_(pc.greater_equal(deal, start), pc.less(deal, end)))
-
-
 def _cells(rows: pa.RecordBatch) -> dict[str, pa.Array]:
     return dict(zip(rows.schema.names, rows.columns, strict=True))
 
@@ -357,11 +371,10 @@ def _no_places(rows: pa.RecordBatch) -> pa.Array:
     return pa.nulls(rows.num_rows, pa.int64())
 
 
-def _in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return entries deal by deal, each history in order; what happened at once stays as it is."""
-    if pc.is_ascending(rows.column("when")):
-        return pc.taken(rows, pc.order(rows.column("deal")))
-    return pc.sorted_by(rows, "deal", "when")
+def _in_order(rows: pa.RecordBatch, start: int, end: int) -> pa.RecordBatch:
+    """Return the entries of some deals, deal by deal, each history in order; what happened at once stays as it is."""
+    theirs = pc.taken(rows, pc.order_between(rows.column("deal"), start, end))
+    return theirs if pc.is_ascending(rows.column("when")) else pc.sorted_by(theirs, "deal", "when")
 
 
 def _previous(cells: pa.Array) -> pa.Array:
