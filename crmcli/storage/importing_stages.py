@@ -101,7 +101,10 @@ class Entries:
             self._read,
             lambda: new_ids(importing.acting, columns.num_rows),
         )
-        self._deals, place = _used(deals, self._named(names.dictionary, notes, deals.column("deal_id")))
+        numbers = self._numbers(names.dictionary, notes, deals.column("deal_id"))
+        if len(numbers) < deals.num_rows:
+            deals = pc.filtered(deals, pc.is_in(deals.column("deal_id"), numbers))
+        self._deals, place = _used(pc.batch(deals), numbers)
         require(importing.clients.may_change(self._deals.column("client_id")))
         self._pipelines = pc.coded(self._deals.column("pipeline"))
         deal = pc.taken(place, names.indices)
@@ -114,42 +117,31 @@ class Entries:
             rows["by"] = read_each(columns.column("by"), importing.people.find, pa.int64())
         self._rows = pa.record_batch(rows)
 
-    def _read(self) -> tuple[pa.RecordBatch, pa.RecordBatch, pa.RecordBatch]:
+    def _read(self) -> tuple[pa.Table, pa.RecordBatch, pa.Table]:
         """Return the deals, the external ids of records with whose each is, and the histories that are in the store."""
         reader = self._importing.draft.reader
         notes = reader.merged("notes", ["about_id", "field", "text"])
         notes = pc.filtered(notes, pc.equal(notes.column("field"), "external_id"))
-        return pc.batch(reader.merged("deals")), pc.batch(notes), pc.batch(reader.merged("stage_changes"))
+        return reader.merged("deals"), pc.batch(notes), reader.merged("stage_changes")
 
-    def _named(self, texts: pa.Array, notes: pa.RecordBatch, ids: pa.Array) -> pa.Array:
-        """Return the place of the deal of each text: by external id, else by whole id. Raises: NotPlainError."""
+    def _numbers(self, texts: pa.Array, notes: pa.RecordBatch, ids: pa.ChunkedArray) -> pa.Array:
+        """Return the id of the deal that each text means: by external id, else as it is. Raises: NotPlainError."""
         namespace = self._importing.terms.namespace
-        found = self._by_number(texts, notes, ids)
+        found = _numbers_of(texts, notes, ids)
         if namespace:
             ours = pa.array([external_key(namespace, text) for text in texts.to_pylist()], pa.string())
-            found = pc.coalesce(self._by_number(ours, notes, ids), found)
-        if found.null_count:
-            missing = pc.is_null(found)
-            shown = [decode_id(text) for text in pc.filtered(texts, missing).to_pylist()]
-            found = pc.replaced(found, missing, pc.index_in(pa.array(shown, pa.int64()), ids))
-        require(not found.null_count)
-        return found
+            found = pc.coalesce(_numbers_of(ours, notes, ids), found)
+        if not found.null_count:
+            return found
+        missing = pc.is_null(found)
+        shown = [decode_id(text) for text in pc.filtered(texts, missing).to_pylist()]
+        return pc.replaced(found, missing, pa.array(shown, pa.int64()))
 
-    def _by_number(self, keys: pa.Array, notes: pa.RecordBatch, ids: pa.Array) -> pa.Array:
-        """Return the place of the deal of each external id, or null. Raises: NotPlainError if one was given twice."""
-        places = pc.index_in_different(keys, notes.column("text"))
-        if places is None:
-            # Records of other kinds may share a number with a deal; of deals the last one counts: told row by row.
-            notes = pc.filtered(notes, pc.is_in(notes.column("about_id"), ids))
-            places = pc.index_in_different(keys, notes.column("text"))
-            require(places is not None)
-        return pc.index_in(pc.taken(notes.column("about_id"), places), ids)
-
-    def _of_these(self, changes: pa.RecordBatch) -> pa.RecordBatch:
+    def _of_these(self, changes: pa.Table) -> pa.RecordBatch:
         """Return the history of the deals, with the place of its deal, `deal`, in each row."""
         deal = pc.index_in(changes.column("deal_id"), self._deals.column("deal_id"))
         rows = changes.append_column("deal", deal)
-        return pc.filtered(rows, pc.is_valid(deal)) if deal.null_count else rows
+        return pc.batch(pc.filtered(rows, pc.is_valid(deal)) if deal.null_count else rows)
 
     def _meant(self, pipeline: str, text: str) -> str:
         stage, status = self._importing.cells.stage(pipeline, text)
@@ -345,18 +337,38 @@ def _others(stored: pa.RecordBatch, told: pa.RecordBatch) -> dict[str, pa.Array]
     return _cells(pc.filtered(stored, is_other)) | _cells(pc.filtered(told, is_other))
 
 
-def _used(deals: pa.RecordBatch, place: pa.Array) -> tuple[pa.RecordBatch, pa.Array]:
-    """Return the deals that have one of the places, in the order of clients, and where each of those is among them."""
+def _numbers_of(keys: pa.Array, notes: pa.RecordBatch, ids: pa.ChunkedArray) -> pa.Array:
+    """Return the record of each external id, or null. Raises: NotPlainError if several deals have one of them."""
+    key = pc.index_in(notes.column("text"), keys)
+    # Most notes are of records that the file does not name.
+    found = pa.record_batch([key, notes.column("about_id")], ["key", "id"])
+    found = pc.filtered(found, pc.is_valid(key)) if key.null_count else found
+    if len(pc.distinct(found.column("key"))) < found.num_rows:
+        # Records of other kinds may share an external id with a deal; of deals the last one counts: told row by row.
+        found = pc.filtered(found, pc.is_in(found.column("id"), pc.whole(ids)))
+        require(len(pc.distinct(found.column("key"))) == found.num_rows)
+    order = pc.order_of_places(found.column("key"), len(keys))
+    place, number = pc.taken(found.column("key"), order), pc.taken(found.column("id"), order)
+    if len(place) == len(keys):
+        return number
+    is_found = pc.is_in(pa.arange(0, len(keys)), pc.cast_to(place, pa.int64()))
+    return pc.replaced(pa.nulls(len(keys), pa.int64()), is_found, number)
+
+
+def _used(deals: pa.RecordBatch, numbers: pa.Array) -> tuple[pa.RecordBatch, pa.Array]:
+    """Return the deals that are named, in the order of clients, and the place of each name among them.
+
+    Raises: NotPlainError for a name that none has.
+    """
+    if not pc.is_ascending(deals.column("client_id")):
+        deals = pc.sorted_by(deals, "client_id")
+    place = pc.index_in(numbers, deals.column("deal_id"))
+    require(not place.null_count)
     used = pc.distinct(place)
     if len(used) < deals.num_rows:
         used = pc.taken(used, pc.order_of_places(used, deals.num_rows))
         deals, place = pc.taken(deals, used), pc.index_in(place, used)
-    if not pc.is_ascending(deals.column("client_id")):
-        order = pc.sort_indices(deals, [("client_id", "ascending")])
-        deals = pc.taken(deals, order)
-        # What sorts an order tells where each has gone.
-        place = pc.taken(pc.order(order), place)
-    return deals, pc.cast_to(place, pa.int32())
+    return deals, place
 
 
 def _texts(cells: pa.Array) -> pa.Array:

@@ -84,18 +84,6 @@ def index_in(values: Any, known: pa.Array) -> Any:
     return call_function("index_in", [values], SetLookupOptions(value_set=known))
 
 
-def index_in_different(values: pa.Array, known: pa.Array) -> pa.Array | None:
-    """Return for each value its place among known ones, or null; None if two of those are the same.
-
-    It takes half the time of a look for the same ones and then one for the places.
-    """
-    codes = coded(pa.concat_arrays([known, values])).indices
-    if len(known) and min_max(codes.slice(0, len(known)))["max"].as_py() != len(known) - 1:
-        return None
-    places = codes.slice(len(known))
-    return if_else(less(places, len(known)), places, pa.scalar(None, places.type))
-
-
 def is_true(mask: Any) -> Any:
     """Return a mask with its nulls as false."""
     return call_function("coalesce", [mask, pa.scalar(False, pa.bool_())])  # noqa: FBT003
