@@ -649,7 +649,7 @@ def test_an_import_that_another_overtook_is_not_saved(company: Company) -> None:
     row = {"client": "a", "sold_at": "2025-01-01", "amount": "5"}
     with pytest.raises(OvertakenError), session.writing() as draft:
         cells = Cells(draft.settings, draft.process, {}, NOW, parse_amount)
-        taking = import_of("sales", draft, session.acting(draft), cells, Terms(tuple(row)))
+        taking = import_of("sales")(draft, session.acting(draft), cells, Terms(tuple(row)))
         assert taking.run([(2, row, None)]).rows["new"] == 1
         taking.put()
         assert counts(put(company, "sales", "client,sold_at,amount\na,2025-01-01,5\n")) == (1, 0, 0)

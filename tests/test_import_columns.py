@@ -175,7 +175,7 @@ def opened(company: Company, path: Path, kind: str, chosen: ImportMap) -> Iterat
         binding = chosen.bind(sheet.header, FIELDS[kind])
         cells = Cells(draft.settings, draft.process, {}, NOW, parse_amount, chosen.date_format)
         terms = Terms(binding.fields, chosen.namespace, chosen.unknown.get("client"))
-        yield import_of(kind, draft, session.acting(draft), cells, terms), sheet, binding
+        yield import_of(kind)(draft, session.acting(draft), cells, terms), sheet, binding
 
 
 def gathered(taking: Import, company: Company) -> dict[tuple[str, str, str], list[str]]:

@@ -43,6 +43,8 @@ def import_(
 
     All or nothing: one bad row and nothing is saved, unless --skip-errors. docs/howto/import.md shows the map file.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from crmcli.formats.delimited import open_sheet
     from crmcli.formats.mapping import ImportMap, load_map
     from crmcli.formats.numbers import parse_amount
@@ -52,35 +54,40 @@ def import_(
     if with_sales and kind != "deals":
         raise InputError("--with-sales goes with deals")
     chosen = load_map(map_file) if map_file else ImportMap()
+    importer = import_of(kind)
     with (
         open_sheet(file, delimiter=chosen.delimiter, encoding=chosen.encoding) as sheet,
-        crm.writing() as store,
-        crm.output.progress(None, f"import {kind}") as advance,
+        ThreadPoolExecutor(1) as beside,
     ):
         binding = chosen.bind(sheet.header, FIELDS[kind], REQUIRED[kind])
-        products = {product.name.casefold(): product.product_id for product in store.products}
-        money = partial(parse_amount, decimal=chosen.decimal)
-        cells = Cells(store.settings, store.process, products, crm.now, money, chosen.date_format)
-        terms = Terms(binding.fields, chosen.namespace, chosen.unknown.get("client"), with_sales)
-        taking = import_of(kind, store, crm.acting(store), cells, terms)
-        outcome = _taken_at_once(taking, file, sheet, binding, advance) or taking.run(_rows(sheet, binding, advance))
-        _report_rejected(crm, outcome, skip_errors=skip_errors)
-        taking.put()
-        if dry_run:
-            store.discard()
+        # A plain file is parsed while the store is opened.
+        plain = beside.submit(_read_at_once, file, sheet, binding, every_line=importer.tells_lines)
+        with crm.writing() as store, crm.output.progress(None, f"import {kind}") as advance:
+            products = {product.name.casefold(): product.product_id for product in store.products}
+            money = partial(parse_amount, decimal=chosen.decimal)
+            cells = Cells(store.settings, store.process, products, crm.now, money, chosen.date_format)
+            terms = Terms(binding.fields, chosen.namespace, chosen.unknown.get("client"), with_sales)
+            taking = importer(store, crm.acting(store), cells, terms)
+            outcome = _taken_at_once(taking, plain.result(), advance) or taking.run(_rows(sheet, binding, advance))
+            _report_rejected(crm, outcome, skip_errors=skip_errors)
+            taking.put()
+            if dry_run:
+                store.discard()
     crm.output.pairs([*_summary(outcome), ("commit", saved_as(store.committed, dry_run=dry_run))])
 
 
-def _taken_at_once(
-    taking: Import, file: Path, sheet: Sheet, binding: Binding, advance: Callable[[int], None]
-) -> Outcome | None:
-    """Take in a file that is plain enough for it in columns; None if it is to be read line by line."""
+def _read_at_once(file: Path, sheet: Sheet, binding: Binding, *, every_line: bool) -> Any:
+    """Return a file as columns, or None if it is not plain enough for it."""
     from crmcli.storage.plain_sheet import read_plain
 
-    columns = read_plain(
+    return read_plain(
         file.read_bytes(), sheet.encoding, sheet.delimiter, sheet.header, binding.places, binding.constants,
-        every_line=taking.tells_lines,
+        every_line=every_line,
     )  # fmt: skip
+
+
+def _taken_at_once(taking: Import, columns: Any, advance: Callable[[int], None]) -> Outcome | None:
+    """Take in a file in columns; None if it is to be read line by line."""
     outcome = None if columns is None else taking.run_columns(columns)
     advance(outcome.read if outcome else 0)
     return outcome

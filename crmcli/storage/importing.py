@@ -340,8 +340,8 @@ def arrow(table: str, rows: list[Cells]) -> pa.Table:
     return pa.table([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)
 
 
-def import_of(kind: str, draft: Draft, acting: Acting, cells: CellReader, terms: Terms) -> Import:
-    """Return the import of a kind of rows. Raises: NotPermittedError for a member without a book."""
+def import_of(kind: str) -> type[Import]:
+    """Return what takes in a kind of rows."""
     from crmcli.storage import importing_calls, importing_clients, importing_deals
 
     kinds: dict[str, type[Import]] = {
@@ -351,4 +351,4 @@ def import_of(kind: str, draft: Draft, acting: Acting, cells: CellReader, terms:
         "calls": importing_calls.CallImport,
         "sales": SaleImport,
     }
-    return kinds[kind](draft, acting, cells, terms)
+    return kinds[kind]
