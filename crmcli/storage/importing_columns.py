@@ -234,10 +234,9 @@ class Facts:
             # Last of what may fail, for it makes people.
             self.cells["by_id"] = read_each(self._by, lambda text: find(text) or me, pa.int64())
         owners = self._owners()
-        known = pc.coded(owners)
         # What sorts an order tells where each has gone.
-        rank = pc.order_of_places(pc.order(known.dictionary), len(known.dictionary))
-        ranks = pc.taken(pc.cast_to(rank, pa.int32()), pc.taken(known.indices, self._codes))
+        rank = pc.order_of_places(pc.order(owners), len(owners))
+        ranks = pc.taken(pc.cast_to(rank, pa.int32()), self._codes)
         parts = pc.together(*(partial(self._part, owners, ranks, *span) for span in halves(len(rank), len(ranks))))
         for cells in parts:
             importing.put_columns(self._table.name, cells, same=same)

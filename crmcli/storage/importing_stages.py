@@ -8,21 +8,20 @@ place among the stored entries, null for a new one; `row`, its place in the file
 from __future__ import annotations
 
 from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
 from crmcli.model.ids import decode_id
 from crmcli.model.importing import external_key
-from crmcli.model.moves import moves
-from crmcli.model.records import LOST, OPEN, WON
+from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
 from crmcli.storage.importing_columns import halves, instants, new_ids, read_each, require
+from crmcli.storage.importing_stops import Stops
 from crmcli.storage.plain_sheet import coded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from crmcli.storage.importing_deals import StageImport
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 _NEVER = -(1 << 62)
 _INSTANT = pa.timestamp("us")
 _NO_PLACE = pa.scalar(None, pa.int64())
-_CLOSED = (WON, LOST)
 
 
 Change: TypeAlias = "tuple[str, str, dict[str, pa.Array]]"
@@ -42,50 +40,6 @@ class Told(NamedTuple):
     changes: list[Change]
     counts: dict[str, int]
     left: list[int]
-
-
-class Stops:
-    """Numbers for the stages of each pipeline and for how its deals end."""
-
-    def __init__(self, stages: Mapping[str, Sequence[str]]) -> None:
-        self._stages = stages
-        self._numbers: dict[tuple[str, str], int] = {}
-
-    def __len__(self) -> int:
-        """Return how many are numbered."""
-        return len(self._numbers)
-
-    @property
-    def numbers(self) -> pa.Array:
-        """All numbers, in order."""
-        return pa.array(range(len(self)), pa.int32())
-
-    def number(self, pipeline: str, word: str) -> int:
-        """Return the number of a stage, won or lost."""
-        return self._numbers.setdefault((pipeline, word), len(self._numbers))
-
-    def words(self, numbers: pa.Array) -> pa.DictionaryArray:
-        """Return what is numbered, as places in a dictionary, null for null."""
-        words = pc.coded(pa.array([word for _, word in self._numbers], pa.string()))
-        return pa.DictionaryArray.from_arrays(pc.taken(words.indices, numbers), words.dictionary)
-
-    def are_closings(self, numbers: pa.Array) -> pa.Array:
-        """Say of each number whether it is how a deal ends."""
-        return pc.taken(pa.array([word in _CLOSED for _, word in self._numbers], pa.bool_()), numbers)
-
-    def moves(self, stage: pa.Array, is_closed: pa.Array, to: pa.Array) -> pa.DictionaryArray:
-        """Return the move to each stop of deals that are in a stage, or in none, and closed or not."""
-        stops = list(self._numbers)
-        told = []
-        for before, is_over, (pipeline, word) in product([None, *stops], (False, True), stops):
-            way = [*([before[1]] if before else []), *([LOST] if is_over else []), word]
-            # A deal does not leave its pipeline.
-            is_way = before is None or before[0] == pipeline
-            told.append(moves(self._stages.get(pipeline, ()), way)[-1][1] if is_way else None)
-        known = pc.coded(pa.array(told, pa.string()))
-        state = pc.add(pc.multiply(pc.add(pc.coalesce(stage, -1), 1), 2), pc.cast_to(is_closed, pa.int64()))
-        codes = pc.taken(known.indices, pc.add(pc.multiply(state, len(stops)), to))
-        return pa.DictionaryArray.from_arrays(codes, known.dictionary)
 
 
 class Entries:

@@ -144,10 +144,16 @@ def batch(rows: pa.Table) -> pa.RecordBatch:
 
 def coded(values: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
     """Return values as their dictionary, in the order of first appearance, and each one's place in it."""
-    cells = whole(values)
-    if pa.types.is_dictionary(cells.type):
-        return cells
-    return call_function("dictionary_encode", [cells], DictionaryEncodeOptions("mask"))
+    if pa.types.is_dictionary(values.type):
+        return whole(values)
+    found = call_function("dictionary_encode", [values], DictionaryEncodeOptions("mask"))
+    if not isinstance(found, pa.ChunkedArray):
+        return found
+    # Every piece has the whole dictionary.
+    places = [piece.indices for piece in found.chunks]
+    if not places:
+        return whole(found)
+    return pa.DictionaryArray.from_arrays(pa.concat_arrays(places), found.chunk(0).dictionary)
 
 
 def is_ascending(values: pa.Array) -> bool:
