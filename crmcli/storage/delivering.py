@@ -38,7 +38,7 @@ from crmcli.storage.view import View
 from crmcli.storage.writing import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from crmcli.model.channels import Channel
@@ -52,6 +52,8 @@ _T = TypeVar("_T")
 # A delivery whose claim lies further ahead than this was made under a clock that was wrong, and is not believed.
 _AHEAD = timedelta(days=1)
 _TABLE = TABLES["deliveries"]
+# What tells of a delivery whose it is, of what and when, and what came of it.
+CLAIM = ("delivery_id", "member_id", "channel", "reminder_id", "claimed_at", "outcome")
 # The reminder and the client of a digest, which is about all of a day: the last id there is.
 DIGEST = (1 << BITS) - 1
 
@@ -127,7 +129,10 @@ class Dispatch:
         most = bounds.message
         if self.is_digest:
             return self._digest(self._before(member_id, channel), member_id, channel, most), 0
-        reads: tuple[Callable[[], Any], ...] = (lambda: self._before(member_id, channel), self._reminders)
+        reads: tuple[Callable[[], Any], ...] = (
+            lambda: self._before(member_id, channel, CLAIM),
+            self._reminders,
+        )
         before, reminders = at_once(lambda read: read(), reads)
         due = reminders.get(member_id, _none())
         pending = pc.filtered(before, pc.not_equal(before.column("reminder_id"), DIGEST))
@@ -239,15 +244,19 @@ class Dispatch:
 
     # What was claimed before.
 
-    def _before(self, member_id: int, channel: str) -> pa.Table:
-        """Return the deliveries to a member through a channel from the own book."""
-        rows = self.view.reader.merged(_TABLE.name, None, books=[self._store.own_book])
+    def _before(self, member_id: int, channel: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the deliveries to a member through a channel from the own book; of them the columns, or all."""
+        rows = self.view.reader.merged(_TABLE.name, columns, books=[self._store.own_book])
         mask = pc.and_(pc.equal(rows.column("member_id"), member_id), pc.equal(rows.column("channel"), channel))
         return pc.filtered(rows, mask)
 
     def _again(self, before: pa.Table, due: pa.Table, most: int) -> list[Batch]:
         """Return what was claimed and not sent, and is to be tried now; of what is not due any more only the record."""
         unsent = pc.filtered(before, pc.coalesce(pc.equal(before.column("outcome"), FAILED), True))
+        if not unsent.num_rows:
+            return []
+        these = ("delivery_id", unsent.column("delivery_id").to_pylist())
+        unsent = self.view.reader.merged(_TABLE.name, None, these, [self._store.own_book])
         groups: dict[datetime, list[Delivery]] = {}
         for delivery in _TABLE.to_records(unsent):
             groups.setdefault(delivery.claimed_at, []).append(delivery)

@@ -49,6 +49,10 @@ class Store:
         self.file_mode, self.folder_mode = files.modes(root)
         self._recent: list[Commit] = []
         self._held = False
+        # Whether the log was read since the lock was taken: until it is let go, nobody else goes on with it.
+        self._is_fresh = False
+        # Whether the head is one to pin.
+        self._is_ahead = False
         self.is_accepting = False
         self.is_forked = False
         self._unsynced: OSError | None = None
@@ -100,7 +104,14 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Keep what was verified for the next run."""
+        """Pin the head, if it is durable, and keep what was verified for the next run.
+
+        A full or read-only disk, which may refuse the pin, only makes the next run less strict.
+        """
+        if self._is_ahead and self._unsynced is None:
+            with suppress(OSError):
+                self.memory.set_pin(self.state.seq, self.state.hash, self.state.restores)
+            self._is_ahead = False
         if self.memory.changed and self._unsynced is None:
             self.memory.save(self.state.to_json())
 
@@ -115,10 +126,12 @@ class Store:
             raise _rolled_back(seq)
 
     def refresh(self, accept: str | None = None) -> None:
-        """Fold in the commits made since, check them against the pin, and pin the head once it is durable.
+        """Fold in the commits made since, check them against the pin, and make the head durable, to be pinned.
 
         Raises: DamagedError, RolledBackError.
         """
+        if self._held and self._is_fresh:
+            return
         pin, damage = None, None
         try:
             # Before the log is read, for another process may go on with both meanwhile.
@@ -141,7 +154,8 @@ class Store:
         if self.state.seq > start:
             self.memory.changed = True
         if self.state.seq > (0 if pin is None else pin[0]):
-            self._pin_durable()
+            self._sync_head()
+        self._is_fresh = self._held
 
     def _is_expected(self, pin: tuple[int, str], start: int, heads: dict[int, str]) -> bool:
         """Say whether the store goes on from what this machine saw, without a restore that it has not accepted.
@@ -158,17 +172,17 @@ class Store:
         require_new_restore(self.state.restores, accept, heads, self.memory.pinned_restores())
         self.is_accepting = True
 
-    def _pin_durable(self) -> None:
-        """Pin the head after it was synced: a reader may see a commit before its writer has, and must not run ahead.
+    def _sync_head(self) -> None:
+        """Make the head durable: a reader may see a commit before its writer has, and must not run ahead.
 
-        A head that cannot be synced may be read, but neither remembered nor built upon.
+        A head that cannot be synced may be read, but neither pinned, remembered nor built upon.
         """
         try:
             files.sync_folder(self.root / "log")
         except OSError as error:
             self._unsynced = error
         else:
-            self._remember()
+            self._is_ahead = self.memory.changed = True
 
     def confirm(self) -> bool:
         """Take a restored store for the newest that this machine saw, once all was verified; say if it was one."""
@@ -196,13 +210,7 @@ class Store:
     def accept(self, raw: bytes) -> None:
         """Fold in a commit of our own that is durable."""
         self._recent.append(self.state.apply(raw, trusted=True))
-        self._remember()
-
-    def _remember(self) -> None:
-        """Pin a durable head. A full or read-only disk only makes the next run less strict, so it may refuse."""
-        with suppress(OSError):
-            self.memory.set_pin(self.state.seq, self.state.hash, self.state.restores)
-        self.memory.changed = True
+        self._is_ahead = self.memory.changed = True
 
     def seen_since(self, base: int) -> list[Commit]:
         """Return the commits after `base` that this run has folded in."""
@@ -220,7 +228,7 @@ class Store:
             try:
                 yield
             finally:
-                self._held = False
+                self._held = self._is_fresh = False
 
     def commit(self, pending: writing.Pending, base: int, op_id: str, at: datetime) -> Commit:
         """Make a pending change the next commit; see `writing.commit`."""

@@ -207,13 +207,8 @@ def _write_files(store: Store, pending: Pending) -> list[FileEntry]:
 
 def _write_file(store: Store, part: _Part, file_id: str) -> FileEntry:
     entry, content = seal(store, *part, file_id)
-    fresh = store.root / "tmp" / file_id
-    files.write_new(fresh, content, store.file_mode)
-    try:
-        fresh.rename(store.root / file_path(file_id))
-    except BaseException:
-        files.discard(fresh)
-        raise
+    # Under its own name from the start: until a commit says so it is nobody's, and one sync of the disk takes both.
+    files.write_new(store.root / file_path(file_id), content, store.file_mode)
     return entry
 
 

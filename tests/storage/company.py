@@ -104,8 +104,10 @@ class Company:
         return view.View(self.open(who))
 
     def names(self, who: str = "admin") -> list[str]:
-        """The names of all clients that a member sees, sorted."""
-        names: list[str] = self.open(who).reader.merged("contacts", ["name"]).column("name").to_pylist()
+        """The names of all clients that a member sees, sorted; the machine remembers what it saw."""
+        store = self.open(who)
+        names: list[str] = store.reader.merged("contacts", ["name"]).column("name").to_pylist()
+        store.close()
         return sorted(names)
 
     def crmcli(self, *arguments: str, who: str = "admin") -> Result:

@@ -51,7 +51,7 @@ NEEDED = {
     "writing._write_files: ensure_folder": "a_client_without_folders",
     "writing._link: write_new": "a_client",
     "writing._link: sync_folder": "a_client",
-    "store._pin_durable: sync_folder": "reading_after_a_writer_was_killed",
+    "store._sync_head: sync_folder": "reading_after_a_writer_was_killed",
     "memory._write: replace_atomically": "a_client",
     "memory.set_pin: ensure_private": "founding",
     "erasure.remove: sync_folder": "erasure",
