@@ -1,22 +1,18 @@
-"""Our side of the rows about commits: many in one process, one of several writers at once, and a log grown long.
+"""Our side of the rows about commits: many in one process, and a log grown long.
 
-Usage: python -m bench.committing loop COUNT | writer FIRST COUNT | grow SEQ
+Usage: python -m bench.committing loop COUNT | grow SEQ
 """
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import time
-from collections.abc import Callable
 from unittest.mock import patch
 
-from crmcli import cli
 from crmcli.model.capture import Introduction, introduce
 from crmcli.model.process import DEFAULT
 from crmcli.model.records import CALL, Activity
-from crmcli.output import Output
 from crmcli.session import Session, new_op_id, random_id
 from crmcli.storage import upkeep
 
@@ -38,23 +34,6 @@ def loop(count: int) -> None:
         upkeep.run(store, new_op_id, session.now)
     print(time.perf_counter() - start)
     session.close(succeeded=True)
-
-
-def writer(first: int, count: int) -> None:
-    """Add a client, then, once told to begin, `count` more; print when it was through, and each failure."""
-    failures = _added(first)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for number in range(first + 1, first + 1 + count):
-        failures += _added(number)
-    print(time.monotonic(), *failures, sep="\n")
-
-
-def _added(number: int) -> list[str]:
-    """Add a client as the command line does; return what it said if it failed."""
-    err = io.StringIO()
-    arguments = ["add-client", f"Client {number}", "--phone", f"+7812{number:07}"]
-    return [err.getvalue()] if cli.run(arguments, Output(io.StringIO(), err, io.StringIO())) else []
 
 
 def grow(seq: int) -> None:
@@ -93,8 +72,7 @@ def _skipped(*_: object) -> None:
 def main() -> None:
     """Do what the command line says."""
     what, *numbers = sys.argv[1:]
-    actions: dict[str, Callable[..., None]] = {"loop": loop, "writer": writer, "grow": grow}
-    actions[what](*map(int, numbers))
+    {"loop": loop, "grow": grow}[what](*map(int, numbers))
 
 
 if __name__ == "__main__":

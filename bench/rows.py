@@ -12,12 +12,16 @@ from statistics import median
 from typing import Any
 
 from bench.measure import Compared, Job, Ran, pair, peak, repeat, run, stop
-from bench.stores import ROOT, SQLITE_UTILS, TODO, Bench, Home
+from bench.stores import CRMCLI, ROOT, SQLITE_UTILS, TODO, Bench, Home
 from bench.table import MIB, Line, memory, ratio, share, time_of
 
 MOST_TO_ADD = 110 * MIB
 FEWEST_A_SECOND = 100_000
 _STAGES_OF_A_DEAL = 5
+# Adds the clients of the numbers from $1 to below $2, a process each.
+_WRITER = """
+    for n in $(seq $1 $(($2 - 1))); do "$0" add-client "Client $n" --phone +7812$(printf %07d $n) >/dev/null; done
+"""
 
 
 def starting(bench: Bench) -> Iterator[Line]:
@@ -225,17 +229,17 @@ def committing(bench: Bench) -> Iterator[Line]:
 
 
 def writing(bench: Bench) -> Iterator[Line]:
-    """Compare eight processes that add clients at once with two.
+    """Compare eight writers at once with two, each of them a shell that adds one client after the other.
 
-    They do what the command line does, but for its start. A failure of one of them ends the bench.
+    A failure of one of them ends the bench.
     """
     home, count = bench.home("writers"), bench.sizes.writes
     _rate(home, 2, 8, 0)
-    first = 16
+    first = 8
     both: list[tuple[float, float]] = []
     for _ in range(bench.sizes.long_runs):
-        both.append((_rate(home, 8, count, first), _rate(home, 2, count, first + 2 * count)))
-        first += 4 * count
+        both.append((_rate(home, 8, count, first), _rate(home, 2, count, first + count)))
+        first += 2 * count
     ratios = [eight / two for eight, two in both]
     eight, two = (median(rates) for rates in zip(*both, strict=True))
     compared = Compared(eight, two, median(ratios), min(ratios), max(ratios))
@@ -245,27 +249,14 @@ def writing(bench: Bench) -> Iterator[Line]:
 def _rate(home: Home, writers: int, count: int, first: int) -> float:
     """Return how many clients a second are added by writers at once, `count` by all of them together."""
     each = count // writers
-    jobs = [home.python("committing", "writer", first + n * (each + 1), each) for n in range(writers)]
-    running = [
-        subprocess.Popen(
-            job.command, env=job.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        for job in jobs
-    ]
-    for process in running:
-        if process.stdout is None or process.stdout.readline() != "ready\n":
-            stop("a writer did not start")
+    places = [first + n * each for n in range(writers)]
     start = time.monotonic()
-    for process in running:
-        if process.stdin is not None:
-            process.stdin.write("\n")
-    ends = []
-    for process in running:
-        end, *failures = process.communicate()[0].splitlines()
-        if failures or process.returncode:
-            stop(f"a writer among {writers} failed: {failures}")
-        ends.append(float(end))
-    return writers * each / (max(ends) - start)
+    running = [
+        subprocess.Popen(["sh", "-ec", _WRITER, CRMCLI, str(n), str(n + each)], env=home.environ) for n in places
+    ]
+    if any([process.wait() for process in running]):
+        stop(f"a writer among {writers} failed")
+    return writers * each / (time.monotonic() - start)
 
 
 def unlocking(bench: Bench) -> Iterator[Line]:

@@ -121,7 +121,7 @@ class Store:
         if seq == 0:
             return
         with files.mapped("read the log"):
-            _, raw = next(log.read_from(self.root / "log", seq), (0, b""))
+            raw = log.read_one(self.root / "log", seq)
         if log.digest(raw) != head:
             raise _rolled_back(seq)
 

@@ -164,7 +164,7 @@ def _taken_back(store: Store, op_id: str, before: int) -> tuple[int, bytes] | No
     seq = int(op_id[_NONCE + _CHECK :], 16)
     if not 0 < seq < before:
         return None
-    _, raw = next(log.read_from(store.root / "log", seq))
+    raw = log.read_one(store.root / "log", seq)
     return (seq, raw) if mark_of(seq, log.digest(raw), op_id[:_NONCE]) == op_id else None
 
 

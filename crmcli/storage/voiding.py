@@ -57,7 +57,7 @@ def _came(draft: Draft, table: Table, record: Sale | Activity) -> int:
 
 def _is_alone(draft: Draft, seq: int) -> bool:
     """Say whether a commit brought one sale or activity only."""
-    _, raw = next(log.read_from(draft.store.root / "log", seq))
+    raw = log.read_one(draft.store.root / "log", seq)
     added = json.loads(raw.partition(b"\n")[0])["add"]
     brought: int = sum(entry["rows"] for entry in added if entry["table"] in _DOCUMENTS)
     return brought == 1

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,7 +107,8 @@ class Company:
         """The names of all clients that a member sees, sorted; the machine remembers what it saw."""
         store = self.open(who)
         names: list[str] = store.reader.merged("contacts", ["name"]).column("name").to_pylist()
-        store.close()
+        with suppress(OSError):
+            store.close()
         return sorted(names)
 
     def crmcli(self, *arguments: str, who: str = "admin") -> Result:
