@@ -249,13 +249,12 @@ def writing(bench: Bench) -> Iterator[Line]:
 def _rate(home: Home, writers: int, count: int, first: int) -> float:
     """Return how many clients a second are added by writers at once, `count` by all of them together."""
     each = count // writers
-    places = [first + n * each for n in range(writers)]
+    spans = [(str(first + n * each), str(first + (n + 1) * each)) for n in range(writers)]
     start = time.monotonic()
-    running = [
-        subprocess.Popen(["sh", "-ec", _WRITER, CRMCLI, str(n), str(n + each)], env=home.environ) for n in places
-    ]
-    if any([process.wait() for process in running]):
-        stop(f"a writer among {writers} failed")
+    running = [subprocess.Popen(["sh", "-ec", _WRITER, CRMCLI, *span], env=home.environ) for span in spans]
+    codes = [process.wait() for process in running]
+    if any(codes):
+        stop(f"a writer among {writers} failed: {codes}")
     return writers * each / (time.monotonic() - start)
 
 
