@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from statistics import median
 
 from bench.measure import Job, Jobs, pair, repeat, run
@@ -13,6 +15,7 @@ from bench.table import Line, ratio, time_of
 
 # How many times faster than each of the others a step has to be.
 FASTER = {"first backup": 3, "unchanged second backup": 8, "check of every byte": 4, "restore": 3}
+_GONE = "gone"
 # Each step as a line of shell: $STORE is copied to $PLACE, and restored to $TARGET, which is not there yet.
 SCRIPTS = {
     "crmcli": {
@@ -43,7 +46,7 @@ def copying(bench: Bench) -> Iterator[Line]:
     """Compare backups with those of restic and borg: of the same store, to the same disk.
 
     The files hold random bytes, as encrypted ones seem to. The place is new for each first backup, and the target for
-    each restore.
+    each restore; those before are removed later, for a disk is busy with what was just removed.
     """
     files, size = bench.sizes.copied
     home = bench.home("copying")
@@ -58,6 +61,7 @@ def copying(bench: Bench) -> Iterator[Line]:
             else:
                 found = pair(_jobs(home, "crmcli", step), _jobs(home, other, step), bench.sizes.long_runs)
                 yield ratio(what, other, found.compare(), 1 / faster)
+            shutil.rmtree(home.folder / _GONE, ignore_errors=True)
 
 
 def _jobs(home: Home, tool: str, step: str) -> Jobs:
@@ -66,15 +70,23 @@ def _jobs(home: Home, tool: str, step: str) -> Jobs:
     def job(number: int) -> Job:
         is_first = step == "first backup"
         if is_first or number < 0:
-            shutil.rmtree(home.folder / tool, ignore_errors=True)
+            _set_aside(home, tool)
             run(_script(home, tool, "prepare"))
         if not is_first and number < 0:
             run(_script(home, tool, "first backup"))
-        shutil.rmtree(home.folder / f"{tool}-target", ignore_errors=True)
+        _set_aside(home, f"{tool}-target")
         os.sync()
         return _script(home, tool, step)
 
     return job
+
+
+def _set_aside(home: Home, name: str) -> None:
+    """Move what lies under a name, if anything, to where it waits to be removed."""
+    gone = home.folder / _GONE
+    gone.mkdir(exist_ok=True)
+    with suppress(FileNotFoundError):
+        (home.folder / name).rename(gone / f"{name}-{time.monotonic_ns()}")
 
 
 def _script(home: Home, tool: str, step: str) -> Job:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PIECE = 1 << 20
 # Seconds between two looks at a lock that is taken: it is held for a few hundredths, and free while all others sleep.
 LONGEST_PAUSE = 0.005
@@ -78,12 +78,10 @@ def ensure_private(path: Path) -> None:
 
 def write_new(path: Path, content: bytes | memoryview, mode: int, *, durable: bool = True) -> None:
     """Create `path`, which must not exist, with `content` on the disk; what fails is removed again."""
-    handle = os.open(path, _CREATE, mode)
+    handle = os.open(path, CREATE, mode)
     try:
         os.fchmod(handle, mode)
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        write_all(handle, memoryview(content))
         if durable:
             os.fsync(handle)
     except BaseException:
@@ -91,6 +89,12 @@ def write_new(path: Path, content: bytes | memoryview, mode: int, *, durable: bo
         discard(path)
         raise
     os.close(handle)
+
+
+def write_all(handle: int, content: memoryview) -> None:
+    """Write all of `content`, in as many calls as it takes."""
+    while content:
+        content = content[os.write(handle, content) :]
 
 
 def sync_folder(path: Path) -> None:
@@ -161,7 +165,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
 
 
-def _open_regular(path: Path) -> int:
+def open_regular(path: Path) -> int:
     """Return a handle on a regular file, following no link and waiting for no pipe."""
     try:
         handle = os.open(path, _READ)
@@ -178,7 +182,7 @@ def _open_regular(path: Path) -> int:
 @contextmanager
 def opened(path: Path) -> Iterator[io.BufferedReader]:
     """Give a regular file to read from. Raises: FileNotFoundError, DamagedError if it is something else."""
-    with os.fdopen(_open_regular(path), "rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         yield file
 
 
@@ -187,7 +191,7 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
 
     Raises: FileNotFoundError; DamagedError if it is something else than a file or longer than `limit`.
     """
-    handle = _open_regular(path)
+    handle = open_regular(path)
     try:
         status = os.fstat(handle)
         if status.st_size > limit:

@@ -72,12 +72,12 @@ def derive(secret: bytes, label: str, context: str = "", size: int = KEY_SIZE) -
     return HKDF(SHA256(), size, salt=None, info=f"{label}{context}".encode()).derive(secret)
 
 
-def sha256(content: bytes) -> str:
+def sha256(content: bytes | memoryview) -> str:
     """Return the SHA-256 of bytes, 64 hex digits."""
     return sha256_of((content,))
 
 
-def sha256_of(pieces: Iterable[bytes]) -> str:
+def sha256_of(pieces: Iterable[bytes | memoryview]) -> str:
     """Return the SHA-256, 64 hex digits, of pieces one after the other.
 
     By the library that encrypts too: `hashlib` would load a second copy of OpenSSL at every start.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,9 +11,10 @@ from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
 from crmcli.storage.backups import judging, lineage, results, snapshots, stale
-from crmcli.storage.backups.places import NO_FILE, checked, object_name
+from crmcli.storage.backups.places import NO_FILE, borrowed, checked, object_name
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import stamp
+from crmcli.storage.together import streamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from crmcli.storage.backups.source import Source
     from crmcli.storage.log import FileEntry
 
-_AT_ONCE = 3
 _STORE = "the store"
 
 
@@ -143,20 +142,19 @@ class Check:
                 yield digest, "damaged"
             elif isinstance(need.what, snapshots.Piece) or self._is_in_part(digest):
                 to_read.append(digest)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for digest, how in pool.map(lambda digest: (digest, self._read(digest, needed[digest])), to_read):
-                done.read += 1
-                done.read_bytes += needed[digest].bytes
-                advance(needed[digest].bytes)
-                if how is not None:
-                    yield digest, how
+        for digest, how in streamed(lambda digest: (digest, self._read(digest, needed[digest])), to_read):
+            done.read += 1
+            done.read_bytes += needed[digest].bytes
+            advance(needed[digest].bytes)
+            if how is not None:
+                yield digest, how
 
     def _is_in_part(self, digest: str) -> bool:
         return self.part is not None and int(digest[:8], 16) % self.part[1] == self.part[0] - 1
 
     def _read(self, digest: str, need: Need) -> str | None:
         try:
-            checked(self.place, digest, need.bytes)
+            borrowed(self.place, digest, need.bytes)
         except FileNotFoundError:
             return "missing"
         except DamagedError:
@@ -202,8 +200,8 @@ class Check:
 def _of_store(source: Source, what: FileEntry | Piece) -> bytes | None:
     """Return what the live store has of an object, if it has it: a file, commits or a drop."""
     if not isinstance(what, snapshots.Piece):
-        content = source.read(what)
-        return None if isinstance(content, CrmError) else content
+        content = source.borrow(what)
+        return None if isinstance(content, CrmError) else bytes(content)
     if not what.first:
         return dict(source.drops()).get(what.sha256)
     return b"".join(raw for seq, raw in source.commits() if what.first <= seq <= what.last)

@@ -12,11 +12,12 @@ from crmcli.errors import CrmError, DamagedError, InterruptedByUserError, Rolled
 from crmcli.model.backups import doubt
 from crmcli.storage import files
 from crmcli.storage.backups import snapshots
-from crmcli.storage.backups.places import Item, checked, object_name
+from crmcli.storage.backups.places import Item, borrowed, object_name
 from crmcli.storage.backups.snapshots import Piece, Snapshot
 from crmcli.storage.genesis import MAX_GENESIS
 from crmcli.storage.keys import sha256
 from crmcli.storage.tables import stamp
+from crmcli.storage.together import streamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 24
 _MANY_PIECES = 64
 # Bytes after which what was copied is made durable, so that a run that is cut short has not been for nothing.
-_BATCH = 1 << 28
-_AT_ONCE = 3
+_BATCH = 1 << 26
 # Seconds for which an object may be relied upon that no snapshot names yet; `forget` leaves it alone for longer.
 _FRESH = 86_400
 # How often files may be replaced by upkeep while they are being copied.
@@ -175,28 +175,19 @@ class _Making:
 
     def _copied(self, entries: list[FileEntry]) -> Iterator[tuple[str, CrmError]]:
         """Copy files, some side by side; yield those that cannot be had."""
-        if not entries:
-            return
-        from concurrent.futures import ThreadPoolExecutor
-
         pending = 0
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            try:
-                for entry, error in zip(entries, pool.map(self._copy, entries), strict=True):
-                    if error is not None:
-                        yield entry.file_id, error
-                        continue
-                    self.advance(entry.bytes)
-                    pending += entry.bytes
-                    if pending >= _BATCH:
-                        self.place.settle()
-                        pending = 0
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        for entry, error in zip(entries, streamed(self._copy, entries), strict=True):
+            if error is not None:
+                yield entry.file_id, error
+                continue
+            self.advance(entry.bytes)
+            pending += entry.bytes
+            if pending >= _BATCH:
+                self.place.settle()
+                pending = 0
 
     def _copy(self, entry: FileEntry) -> CrmError | None:
-        content = self.source.read(entry)
+        content = self.source.borrow(entry)
         if isinstance(content, CrmError):
             # A good copy, though nothing but this snapshot relies on it, is better than none.
             there = self.present.get(entry.sha256)
@@ -250,7 +241,7 @@ class _Making:
 
     def _is_sound(self, digest: str, size: int) -> bool:
         try:
-            checked(self.place, digest, size)
+            borrowed(self.place, digest, size)
         except (OSError, DamagedError):
             return False
         return True

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import NamedTuple, Protocol
 
 from crmcli.errors import CrmError, DamagedError, InputError
-from crmcli.storage import files
+from crmcli.storage import bulk, files
 from crmcli.storage.keys import random_bytes
 from crmcli.storage.syncing import Together
 
@@ -44,7 +44,10 @@ class Place(Protocol):
     def read(self, name: str, limit: int) -> bytes:
         """Return a file. Raises: FileNotFoundError, DamagedError if it is longer than `limit` or no file."""
 
-    def put(self, name: str, content: bytes) -> None:
+    def borrow(self, name: str, limit: int) -> bytes | memoryview:
+        """Return a file as `read` does, in memory that the next call by this thread takes again."""
+
+    def put(self, name: str, content: bytes | memoryview) -> None:
         """Write a file, or another one in its place."""
 
     def settle(self) -> None:
@@ -75,6 +78,8 @@ class Folder:
         self._lock = Lock()
         self._together: Together | None = None
         self._modes = (0o600, 0o700)
+        # Those that were seen to be none but folders.
+        self._folders: set[Path] = set()
 
     def prepare(self) -> None:
         """Make the folder, not those above it: a disk that is not there is to be missed, not replaced."""
@@ -107,13 +112,21 @@ class Folder:
         self._require(path.parent)
         return files.read_regular(path, limit)[0]
 
-    def put(self, name: str, content: bytes) -> None:
+    def borrow(self, name: str, limit: int) -> memoryview:
+        """Return a regular file in memory that is used again."""
+        path = self.root / name
+        if path.parent not in self._folders:
+            self._require(path.parent)
+            self._folders.add(path.parent)
+        return bulk.borrow(path, limit)
+
+    def put(self, name: str, content: bytes | memoryview) -> None:
         """Write a file under another name for now."""
         fresh = self.root / "tmp" / random_bytes(12).hex()
         with self._lock:
             self._together = self._together or Together(fresh.parent)
         try:
-            files.write_new(fresh, content, self._modes[0], durable=False)
+            bulk.write(fresh, content, self._modes[0])
         except BaseException:
             with self._syncing():
                 raise
@@ -144,9 +157,11 @@ class Folder:
                 with suppress(FileExistsError):
                     files.make_folder(folder, self._modes[1])
             for path, final in fresh:
-                if _is_folder(final):
+                try:
+                    path.replace(final)
+                except IsADirectoryError:
                     self._remove(final)
-                path.replace(final)
+                    path.replace(final)
             together.sync([*folders, *{folder.parent for folder in missing}])
         except BaseException:
             for path, _ in fresh:
@@ -246,9 +261,14 @@ def object_name(sha256: str) -> str:
 
 def checked(place: Place, sha256: str, size: int) -> bytes:
     """Return the object of that hash. Raises: DamagedError if its bytes are others, FileNotFoundError, OSError."""
+    return bytes(borrowed(place, sha256, size))
+
+
+def borrowed(place: Place, sha256: str, size: int) -> bytes | memoryview:
+    """Return the object of that hash as `checked` does, in memory that the next call by this thread takes again."""
     from crmcli.storage.keys import sha256 as hash_of
 
-    content = place.read(object_name(sha256), size)
+    content = place.borrow(object_name(sha256), size)
     if len(content) != size or hash_of(content) != sha256:
         raise DamagedError(f"{object_name(sha256)} is damaged")
     return content

@@ -79,8 +79,12 @@ class RemotePlace:
             raise DamagedError(f"{name} is longer than it can be")
         return content
 
+    def borrow(self, name: str, limit: int) -> bytes:
+        """Return a file."""
+        return self.read(name, limit)
+
     @_spoken()
-    def put(self, name: str, content: bytes) -> None:
+    def put(self, name: str, content: bytes | memoryview) -> None:
         """Write a file; what is cut off in the middle of it is not there."""
         path = self._path(name)
         if self._files.type_name not in _FLAT:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crmcli.errors import ConflictError, DamagedError, InputError, LockedError, NotPermittedError
-from crmcli.storage import files, log
+from crmcli.storage import bulk, files, log
 from crmcli.storage.backups import judging, lineage, snapshots
-from crmcli.storage.backups.places import checked, object_name
+from crmcli.storage.backups.places import borrowed, checked, object_name
 from crmcli.storage.backups.withdrawing import Withdrawn, withdrawn
 from crmcli.storage.layout import FOLDERS, file_path
 from crmcli.storage.syncing import Together
 from crmcli.storage.tables import TABLES
+from crmcli.storage.together import streamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from crmcli.storage.log import FileEntry
     from crmcli.storage.state import State
 
-_AT_ONCE = 3
 _WHERE = "crmcli backup verify says where it still is"
 _BATCH = 1 << 28
 MODES = (0o600, 0o700)
@@ -207,18 +206,13 @@ def write(plan: Plan, root: Path, *, with_erased: bool, advance: Callable[[int],
 def _write(plan: Plan, root: Path, together: Together, advance: Callable[[int], None]) -> None:
     fresh = _lay_out(plan, root)
     pending = 0
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            for path, size in pool.map(lambda entry: _write_file(plan.place, entry, root), plan.entries):
-                fresh.append(path)
-                advance(size)
-                pending += size
-                if pending >= _BATCH:
-                    together.sync(fresh)
-                    fresh, pending = [], 0
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    for path, size in streamed(lambda entry: _write_file(plan.place, entry, root), plan.entries):
+        fresh.append(path)
+        advance(size)
+        pending += size
+        if pending >= _BATCH:
+            together.sync(fresh)
+            fresh, pending = [], 0
     together.sync([*fresh, *(root / "files").iterdir(), *root.iterdir(), root])
 
 
@@ -249,5 +243,5 @@ def _lay_out(plan: Plan, root: Path) -> list[Path]:
 
 def _write_file(place: Place, entry: FileEntry, root: Path) -> tuple[Path, int]:
     path = root / file_path(entry.file_id)
-    files.write_new(path, checked(place, entry.sha256, entry.bytes), MODES[0], durable=False)
+    bulk.write(path, borrowed(place, entry.sha256, entry.bytes), MODES[0])
     return path, entry.bytes

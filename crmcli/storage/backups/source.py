@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError
-from crmcli.storage import files, log
+from crmcli.storage import bulk, files, log
 from crmcli.storage.backups.known import backup_memory
 from crmcli.storage.keys import sha256
 from crmcli.storage.layout import check_folders, file_path, read_genesis
@@ -100,11 +100,14 @@ class Source:
             if sha256(content) == path.stem:
                 yield path.stem, content
 
-    def read(self, entry: FileEntry) -> bytes | CrmError:
-        """Return the bytes of a file, which are those that were signed, or why they cannot be had."""
+    def borrow(self, entry: FileEntry) -> memoryview | CrmError:
+        """Return the bytes of a file, which are those that were signed, or why they cannot be had.
+
+        They are in memory that the next call by this thread takes again.
+        """
         name = file_path(entry.file_id)
         try:
-            content, _ = files.read_regular(self.root / name, min(entry.bytes, MAX_FILE))
+            content = bulk.borrow(self.root / name, min(entry.bytes, MAX_FILE))
         except FileNotFoundError:
             return DamagedError(f"{name} is missing")
         except DamagedError:

@@ -1,0 +1,90 @@
+"""Files copied by the thousand: through memory that is used again, and past the system's cache of the disk.
+
+What is copied is not looked at again soon. To keep it in the cache takes longer than to write it to the disk, and puts
+out of it what others need.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from crmcli.errors import DamagedError
+from crmcli.storage import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PAGE = mmap.PAGESIZE
+# Memory is taken in steps of this many bytes, and so many are worth a way of their own.
+_STEP = 1 << 20
+_LARGE = 1 << 17
+# What the platform calls it; none where it has no such way.
+_DIRECT = getattr(os, "O_DIRECT", 0)
+_memory = threading.local()
+
+
+def borrow(path: Path, limit: int) -> memoryview:
+    """Return the bytes of a regular file, in memory that the next call by this thread takes again.
+
+    Raises: FileNotFoundError; DamagedError if it is something else than a file or longer than `limit`.
+    """
+    handle = files.open_regular(path)
+    try:
+        size = os.fstat(handle).st_size
+        if size > limit:
+            raise DamagedError(f"{path.name} is {size} bytes long, more than it can be")
+        room = _room(size)
+        length = 0
+        while count := os.readv(handle, [room[length:size]]):
+            length += count
+    finally:
+        os.close(handle)
+    return room[:length]
+
+
+def _room(size: int) -> memoryview:
+    """Return this thread's memory, of that size at least; it begins at a page, and has whole ones."""
+    room: memoryview | None = getattr(_memory, "room", None)
+    if room is None or len(room) < size:
+        _memory.room = room = memoryview(mmap.mmap(-1, max(1, -(-size // _STEP)) * _STEP))
+    return room
+
+
+def write(path: Path, content: bytes | memoryview, mode: int) -> None:
+    """Create `path`, which must not exist, with `content`; what fails is removed again. It lasts once it is synced.
+
+    What this thread has borrowed goes past the cache, where the disk has such a way.
+    """
+    is_whole_pages = isinstance(content, memoryview) and content.obj is getattr(_memory, "room", memoryview(b"")).obj
+    if not is_whole_pages or len(content) < _LARGE or not _DIRECT or not _write_pages(path, len(content), mode):
+        files.write_new(path, content, mode, durable=False)
+
+
+def _write_pages(path: Path, length: int, mode: int) -> bool:
+    """Create a file with so many bytes of what this thread has borrowed; say whether the disk has such a way."""
+    try:
+        handle = os.open(path, files.CREATE | _DIRECT, mode)
+        try:
+            os.fchmod(handle, mode)
+            whole = length // _PAGE * _PAGE
+            files.write_all(handle, _memory.room[:whole])
+            # The rest is less than a page, and the cache takes it.
+            fcntl.fcntl(handle, fcntl.F_SETFL, fcntl.fcntl(handle, fcntl.F_GETFL) & ~_DIRECT)
+            files.write_all(handle, _memory.room[whole:length])
+        except BaseException:
+            files.discard(path)
+            raise
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # Some disks make the file before they refuse.
+        files.discard(path)
+        return False
+    return True
