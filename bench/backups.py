@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from statistics import median
 
 from bench.measure import Job, Jobs, pair, repeat, run
@@ -76,6 +77,9 @@ def _jobs(home: Home, tool: str, step: str) -> Jobs:
             run(_script(home, tool, "first backup"))
         _set_aside(home, f"{tool}-target")
         os.sync()
+        # Some take what they have read out of the cache.
+        for folder in (home.store, home.folder / tool):
+            _warm(folder)
         return _script(home, tool, step)
 
     return job
@@ -87,6 +91,15 @@ def _set_aside(home: Home, name: str) -> None:
     gone.mkdir(exist_ok=True)
     with suppress(FileNotFoundError):
         (home.folder / name).rename(gone / f"{name}-{time.monotonic_ns()}")
+
+
+def _warm(folder: Path) -> None:
+    """Read all files below a folder, so that the next to read them need not wait for the disk."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb", 0) as file:
+                while file.read(1 << 20):
+                    pass
 
 
 def _script(home: Home, tool: str, step: str) -> Job:

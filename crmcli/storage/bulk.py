@@ -11,14 +11,13 @@ import fcntl
 import mmap
 import os
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from crmcli.errors import DamagedError
 from crmcli.storage import files
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+# Threads that read and hash; and those that write too, of which most wait for the disk at any time.
+READERS, WRITERS = 3, 6
 _PAGE = mmap.PAGESIZE
 # Memory is taken in steps of this many bytes, and so many are worth a way of their own.
 _STEP = 1 << 20
@@ -28,7 +27,7 @@ _DIRECT = getattr(os, "O_DIRECT", 0)
 _memory = threading.local()
 
 
-def borrow(path: Path, limit: int) -> memoryview:
+def borrow(path: str | Path, limit: int) -> memoryview:
     """Return the bytes of a regular file, in memory that the next call by this thread takes again.
 
     Raises: FileNotFoundError; DamagedError if it is something else than a file or longer than `limit`.
@@ -37,7 +36,7 @@ def borrow(path: Path, limit: int) -> memoryview:
     try:
         size = os.fstat(handle).st_size
         if size > limit:
-            raise DamagedError(f"{path.name} is {size} bytes long, more than it can be")
+            raise DamagedError(f"{Path(path).name} is {size} bytes long, more than it can be")
         room = _room(size)
         length = 0
         while count := os.readv(handle, [room[length:size]]):

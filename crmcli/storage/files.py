@@ -8,6 +8,7 @@ import stat
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError, LockedError, NoSpaceError
@@ -16,7 +17,6 @@ from crmcli.storage.keys import sha256_of
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
-    from pathlib import Path
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -165,17 +165,17 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
 
 
-def open_regular(path: Path) -> int:
+def open_regular(path: str | Path) -> int:
     """Return a handle on a regular file, following no link and waiting for no pipe."""
     try:
         handle = os.open(path, _READ)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise DamagedError(f"{path.name} is not a regular file") from error
+            raise DamagedError(f"{Path(path).name} is not a regular file") from error
         raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise DamagedError(f"{path.name} is not a regular file")
+        raise DamagedError(f"{Path(path).name} is not a regular file")
     return handle
 
 

@@ -13,13 +13,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-# Threads that copy: more than processors, for most of the time one waits for the disk.
-_COPIERS = 6
 # To wake somebody for each of thousands of items takes as long as a short work.
 _GROUP = 16
 
 
-def streamed(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def streamed(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> Iterator[Result]:
     """Yield what `work` makes of each item, in order, while others are at work; after a failure no more is begun.
 
     Raises: what it raises of the first item of which it raises anything.
@@ -29,7 +27,7 @@ def streamed(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[
     from concurrent.futures import ThreadPoolExecutor
 
     groups = [items[start : start + _GROUP] for start in range(0, len(items), _GROUP)]
-    with ThreadPoolExecutor(_COPIERS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         try:
             for results in pool.map(lambda group: [work(item) for item in group], groups):
                 yield from results

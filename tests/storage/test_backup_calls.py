@@ -29,6 +29,11 @@ def strace() -> None:
 @pytest.fixture
 def company(company: Company) -> Company:
     grow(company, 4)
+    # Files that are large enough to go past the cache.
+    names = company.folder / "names.csv"
+    names.write_text("name\n" + "".join(f"{number * 0x9E3779B97F4A7C15 % 2**64:x}\n" for number in range(9_000)))
+    ok(company, "import", "clients", str(names))
+    assert max(path.stat().st_size for path in company.root.glob("files/*/*")) > 1 << 17
     company.home("nobody").mkdir()
     return company
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
-from crmcli.storage import files
+from crmcli.storage import bulk, files
 from crmcli.storage.backups import judging, lineage, results, snapshots, stale
 from crmcli.storage.backups.places import NO_FILE, borrowed, checked, object_name
 from crmcli.storage.keys import sha256
@@ -142,7 +142,7 @@ class Check:
                 yield digest, "damaged"
             elif isinstance(need.what, snapshots.Piece) or self._is_in_part(digest):
                 to_read.append(digest)
-        for digest, how in streamed(lambda digest: (digest, self._read(digest, needed[digest])), to_read):
+        for digest, how in streamed(lambda digest: (digest, self._read(digest, needed[digest])), to_read, bulk.READERS):
             done.read += 1
             done.read_bytes += needed[digest].bytes
             advance(needed[digest].bytes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from crmcli.errors import CrmError, DamagedError, InterruptedByUserError, RolledBackError
 from crmcli.model.backups import doubt
-from crmcli.storage import files
+from crmcli.storage import bulk, files
 from crmcli.storage.backups import snapshots
 from crmcli.storage.backups.places import Item, borrowed, object_name
 from crmcli.storage.backups.snapshots import Piece, Snapshot
@@ -176,7 +176,7 @@ class _Making:
     def _copied(self, entries: list[FileEntry]) -> Iterator[tuple[str, CrmError]]:
         """Copy files, some side by side; yield those that cannot be had."""
         pending = 0
-        for entry, error in zip(entries, streamed(self._copy, entries), strict=True):
+        for entry, error in zip(entries, streamed(self._copy, entries, bulk.WRITERS), strict=True):
             if error is not None:
                 yield entry.file_id, error
                 continue

@@ -79,7 +79,7 @@ class Folder:
         self._together: Together | None = None
         self._modes = (0o600, 0o700)
         # Those that were seen to be none but folders.
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
 
     def prepare(self) -> None:
         """Make the folder, not those above it: a disk that is not there is to be missed, not replaced."""
@@ -114,11 +114,11 @@ class Folder:
 
     def borrow(self, name: str, limit: int) -> memoryview:
         """Return a regular file in memory that is used again."""
-        path = self.root / name
-        if path.parent not in self._folders:
-            self._require(path.parent)
-            self._folders.add(path.parent)
-        return bulk.borrow(path, limit)
+        folder = name.rpartition("/")[0]
+        if folder not in self._folders:
+            self._require(self.root / folder)
+            self._folders.add(folder)
+        return bulk.borrow(f"{self.text}/{name}", limit)
 
     def put(self, name: str, content: bytes | memoryview) -> None:
         """Write a file under another name for now."""

@@ -206,7 +206,7 @@ def write(plan: Plan, root: Path, *, with_erased: bool, advance: Callable[[int],
 def _write(plan: Plan, root: Path, together: Together, advance: Callable[[int], None]) -> None:
     fresh = _lay_out(plan, root)
     pending = 0
-    for path, size in streamed(lambda entry: _write_file(plan.place, entry, root), plan.entries):
+    for path, size in streamed(lambda entry: _write_file(plan.place, entry, root), plan.entries, bulk.WRITERS):
         fresh.append(path)
         advance(size)
         pending += size

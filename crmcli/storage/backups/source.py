@@ -107,7 +107,7 @@ class Source:
         """
         name = file_path(entry.file_id)
         try:
-            content = bulk.borrow(self.root / name, min(entry.bytes, MAX_FILE))
+            content = bulk.borrow(f"{self.root}/{name}", min(entry.bytes, MAX_FILE))
         except FileNotFoundError:
             return DamagedError(f"{name} is missing")
         except DamagedError:
