@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from crmcli.storage.state import State
 
 _WHERE = "crmcli backup verify says where it still is"
-_BATCH = 1 << 28
+_BATCH = 1 << 26
 MODES = (0o600, 0o700)
 
 
