@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -324,3 +327,45 @@ def test_first_row_of_a_deal_that_comes_twice_counts_once(company: Company) -> N
         ["changed", "1"],
         ["unchanged", "1"],
     ]
+
+
+def test_many_rows_are_taken_in_columns_by_two_threads(company: Company) -> None:
+    """Rows by the tens of thousands, of more clients than are counted in one step, in no order."""
+    people, rows = 6_000, 70_000
+    put(company, "name,external_id\n" + "".join(f"Many {n},M-{n}\n" for n in range(people)), "import", "clients")
+    cells = [(n * 7919 % people, n * 31 % 700, 100 + n * 17 % 90_000) for n in range(rows)]
+    day = [(date(2023, 1, 1) + timedelta(n)).isoformat() for n in range(700)]
+    lines = "".join(f"M-{who},{day[when]},{cents / 100:.2f}\n" for who, when, cents in cells)
+    put(company, "client,sold_at,amount\n" + lines, "import", "sales")
+    reader = company.open().reader
+    names = {row["client_id"]: row["name"] for row in reader.merged("contacts").to_pylist()}
+    sales = Counter(
+        (names[row["client_id"]], row["sold_at"], row["amount"])
+        for row in reader.merged("sales").to_pylist()
+        if names[row["client_id"]].startswith("Many")
+    )
+    zone = timedelta(hours=3)
+    expected = Counter(
+        (f"Many {who}", datetime.fromisoformat(day[when]) - zone, Decimal(cents) / 100) for who, when, cents in cells
+    )
+    assert sales == expected
+    assert len(set(reader.merged("sales").column("sale_id").to_pylist())) == reader.merged("sales").num_rows
+
+
+def test_many_stages_are_laid_on_histories_by_two_threads(company: Company) -> None:
+    deals, stages = 14_000, ["call", "discovery", "meeting", "call", "won"]
+    opened = "".join(f"MD-{n},Anna,call,2023-01-01\n" for n in range(deals))
+    put(company, "external_id,client,stage,opened_at\n" + opened, "import", "deals")
+    lines = [
+        f"MD-{n * 5_003 % deals},{stage},2023-01-{2 + place * 3:02} 10:00\n"
+        for place, stage in enumerate(stages)
+        for n in range(deals)
+    ]
+    known = Counter(company.open().reader.merged("stage_changes").column("move").to_pylist())
+    put(company, "deal,stage,changed_at\n" + "".join(lines), "import", "stages")
+    reader = company.open().reader
+    moves = Counter(reader.merged("stage_changes").column("move").to_pylist()) - known
+    assert moves == Counter(forward=2 * deals, back=deals, won=deals)
+    won = [row for row in reader.merged("deals").to_pylist() if str(row["closed_at"]) == "2023-01-14 07:00:00"]
+    assert {(row["status"], row["stage"]) for row in won} == {("won", "call")}
+    assert len(won) == deals
