@@ -245,7 +245,11 @@ def _attempts(arguments: list[str], state: Run) -> int:
         held = Held(state.output.stdout)
         try:
             with held.in_front_of(state.output), command.make_context("crmcli", list(arguments), obj=state) as context:
-                command.invoke(context)
+                try:
+                    command.invoke(context)
+                finally:
+                    if state.session is not None:
+                        state.session.remember()
         except typer.Exit as ended:
             return int(ended.exit_code)
         except typer.TyperException as error:

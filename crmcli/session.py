@@ -191,6 +191,11 @@ class Session:
         if known is not None:
             raise repeated(known, store.identity.member)
 
+    def remember(self) -> None:
+        """Remember the newest state that was seen or made, before anybody is told of it."""
+        if self._store is not None:
+            self._store.pin()
+
     def close(self, *, succeeded: bool) -> None:
         """Keep what was verified; after a success also do what is due of compaction and packing."""
         if self._store is None:

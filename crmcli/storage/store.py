@@ -104,16 +104,17 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Pin the head, if it is durable, and keep what was verified for the next run.
+        """Pin the head, and keep what was verified for the next run."""
+        self.pin()
+        if self.memory.changed and self._unsynced is None:
+            self.memory.save(self.state.to_json())
 
-        A full or read-only disk, which may refuse the pin, only makes the next run less strict.
-        """
+    def pin(self) -> None:
+        """Pin the head if it is durable. A full or read-only disk, which may refuse, makes the next run less strict."""
         if self._is_ahead and self._unsynced is None:
             with suppress(OSError):
                 self.memory.set_pin(self.state.seq, self.state.hash, self.state.restores)
             self._is_ahead = False
-        if self.memory.changed and self._unsynced is None:
-            self.memory.save(self.state.to_json())
 
     def _check_remembered(self) -> None:
         """Check that the log still holds, under its number, the commit remembered as the head."""

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -325,3 +326,14 @@ def test_folder_that_is_a_file_is_told_in_two_lines(used: Company, what: str) ->
         result = used.run(*command)
         assert "unforeseen" not in result.err, result
         assert result.err.count("crmcli: ") <= 2
+
+
+def test_what_a_run_told_is_remembered_though_it_was_killed_then(company: Company, tmp_path: Path) -> None:
+    shutil.copytree(company.root, tmp_path / "old")
+    with company.start("add-client", "Told", stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline()
+        run.kill()
+    shutil.rmtree(company.root)
+    shutil.copytree(tmp_path / "old", company.root)
+    assert company.crmcli("list", "clients").code == 14
