@@ -357,7 +357,7 @@ def test_many_stages_are_laid_on_histories_by_two_threads(company: Company) -> N
     opened = "".join(f"MD-{n},Anna,call,2023-01-01\n" for n in range(deals))
     put(company, "external_id,client,stage,opened_at\n" + opened, "import", "deals")
     lines = [
-        f"MD-{n * 5_003 % deals},{stage},2023-01-{2 + place * 3:02} 10:00\n"
+        f"MD-{n * 5_003 % deals},{stage},2023-01-{1 + place * 3:02} 10:00\n"
         for place, stage in enumerate(stages)
         for n in range(deals)
     ]
@@ -366,6 +366,24 @@ def test_many_stages_are_laid_on_histories_by_two_threads(company: Company) -> N
     reader = company.open().reader
     moves = Counter(reader.merged("stage_changes").column("move").to_pylist()) - known
     assert moves == Counter(forward=2 * deals, back=deals, won=deals)
-    won = [row for row in reader.merged("deals").to_pylist() if str(row["closed_at"]) == "2023-01-14 07:00:00"]
+    won = [row for row in reader.merged("deals").to_pylist() if str(row["closed_at"]) == "2023-01-13 07:00:00"]
     assert {(row["status"], row["stage"]) for row in won} == {("won", "call")}
     assert len(won) == deals
+
+
+def test_files_one_after_the_other_come_to_what_one_file_does(company: Company) -> None:
+    put(company, "external_id,client,stage,opened_at\nF1,Anna,call,2025-01-01 10:00\n", "import", "deals")
+    stages = {"discovery": 5, "meeting": 10, "call": 15}
+    files = [put(company, f"deal,stage,changed_at\nF1,{stage},2025-01-{day:02}\n") for stage, day in stages.items()]
+    for file in [*files, files[0]]:
+        result = company.crmcli("import", "stages", file)
+        assert result.code == 0, result
+    assert [line.split() for line in result.out.splitlines()][1:4] == [
+        ["new", "0"],
+        ["changed", "0"],
+        ["unchanged", "1"],
+    ]
+    reader = company.open().reader
+    [deal] = [row["about_id"] for row in reader.merged("notes").to_pylist() if row["text"] == "F1"]
+    rows = [row for row in reader.merged("stage_changes").to_pylist() if row["deal_id"] == deal]
+    assert [row["to_stage"] for row in sorted(rows, key=lambda row: row["changed_at"])] == [*stages]

@@ -278,8 +278,8 @@ class StageImport(Histories):
     def _merged(self, deal: Cells, before: Sequence[Cells], entries: list[tuple[str, int, int | None]]) -> list[Cells]:
         """Return the history that the store and the file tell together, and count what the rows of the file are.
 
-        A lone opening is what an import of deals, which knows only where a deal stands, made of it: the first row of
-        the file takes its place.
+        A lone opening of when the deal was opened is what an import of deals, which knows only where a deal stands,
+        made of it: the first row of the file takes its place.
         """
         count = self.outcome.rows
         to, at, owner = _CHANGE["to_stage"], _CHANGE["changed_at"], _CHANGE["by_id"]
@@ -287,7 +287,7 @@ class StageImport(Histories):
         known = {(change[to], change[at]): place for place, change in enumerate(history)}
         entries = sorted(entries, key=lambda entry: (entry[1], entry[0] in _CLOSED))
         stops = [place for place, change in enumerate(history) if change[to] not in _CLOSED]
-        is_guess = len(stops) == 1 and stops == [0]
+        is_guess = stops == [0] and history[0][at] == deal[_DEAL["opened_at"]]
         if is_guess and entries[0][0] not in _CLOSED and entries[0][:2] not in known:
             stage, when, by = entries.pop(0)
             known.pop((history[0][to], history[0][at]))

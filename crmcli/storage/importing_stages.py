@@ -157,8 +157,8 @@ class Entries:
     def _laid(self, stored: pa.RecordBatch, fresh: pa.RecordBatch, span: tuple[int, int]) -> pa.RecordBatch:
         """Return all entries of some deals in order.
 
-        A lone opening is what an import of deals, which knows only where a deal stands, made of it: the first row of
-        the file takes its place.
+        A lone opening of when the deal was opened is what an import of deals, which knows only where a deal stands,
+        made of it: the first row of the file takes its place.
         """
         if "by" not in fresh.schema.names:
             fresh = fresh.append_column("by", _no_places(fresh))
@@ -186,11 +186,13 @@ class Entries:
         return pa.record_batch(rows)
 
     def _are_guesses(self, stored: pa.RecordBatch) -> pa.Array:
-        """Say of each stored entry whether it is a lone opening."""
+        """Say of each stored entry whether it is a lone opening, of when the deal was opened."""
+        opened_at = pc.taken(self._deals.column("opened_at").view(pa.int64()), stored.column("deal"))
+        is_opening = pc.equal(pc.coalesce(pc.multiply(opened_at, 2), _NEVER), stored.column("when"))
         deal, is_first = stored.column("deal"), _are_first(stored)
         is_stop = pc.invert(self._stops.are_closings(stored.column("to")))
         later = pc.filtered(deal, pc.and_(is_stop, pc.invert(is_first)))
-        return pc.and_(pc.and_(is_stop, is_first), pc.invert(pc.is_in(deal, later)))
+        return pc.and_(pc.and_(pc.and_(is_stop, is_first), is_opening), pc.invert(pc.is_in(deal, later)))
 
     def _without_known(self, entries: pa.RecordBatch) -> tuple[pa.RecordBatch, int, list[int]]:
         """Return the entries but for rows that say what an earlier entry says, how many those are, and rows to leave.

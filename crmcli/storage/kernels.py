@@ -267,7 +267,7 @@ def as_numbers(cells: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return the rows with the types of a schema, column by column in order. Raises: ValueError, pa.ArrowException."""
-    if rows.schema.types == schema.types:
+    if rows.schema.equals(schema) or rows.schema.types == schema.types:
         return rows
     columns = [
         column if column.type == field.type else call_function("cast", [column], CastOptions(field.type))

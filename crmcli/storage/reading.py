@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
@@ -149,7 +150,8 @@ class Reader:
             wanted = [column for column in wanted if column in columns]
         rows = parquet.read(file, wanted, name=name, where=where)
         unsound = self._memory.unsound(entry.file_id, rows.column_names)
-        parquet.check_words(rows.select(unsound), entry.bytes, name=name)
+        if unsound:
+            parquet.check_words(rows.select(unsound), entry.bytes, name=name)
         if is_older and entry.kind != "delete":
             rows = upgrade.upgrade(table, rows, entry.schema)
             parquet.check_columns(table, entry.kind, rows.schema, name=name)
@@ -344,7 +346,12 @@ class Reader:
 
 
 def _schema(table: Table, columns: Sequence[str], *, coded: bool) -> pa.Schema:
-    return parquet.engine_schema(table, columns) if coded else parquet.schema_of(table, columns)
+    return _known_schema(table.name, tuple(columns), coded)
+
+
+@cache
+def _known_schema(name: str, columns: tuple[str, ...], coded: bool) -> pa.Schema:  # noqa: FBT001 - part of the key
+    return parquet.engine_schema(TABLES[name], columns) if coded else parquet.schema_of(TABLES[name], columns)
 
 
 def _is_small(entry: FileEntry) -> bool:
