@@ -9,6 +9,7 @@ from typing import Any
 
 # A run is short and its process about to go: collecting costs more than it frees.
 gc.disable()
+# Of the thousands of functions that a library names a run calls few: each is looked up when it is called.
 sys.setdlopenflags(os.RTLD_LAZY)
 
 # Modules of the standard library that libraries import at their start and seldom use.

@@ -18,13 +18,23 @@ from crmcli.storage import files
 
 # Threads that read and hash; and those that write too, of which most wait for the disk at any time.
 READERS, WRITERS = 3, 6
+# Bytes after which what was copied is made durable, so that a run that is cut short has not been for nothing.
+BATCH = 1 << 26
 _PAGE = mmap.PAGESIZE
 # Memory is taken in steps of this many bytes, and so many are worth a way of their own.
 _STEP = 1 << 20
 _LARGE = 1 << 17
 # What the platform calls it; none where it has no such way.
 _DIRECT = getattr(os, "O_DIRECT", 0)
-_memory = threading.local()
+
+
+class _Memory(threading.local):
+    """What each thread reads into: it begins at a page, and has whole ones."""
+
+    room = memoryview(bytearray())
+
+
+_memory = _Memory()
 
 
 def borrow(path: str | Path, limit: int) -> memoryview:
@@ -47,11 +57,10 @@ def borrow(path: str | Path, limit: int) -> memoryview:
 
 
 def _room(size: int) -> memoryview:
-    """Return this thread's memory, of that size at least; it begins at a page, and has whole ones."""
-    room: memoryview | None = getattr(_memory, "room", None)
-    if room is None or len(room) < size:
-        _memory.room = room = memoryview(mmap.mmap(-1, max(1, -(-size // _STEP)) * _STEP))
-    return room
+    """Return this thread's memory, of that size at least."""
+    if len(_memory.room) < size:
+        _memory.room = memoryview(mmap.mmap(-1, -(-size // _STEP) * _STEP))
+    return _memory.room
 
 
 def write(path: Path, content: bytes | memoryview, mode: int) -> None:
@@ -59,8 +68,8 @@ def write(path: Path, content: bytes | memoryview, mode: int) -> None:
 
     What this thread has borrowed goes past the cache, where the disk has such a way.
     """
-    is_whole_pages = isinstance(content, memoryview) and content.obj is getattr(_memory, "room", memoryview(b"")).obj
-    if not is_whole_pages or len(content) < _LARGE or not _DIRECT or not _write_pages(path, len(content), mode):
+    is_borrowed = isinstance(content, memoryview) and content.obj is _memory.room.obj
+    if not is_borrowed or len(content) < _LARGE or not _DIRECT or not _write_pages(path, len(content), mode):
         files.write_new(path, content, mode, durable=False)
 
 

@@ -37,7 +37,7 @@ _OF_AMOUNTS = "-.0123456789"
 _CENTS = pa.array([len(text) for text in (".5", ".50")], pa.int32())
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local midnight
 _DAY = 86_400_000_000
-# Rows of more days than this are no rows of today's business.
+# Days since 1970 after which no row is one of today's business.
 _MOST_DAYS = 40_000
 _MONEY = pa.decimal128(18, 2)
 # More rows than this are worth two threads.
@@ -91,7 +91,7 @@ def _in_zone(local: pa.Array, zone: ZoneInfo) -> pa.Array:
     """
     numbers = local.view(pa.int64())
     first, last = (end // _DAY for end in pc.min_max(numbers).as_py().values())
-    if first < 0 or last - first > _MOST_DAYS:
+    if first < 0 or last > _MOST_DAYS:
         return pc.in_zone(local, zone.key).view(pa.int64())
     offsets = pa.array(_offsets(first, last, zone), pa.int64())
     at = pc.subtract(numbers, pc.taken(offsets, pc.subtract(pc.divide(numbers, _DAY), first)))

@@ -206,10 +206,10 @@ def same(value: Any, count: int, kind: pa.DataType) -> pa.ChunkedArray:
     """Return one value, or null, `count` times; the pieces share the little memory that they take."""
     whole, rest = divmod(count, _PIECE)
     if value is not None and pa.types.is_dictionary(kind):
-        places = pa.repeat(pa.scalar(0, kind.index_type), _PIECE)
+        places = pa.repeat(pa.scalar(0, kind.index_type), min(count, _PIECE))
         piece = pa.DictionaryArray.from_arrays(places, pa.array([value], kind.value_type))
     else:
-        piece = pa.repeat(pa.scalar(value, kind), _PIECE)
+        piece = pa.repeat(pa.scalar(value, kind), min(count, _PIECE))
     return pa.chunked_array([*(piece for _ in range(whole)), piece.slice(0, rest)], kind)
 
 

@@ -71,7 +71,7 @@ def longest(cells: pa.ChunkedArray) -> int:
     """Return how many bytes the longest text of a column has, be it in a list or in a dictionary."""
     texts = kernels.list_flatten(cells) if pa.types.is_list(cells.type) else cells
     pieces = [chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk for chunk in texts.chunks]
-    return max((kernels.min_max(kernels.binary_length(piece)).as_py()["max"] or 0 for piece in pieces), default=0)
+    return max(map(kernels.longest, pieces), default=0)
 
 
 def words(rows: pa.Table) -> int:

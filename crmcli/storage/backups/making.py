@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 # Bytes of commits that are put together, and pieces of them after which the log is copied anew.
 _PIECE = 1 << 24
 _MANY_PIECES = 64
-# Bytes after which what was copied is made durable, so that a run that is cut short has not been for nothing.
-_BATCH = 1 << 26
 # Seconds for which an object may be relied upon that no snapshot names yet; `forget` leaves it alone for longer.
 _FRESH = 86_400
 # How often files may be replaced by upkeep while they are being copied.
@@ -182,7 +180,7 @@ class _Making:
                 continue
             self.advance(entry.bytes)
             pending += entry.bytes
-            if pending >= _BATCH:
+            if pending >= bulk.BATCH:
                 self.place.settle()
                 pending = 0
 

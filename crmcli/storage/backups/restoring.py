@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from crmcli.storage.state import State
 
 _WHERE = "crmcli backup verify says where it still is"
-_BATCH = 1 << 26
 MODES = (0o600, 0o700)
 
 
@@ -210,7 +209,7 @@ def _write(plan: Plan, root: Path, together: Together, advance: Callable[[int], 
         fresh.append(path)
         advance(size)
         pending += size
-        if pending >= _BATCH:
+        if pending >= bulk.BATCH:
             together.sync(fresh)
             fresh, pending = [], 0
     together.sync([*fresh, *(root / "files").iterdir(), *root.iterdir(), root])
