@@ -187,7 +187,10 @@ def gathered(taking: Import, company: Company) -> dict[tuple[str, str, str], lis
     names |= {row["staff_id"]: row["name"] for row in company.open().reader.merged("staff").to_pylist()}
     rows = [(part[:3], row) for part in taking.columns for row in part[3].to_pylist()]
     rows += [
-        (part, row) for part, cells in taking._batches.items() if cells for row in arrow(part[0], cells).to_pylist()
+        (part, row)
+        for part, cells in taking._batches.items()
+        if cells
+        for row in arrow(part[0], cells, part[2]).to_pylist()
     ]
     for _, row in rows:
         for key in ("client_id", "staff_id"):
@@ -371,19 +374,69 @@ def test_many_stages_are_laid_on_histories_by_two_threads(company: Company) -> N
     assert len(won) == deals
 
 
-def test_files_one_after_the_other_come_to_what_one_file_does(company: Company) -> None:
-    put(company, "external_id,client,stage,opened_at\nF1,Anna,call,2025-01-01 10:00\n", "import", "deals")
+@pytest.mark.parametrize("opened_at", ["2025-01-01 10:00", "2025-01-05", ""])
+@pytest.mark.parametrize("stage", ["discovery", "call"])
+def test_files_one_after_the_other_come_to_what_one_file_does(company: Company, opened_at: str, stage: str) -> None:
+    name = f"F-{stage}-{opened_at}"
+    put(company, f"external_id,client,stage,opened_at\n{name},Anna,{stage},{opened_at}\n", "import", "deals")
     stages = {"discovery": 5, "meeting": 10, "call": 15}
-    files = [put(company, f"deal,stage,changed_at\nF1,{stage},2025-01-{day:02}\n") for stage, day in stages.items()]
-    for file in [*files, files[0]]:
-        result = company.crmcli("import", "stages", file)
-        assert result.code == 0, result
-    assert [line.split() for line in result.out.splitlines()][1:4] == [
-        ["new", "0"],
-        ["changed", "0"],
-        ["unchanged", "1"],
+    files = [put(company, f"deal,stage,changed_at\n{name},{stage},2025-01-{day:02}\n") for stage, day in stages.items()]
+    counted = [counts(company, "stages", file) for file in [*files, files[0]]]
+    assert counted == [(0, 1, 0), (1, 0, 0), (1, 0, 0), (0, 0, 1)]
+    assert way(company, name) == [(to, f"2025-01-{day:02} 00:00") for to, day in stages.items()]
+
+
+def test_first_row_takes_no_place_of_a_stage_that_somebody_recorded(company: Company) -> None:
+    before = {row["deal_id"] for row in company.open().reader.merged("deals").to_pylist()}
+    assert company.crmcli("add-deal", "Boris", "--when", "2025-01-05").code == 0
+    [deal] = {row["deal_id"] for row in company.open().reader.merged("deals").to_pylist()} - before
+    name = encode_id(deal)
+    assert counts(company, "stages", put(company, f"deal,stage,changed_at\n{name},meeting,2025-01-10\n")) == (1, 0, 0)
+    assert [stage for stage, _ in way(company, deal)] == ["call", "meeting"]
+
+
+def test_deals_and_their_stages_are_imported_every_night(company: Company) -> None:
+    """What deals lets one think gives way to what stages tells, and a day to its time: nothing is told twice."""
+    nights = [
+        ("call,2025-01-01,", "call,2025-01-01 10:00"),
+        ("meeting,2025-01-01,", "discovery,2025-01-02 11:00", "meeting,2025-01-03 12:00"),
+        ("won,2025-01-01,2025-01-05", "won,2025-01-05 15:30"),
+        ("won,2025-01-01,2025-01-05",),
     ]
+    rows: list[str] = []
+    for deal, *more in nights:
+        rows += more
+        deals = put(company, f"external_id,client,stage,opened_at,closed_at\nN1,Anna,{deal}\n")
+        stages = put(company, "deal,stage,changed_at\n" + "".join(f"N1,{row}\n" for row in rows))
+        counts(company, "deals", deals)
+        counts(company, "stages", stages)
+        assert way(company, "N1") == [tuple(row.split(",")) for row in rows]
+        assert (counts(company, "deals", deals), counts(company, "stages", stages)) == ((0, 0, 1), (0, 0, len(rows)))
+
+
+def test_rows_that_name_different_people_change_nothing_when_they_come_again(company: Company) -> None:
+    put(company, "external_id,client,stage\nB1,Anna,call\n", "import", "deals")
+    rows = "deal,stage,changed_at,by\nB1,call,2025-01-01,Ada\nB1,call,2025-01-01,Somebody Else\n"
+    assert counts(company, "stages", put(company, rows)) == (0, 1, 1)
+    assert counts(company, "stages", put(company, rows)) == (0, 0, 2)
+
+
+def counts(company: Company, kind: str, file: str) -> tuple[int, ...]:
+    """Import a file, and return how many rows are new, changed and unchanged."""
+    result = company.crmcli("import", kind, file)
+    assert result.code == 0, result
+    said = dict(line.rsplit(maxsplit=1) for line in result.out.splitlines()[:4])
+    return tuple(int(said[name]) for name in ("new", "changed", "unchanged"))
+
+
+def way(company: Company, deal: str | int) -> list[tuple[str, str]]:
+    """Return the stops of a deal, and when it came to them."""
     reader = company.open().reader
-    [deal] = [row["about_id"] for row in reader.merged("notes").to_pylist() if row["text"] == "F1"]
+    if isinstance(deal, str):
+        [deal] = [row["about_id"] for row in reader.merged("notes").to_pylist() if row["text"] == deal]
     rows = [row for row in reader.merged("stage_changes").to_pylist() if row["deal_id"] == deal]
-    assert [row["to_stage"] for row in sorted(rows, key=lambda row: row["changed_at"])] == [*stages]
+    zone = timedelta(hours=3)
+    return [
+        (row["to_stage"], f"{row['changed_at'] + zone:%Y-%m-%d %H:%M}")
+        for row in sorted(rows, key=lambda row: row["changed_at"])
+    ]

@@ -94,7 +94,10 @@ class Deal:
 
 @dataclass(frozen=True, slots=True)
 class StageChange:
-    """A deal entering a stage, or `won` or `lost`; `move` is open, forward, skip, back, reopen, won or lost."""
+    """A deal entering a stage, or `won` or `lost`; `move` is open, forward, skip, back, reopen, won or lost.
+
+    Of one that an import of deals inferred, the id differs from that of the deal in its last five bits alone.
+    """
 
     change_id: int
     deal_id: int

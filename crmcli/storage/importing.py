@@ -111,7 +111,7 @@ class Import:
             self.draft.put_rows(book, TABLES[table], kind, rows)
         for (table, book, kind), rows in self._batches.items():
             if rows:
-                self.draft.put_rows(book, TABLES[table], kind, arrow(table, rows))
+                self.draft.put_rows(book, TABLES[table], kind, arrow(table, rows, kind))
 
     def take(self, row: Mapping[str, str]) -> str:
         """Take in one row and say whether it is new, changed, unchanged or repeated. Raises: InputError, RuleError."""
@@ -169,6 +169,11 @@ class Import:
         ]
         for book, rows in self.clients.by_book(pa.table(columns, schema=schema)):
             self.columns.append((table, book, kind, rows))
+
+    def take_out(self, table: str, cells: Mapping[str, pa.Array]) -> None:
+        """Gather rows to be taken out, given their clients and keys."""
+        for book, rows in self.clients.by_book(pa.table(dict(cells))):
+            self.columns.append((table, book, "delete", rows.select([TABLES[table].key])))
 
     def add_records(self, records: Records) -> None:
         """Gather what rows made of the records of a table; a client id is always their second cell."""
@@ -333,11 +338,12 @@ class SaleImport(Import):
         self.add_records(self._sales)
 
 
-def arrow(table: str, rows: list[Cells]) -> pa.Table:
-    """Return tuples of cells as an Arrow table."""
+def arrow(table: str, rows: list[Cells], kind: str = "insert") -> pa.Table:
+    """Return tuples of cells as an Arrow table; of rows to be taken out, their keys."""
     schema = TABLES[table].schema
     columns = zip(*rows, strict=True)
-    return pa.table([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)
+    whole = pa.table([pa.array(*column) for column in zip(columns, schema.types, strict=True)], schema=schema)
+    return whole.select([TABLES[table].key]) if kind == "delete" else whole
 
 
 def import_of(kind: str) -> type[Import]:

@@ -6,7 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from crmcli.errors import InputError
-from crmcli.model.importing import DealRow
+from crmcli.model.dates import day_start, local_day
+from crmcli.model.importing import DealRow, instant, microseconds
+from crmcli.model.inferred import CLOSING, OPENING, inferred_id, is_inferred
 from crmcli.model.moves import in_chain, moves
 from crmcli.model.records import LOST, OPEN, WON
 from crmcli.storage.importing import Import
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _DEAL = {name: place for place, name in enumerate(TABLES["deals"].kinds)}
 _CHANGE = {name: place for place, name in enumerate(TABLES["stage_changes"].kinds)}
 _CLOSED = (WON, LOST)
+_DAY = 86_400_000_000
 
 
 def _deal(cells: Cells) -> dict[str, Any]:
@@ -71,13 +74,17 @@ class Histories(Import):
         ]
 
     def write(self, deal: Cells, history: Sequence[Cells], before: Iterable[Cells]) -> None:
-        """Gather what is new or other in a deal's history."""
+        """Gather what is new, other or gone in a deal's history."""
         known = {change[0]: change for change in before}
         for change in self.retold(deal, history):
-            if change[0] not in known:
-                self.add("stage_changes", deal[1], change)
-            elif known[change[0]] != change:
+            stored = known.pop(change[0], None)
+            if stored is None:
+                # One that was inferred may have the id of one that was taken out.
+                self.add("stage_changes", deal[1], change, "upsert" if is_inferred(change[0], deal[0]) else "insert")
+            elif stored != change:
                 self.add("stage_changes", deal[1], change, "upsert")
+        for change in known.values():
+            self.add("stage_changes", deal[1], change, "delete")
 
 
 class DealImport(Histories):
@@ -126,7 +133,7 @@ class DealImport(Histories):
         """Return a known deal as its row says that it is; an empty cell takes nothing away."""
         before = _deal(known)
         stage = row.stage or before["stage"]
-        opened_at = before["opened_at"] if row.opened_at is None else row.opened_at
+        opened_at = self._told(row.opened_at, before["opened_at"])
         after = before | {
             "owner_id": owner or before["owner_id"],
             "pipeline": row.pipeline,
@@ -146,10 +153,18 @@ class DealImport(Histories):
         elif before["entered_at"] == before["opened_at"]:
             after["entered_at"] = opened_at
         kept = before["closed_at"] if row.status == before["status"] else None
-        after["closed_at"] = None if row.status == OPEN else kept if row.closed_at is None else row.closed_at
+        after["closed_at"] = None if row.status == OPEN else self._told(row.closed_at, kept)
         if row.status != LOST:
             after["return_on"] = None
         return tuple(after.values())
+
+    def _told(self, at: int | None, known: int | None) -> int | None:
+        """Return an instant that a row tells, or the one that is known; a day says nothing else than a time of it."""
+        if at is None or known is None:
+            return known if at is None else at
+        day = local_day(instant(at), self.cells.zone)
+        is_day = microseconds(day_start(day, self.cells.zone)) == at
+        return known if is_day and local_day(instant(known), self.cells.zone) == day else at
 
     def finish(self) -> None:
         """Gather the deals, their histories and, if asked for, the sales of those that are won."""
@@ -160,11 +175,8 @@ class DealImport(Histories):
             stage, status, by = cells[4], cells[5], cells[owner]
             self._open(cells, stage, cells[opened], by)
             if status != OPEN:
-                self.add(
-                    "stage_changes",
-                    cells[1],
-                    (*self.change(cells, status, cells[closed], by)[:4], stage, status, status, cells[closed], by),
-                )
+                closing = (cells[0] ^ CLOSING, *self.change(cells, status, cells[closed], by)[1:4])
+                self.add("stage_changes", cells[1], (*closing, stage, status, status, cells[closed], by))
         histories = self.changes_of(self._deals.changed)
         for number, cells in self._deals.changed.items():
             before = histories[number]
@@ -173,7 +185,8 @@ class DealImport(Histories):
             self._sell()
 
     def _open(self, deal: Cells, stage: str, at: int | None, by: int) -> None:
-        self.add("stage_changes", deal[1], (*self.change(deal, stage, at, by)[:5], stage, "open", at, by))
+        opening = (deal[0] ^ OPENING, *self.change(deal, stage, at, by)[1:5])
+        self.add("stage_changes", deal[1], (*opening, stage, "open", at, by))
 
     def _follow(self, old: Cells, new: Cells, history: Sequence[Cells]) -> list[Cells]:
         """Return a known deal's history as it is once the deal has become `new`."""
@@ -187,14 +200,19 @@ class DealImport(Histories):
         if was_closed and is_closed and entries and entries[-1][to] in _CLOSED:
             entries[-1] = _with(entries[-1], to_stage=after["status"], changed_at=after["closed_at"])
         elif is_closed and not was_closed:
-            entries.append(self.change(new, after["status"], after["closed_at"], by))
+            entries.append(self._inferred(new, after["status"], after["closed_at"], by, history))
         elif not is_closed and (was_closed or after["stage"] != before["stage"]):
-            entries.append(self.change(new, after["stage"], self.now, by))
+            entries.append(self._inferred(new, after["stage"], self.now, by, history))
         stops = [place for place, change in enumerate(entries) if change[to] not in _CLOSED]
         if stops and is_closed and entries[stops[-1]][to] != after["stage"]:
             # It was closed from another stage than was thought.
             entries[stops[-1]] = _with(entries[stops[-1]], to_stage=after["stage"])
         return entries
+
+    def _inferred(self, deal: Cells, to: str, at: int | None, by: int, history: Iterable[Cells]) -> Cells:
+        """Return one more inferred entry of a deal's history."""
+        change = self.change(deal, to, at, by)
+        return (inferred_id(deal[0], {entry[0] for entry in history}) or change[0], *change[1:])
 
     def _sell(self) -> None:
         """Gather the sale of each deal that is won, unless it has one; one that an import made follows its deal."""
@@ -276,30 +294,22 @@ class StageImport(Histories):
         super().finish()
 
     def _merged(self, deal: Cells, before: Sequence[Cells], entries: list[tuple[str, int, int | None]]) -> list[Cells]:
-        """Return the history that the store and the file tell together, and count what the rows of the file are.
-
-        A lone opening of when the deal was opened is what an import of deals, which knows only where a deal stands,
-        made of it: the first row of the file takes its place.
-        """
+        """Return the history that the store and the file tell together, and count what the rows of the file are."""
         count = self.outcome.rows
         to, at, owner = _CHANGE["to_stage"], _CHANGE["changed_at"], _CHANGE["by_id"]
-        history = list(before)
-        known = {(change[to], change[at]): place for place, change in enumerate(history)}
         entries = sorted(entries, key=lambda entry: (entry[1], entry[0] in _CLOSED))
-        stops = [place for place, change in enumerate(history) if change[to] not in _CLOSED]
-        is_guess = stops == [0] and history[0][at] == deal[_DEAL["opened_at"]]
-        if is_guess and entries[0][0] not in _CLOSED and entries[0][:2] not in known:
-            stage, when, by = entries.pop(0)
-            known.pop((history[0][to], history[0][at]))
-            known[stage, when] = 0
-            history[0] = _with(history[0], to_stage=stage, changed_at=when, by_id=by or history[0][owner])
-            count["changed"] += 1
-        for stage, when, by in entries:
-            place = known.get((stage, when))
+        replaced = _giving_way(deal, sorted(before, key=_when), [entry[:2] for entry in entries])
+        instead = set(replaced.values())
+        history = [change for change in before if change[0] not in replaced]
+        known = {(change[to], change[at]): place for place, change in enumerate(history)}
+        # Of rows that say the same of different people the last one counts.
+        named = {entry[:2]: entry[2] for entry in entries if entry[2] is not None}
+        for stage, when, _ in entries:
+            place, by = known.get((stage, when)), named.get((stage, when))
             if place is None:
                 known[stage, when] = len(history)
                 history.append(self.change(deal, stage, when, by or deal[_DEAL["owner_id"]]))
-                count["new"] += 1
+                count["changed" if (stage, when) in instead else "new"] += 1
             elif by in {None, history[place][owner]}:
                 count["unchanged"] += 1
             else:
@@ -307,6 +317,29 @@ class StageImport(Histories):
                 count["changed"] += 1
         history.sort(key=_when)
         return history
+
+
+def _giving_way(deal: Cells, before: Sequence[Cells], rows: Sequence[tuple[str, int]]) -> dict[int, tuple[str, int]]:
+    """Return which inferred entries of a history, in order, give way to which rows of a file, in order.
+
+    An opening does to the first row, if all that is known was inferred; any other entry to the last row of its stop,
+    if that is of another time, but neither before the entry before it nor a day later.
+    """
+    found: dict[int, tuple[str, int]] = {}
+    to, at = _CHANGE["to_stage"], _CHANGE["changed_at"]
+    inferred = [change for change in before if is_inferred(change[0], deal[0])]
+    is_recorded = any(change[to] not in _CLOSED for change in before if change not in inferred)
+    if not is_recorded and rows[0][0] not in _CLOSED:
+        found |= {change[0]: rows[0] for change in inferred if change[0] == deal[0] ^ OPENING}
+    last = dict(rows)
+    for place, change in enumerate(before):
+        told = last.get(change[to])
+        if change in inferred and change[0] not in found and told is not None:
+            earliest, inferred_at = before[place - 1][at] if place else None, change[at]
+            is_near = inferred_at is None or (told != inferred_at and told < inferred_at + _DAY)
+            if is_near and (earliest is None or earliest <= told):
+                found[change[0]] = change[to], told
+    return found
 
 
 def _standing(deal: Cells, history: Sequence[Cells]) -> Cells:

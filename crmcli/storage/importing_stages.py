@@ -2,7 +2,8 @@
 
 An entry of a history is a row of a batch: `deal`, a place among the deals that the file names; `when`, twice its
 microseconds, plus 1 for a closing; `to`, a number of `Stops`; `by`, null where the file names nobody; `origin`, its
-place among the stored entries, null for a new one; `row`, its place in the file, null for one that only the store has.
+place among the stored entries, null for a new one; `row`, its place in the file, null for one that only the store has;
+`instead`, whether it takes the place of an inferred one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from crmcli.model.ids import decode_id
 from crmcli.model.importing import external_key
+from crmcli.model.inferred import LAST, OPENING
 from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
 from crmcli.storage.importing_columns import halves, instants, new_ids, read_each, require
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 _NEVER = -(1 << 62)
 _INSTANT = pa.timestamp("us")
 _NO_PLACE = pa.scalar(None, pa.int64())
-
+_DAY = 86_400_000_000
 
 Change: TypeAlias = "tuple[str, str, dict[str, pa.Array]]"
 
@@ -133,6 +135,9 @@ class Entries:
         ids = self._ids
         for told in parts:
             for table, kind, cells in told.changes:
+                if kind == "delete":
+                    self._importing.take_out(table, cells)
+                    continue
                 if kind == "insert":
                     count = len(cells["deal_id"])
                     cells["change_id"], ids = ids.slice(0, count), ids.slice(count)
@@ -144,37 +149,74 @@ class Entries:
 
     def _told(self, stored: pa.RecordBatch, span: tuple[int, int]) -> Told:
         """Return what comes of the rows of the deals of some places."""
-        laid = self._laid(_in_order(stored, *span), _in_order(self._rows, *span), span)
+        laid, gone = self._laid(_in_order(stored, *span), _in_order(self._rows, *span), span)
         entries, unchanged, left = self._without_known(laid)
-        origin = entries.column("origin")
-        replaced = pc.count_true(pc.and_(pc.is_valid(origin), pc.is_valid(entries.column("row"))))
-        count = {"new": origin.null_count, "changed": replaced, "unchanged": unchanged}
+        if left:
+            gone = pc.filtered(gone, pc.is_in(gone.column("deal"), pc.distinct(entries.column("deal"))))
+        is_new = pc.is_null(entries.column("origin"))
+        changed = pc.count_true(pc.and_(is_new, entries.column("instead")))
+        count = {"new": pc.count_true(is_new) - changed, "changed": changed, "unchanged": unchanged}
         if not entries.num_rows:
             return Told([], count, left)
         entries = entries.append_column("stop", self._newest_stops(entries))
-        return Told([*self._changes_of(entries), self._deals_of(entries)], count, left)
+        return Told([*self._changes_of(entries), self._gone(gone), self._deals_of(entries)], count, left)
 
-    def _laid(self, stored: pa.RecordBatch, fresh: pa.RecordBatch, span: tuple[int, int]) -> pa.RecordBatch:
-        """Return all entries of some deals in order.
-
-        A lone opening of when the deal was opened is what an import of deals, which knows only where a deal stands,
-        made of it: the first row of the file takes its place.
-        """
+    def _laid(
+        self, stored: pa.RecordBatch, fresh: pa.RecordBatch, span: tuple[int, int]
+    ) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+        """Return all entries of some deals in order, and the inferred ones that give way."""
         if "by" not in fresh.schema.names:
             fresh = fresh.append_column("by", _no_places(fresh))
-        guesses = pc.filtered(stored, self._are_guesses(stored))
-        is_first = _are_first(fresh)
-        firsts = pc.filtered(fresh, is_first)
-        guess = pc.taken(guesses, pc.index_in(firsts.column("deal"), guesses.column("deal")))
-        same_time, same_stop = (pc.equal(firsts.column(name), guess.column(name)) for name in ("when", "to"))
-        is_stop = pc.invert(self._stops.are_closings(firsts.column("to")))
-        takes_place = pc.and_(is_stop, pc.invert(pc.and_(same_time, same_stop)))
-        place = pc.if_else(pc.is_true(takes_place), guess.column("origin"), _NO_PLACE)
-        fresh = fresh.append_column("origin", pc.replaced(_no_places(fresh), is_first, place))
-        if place.null_count or len(place) < stored.num_rows:
-            stored = pc.filtered(stored, pc.invert(pc.is_in(stored.column("origin"), place)))
-            return _in_order(pa.concat_batches([stored, fresh.select(stored.schema.names)]), *span)
-        return fresh
+        fresh = fresh.append_column("origin", _no_places(fresh))
+        gone, places = self._giving_way(stored, fresh)
+        instead = pc.is_in(pa.arange(0, fresh.num_rows), places)
+        fresh = fresh.append_column("instead", instead)
+        if gone.num_rows < stored.num_rows:
+            stored = pc.filtered(stored, pc.invert(pc.is_in(stored.column("origin"), gone.column("origin"))))
+            return _in_order(pa.concat_batches([stored, fresh.select(stored.schema.names)]), *span), gone
+        return fresh, gone
+
+    def _giving_way(self, stored: pa.RecordBatch, fresh: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array]:
+        """Return the inferred entries that give way to rows, and the places of these rows.
+
+        An opening does to the first row, if all that is known was inferred; any other entry to the last row of its
+        stop, if that is of another time, but neither before the entry before it nor a day later.
+        """
+        ids = pc.taken(self._changes.select(["change_id", "deal_id"]), stored.column("origin"))
+        differs = pc.bits_xor(ids.column("change_id"), ids.column("deal_id"))
+        is_inferred = pc.less_equal(differs, LAST)
+        deal, when, to = (stored.column(name) for name in ("deal", "when", "to"))
+        recorded = pc.filtered(deal, pc.and_(pc.invert(self._stops.are_closings(to)), pc.invert(is_inferred)))
+        firsts = pc.filtered(pa.arange(0, fresh.num_rows), _are_first(fresh))
+        first = pc.taken(fresh.select(["deal", "to"]), firsts)
+        opened = pc.filtered(first.column("deal"), pc.invert(self._stops.are_closings(first.column("to"))))
+        is_opening = pc.and_(pc.equal(differs, OPENING), pc.invert(pc.is_in(deal, recorded)))
+        gives_way = pc.and_(is_opening, pc.is_in(deal, opened))
+        places = pc.taken(firsts, pc.index_in(pc.filtered(deal, gives_way), first.column("deal")))
+        if pc.count_true(is_inferred) > len(places):
+            last = self._last_of(fresh, stored)
+            at, told = (pc.shift_right(cells, 1) for cells in (when, pc.taken(fresh.column("when"), last)))
+            before = pc.if_else(_are_first(stored), _NEVER, _previous(at))
+            is_near = pc.or_(pc.less(when, _NEVER // 2), pc.less(told, pc.add(at, _DAY)))
+            is_other = pc.and_(pc.less_equal(before, told), pc.not_equal(at, told))
+            is_told = pc.is_true(pc.and_(is_other, is_near))
+            others = pc.and_(pc.and_(is_inferred, pc.invert(gives_way)), is_told)
+            places = pa.concat_arrays([places, pc.filtered(last, others)])
+            gives_way = pc.or_(gives_way, others)
+        return pc.filtered(stored, gives_way), places
+
+    def _last_of(self, fresh: pa.RecordBatch, stored: pa.RecordBatch) -> pa.Array:
+        """Return for each stored entry the place of the last row that tells of its deal and stop, null for none."""
+        key, known = (
+            pc.add(pc.multiply(rows.column("deal"), len(self._stops)), rows.column("to")) for rows in (stored, fresh)
+        )
+        backwards = pa.arange(fresh.num_rows - 1, -1, -1)
+        return pc.taken(backwards, pc.index_in(key, pc.taken(known, backwards)))
+
+    def _gone(self, gone: pa.RecordBatch) -> Change:
+        """Return the stored entries that are to be taken out."""
+        keys = self._changes.select(["client_id", "change_id"])
+        return "stage_changes", "delete", _cells(pc.taken(keys, gone.column("origin")))
 
     def _stored(self) -> pa.RecordBatch:
         """Return the entries of the store."""
@@ -183,16 +225,7 @@ class Entries:
         when = self._when(self._changes.column("changed_at").view(pa.int64()), to)
         none = _no_places(self._changes)
         rows = {"deal": deal, "when": when, "to": to, "by": none, "origin": pa.arange(0, len(none)), "row": none}
-        return pa.record_batch(rows)
-
-    def _are_guesses(self, stored: pa.RecordBatch) -> pa.Array:
-        """Say of each stored entry whether it is a lone opening, of when the deal was opened."""
-        opened_at = pc.taken(self._deals.column("opened_at").view(pa.int64()), stored.column("deal"))
-        is_opening = pc.equal(pc.coalesce(pc.multiply(opened_at, 2), _NEVER), stored.column("when"))
-        deal, is_first = stored.column("deal"), _are_first(stored)
-        is_stop = pc.invert(self._stops.are_closings(stored.column("to")))
-        later = pc.filtered(deal, pc.and_(is_stop, pc.invert(is_first)))
-        return pc.and_(pc.and_(pc.and_(is_stop, is_first), is_opening), pc.invert(pc.is_in(deal, later)))
+        return pa.record_batch(rows | {"instead": pc.is_valid(none)})
 
     def _without_known(self, entries: pa.RecordBatch) -> tuple[pa.RecordBatch, int, list[int]]:
         """Return the entries but for rows that say what an earlier entry says, how many those are, and rows to leave.
@@ -205,6 +238,8 @@ class Entries:
         moment = pc.cast_to(pc.coded(when).indices, pa.int64())
         key = pc.add(pc.multiply(pc.add(pc.multiply(moment, self._deals.num_rows), deal), len(self._stops)), to)
         first = pc.index_in(key, key)
+        instead = pc.is_in(pa.arange(0, len(key)), pc.filtered(first, entries.column("instead")))
+        entries = entries.set_column(entries.schema.get_field_index("instead"), "instead", instead)
         is_again = pc.not_equal(first, pa.arange(0, len(key)))
         agrees = pc.coalesce(pc.equal(entries.column("by"), pc.taken(self._by(entries), first)), True)
         is_known = pc.and_(is_again, pc.and_(pc.is_valid(row), agrees))
