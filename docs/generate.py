@@ -376,7 +376,7 @@ def _paragraphs(text: str) -> str:
 
 
 def _first_paragraph(record: type[Any]) -> str:
-    return " ".join((inspect.getdoc(record) or "").split("\n\n")[0].split())
+    return " ".join((inspect.getdoc(record) or "").split())
 
 
 def example(name: str) -> str | None:
