@@ -27,7 +27,9 @@ def backup_make(
     if_due: Annotated[
         bool, typer.Option("--if-due", help="only where the last one is a day younger than it may be")
     ] = False,
-    anew: Annotated[bool, typer.Option("--anew", help="begin anew where backups lay that are gone")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="begin anew where backups are gone, or with a store older than they are")
+    ] = False,
     days: Days = None,
     quiet: Quiet = False,
     form: Form = "table",
@@ -43,6 +45,8 @@ def backup_make(
     places = backing_up.places(crm, to)
     known = backing_up.known(crm)
     source = Source(crm.store_path, crm.cache, crm.pins)
+    if not anew:
+        source.require_current()
     places, failures = (places, []) if anew else _begun(crm, source, places, if_due=if_due)
     if if_due:
         places = _due(crm, source, places, days, quiet=quiet)

@@ -33,7 +33,8 @@ UNVERIFIED = "no backup of this store has been verified yet"
 class Result:
     """What came of a check: `kind` is verify, deep or drill, or a part such as 2/7; `at` an instant.
 
-    `snapshot` is the newest one that was looked at; `rows` is None where no key was at hand.
+    `snapshot` is the newest one that was looked at; `rows` is None where no key was at hand. `damaged` are the hashes
+    of objects of it that are not as they should be, at most 500.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Result:
     files: int
     bytes: int
     rows: int | None = None
+    damaged: Sequence[str] = ()
 
     @property
     def reads_all(self) -> bool:

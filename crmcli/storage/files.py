@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmcli.errors import CrmError, DamagedError, LockedError, NoSpaceError
+from crmcli.errors import CrmError, DamagedError, LockedError, NoSpaceError, NotPermittedError
 from crmcli.storage.keys import sha256_of
 
 if TYPE_CHECKING:
@@ -27,13 +27,15 @@ LONGEST_PAUSE = 0.005
 _FEW = 4
 _SYNCS_AT_ONCE = 16
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_REFUSED_HINT = "the system refuses it: look at owner and mode of the folder, and at how its disk is mounted"
 
 
 @contextmanager
 def mapped(action: str) -> Iterator[None]:
     """Turn an OSError inside the block into a CrmError that says what could not be done.
 
-    Raises: NoSpaceError for a full disk or quota, CrmError for the rest.
+    Raises: NoSpaceError for a full disk or quota, NotPermittedError where the system refuses, CrmError for the rest.
     """
     try:
         yield
@@ -41,6 +43,8 @@ def mapped(action: str) -> Iterator[None]:
         reason = (error.strerror or type(error).__name__).lower()
         if error.errno in _FULL:
             raise NoSpaceError(f"cannot {action}: {reason}", "free some space and run it again") from error
+        if error.errno in _REFUSED:
+            raise NotPermittedError(f"cannot {action}: {reason}", _REFUSED_HINT) from error
         raise CrmError(f"cannot {action}: {reason}") from error
 
 

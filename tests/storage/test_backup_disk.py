@@ -95,7 +95,7 @@ def test_disk_that_can_only_be_read_is_checked_and_restored_from(mount: Mount, c
             told = "the result could not be kept in" in result.err and "read-only file system" in result.err
             assert told == ("--deep" in arguments)
         result = company.crmcli("backup", "--to", place, who="lead")
-        assert result.code == 1
+        assert result.code == 15
         assert "read-only file system" in result.err
         ok(company, "restore", "latest", "--exact", "--from", place, "--to", str(company.folder / "target"))
     finally:

@@ -96,7 +96,7 @@ def test_killed_at_any_point(quick: Company, kills: int) -> None:
         restored(now)
         if (place / "genesis.json").exists():
             found = now.crmcli("backup", "verify", "--deep", "--to", str(place), who="colleague")
-            assert found.code == 0, (job, found)
+            assert found.code == (0 if list(place.glob("snapshots/*.json")) else 3), (job, found)
         if number % 5 == 0 or not list(place.glob("snapshots/*.json")):
             heal(now, place)
     heal(replace(quick, now=quick.now + (number + 1) * DAY), place)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from crmcli.errors import CrmError, DamagedError
+from crmcli.errors import CrmError, DamagedError, NotFoundError
 from crmcli.model.backups import Result
 from crmcli.storage import bulk, files
 from crmcli.storage.backups import judging, lineage, results, snapshots, stale
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from crmcli.storage.log import FileEntry
 
 _STORE = "the store"
+# Objects that a result names.
+_MOST_DAMAGED = 500
 
 
 @dataclass
@@ -77,6 +79,11 @@ class Checked:
         """The snapshots that cannot be restored as they are."""
         return {name for trouble in self.troubles if not trouble.repaired for name in trouble.spoils}
 
+    def damaged_of(self, snapshot: str) -> list[str]:
+        """Return the hashes of the first objects of a snapshot that are not as they should be."""
+        theirs = [one for one in self.troubles if not (one.is_snapshot or one.repaired) and snapshot in one.spoils]
+        return [trouble.file.rpartition("/")[2] for trouble in theirs[:_MOST_DAMAGED]]
+
 
 class Check:
     """A check of some snapshots of a place; `others` and the `source` are asked for what it lacks.
@@ -96,6 +103,8 @@ class Check:
         """Check one snapshot or all; with `repair`, put back what somebody else still has."""
         genesis, _ = snapshots.genesis_of(self.place)
         shelf = snapshots.shelf(self.place, genesis.hash)
+        if not (shelf.snapshots or shelf.strange):
+            raise NotFoundError(f"there is no snapshot yet in {self.place.text}", "crmcli backup makes one")
         with files.mapped(f"read the backup in {self.place.text}"):
             found = lineage.lineage(self.place, genesis, shelf.snapshots, outside)
             stale.unmask(found, self.source)
@@ -232,7 +241,8 @@ def verify(
     known = results.verdicts(place, outside.now)
     for one in genuine:
         is_good = one not in done.spoilt and one in done.counts
-        result = Result(kind, stamp(outside.now), one, is_good, seconds, done.read, done.read_bytes)
+        counts = (seconds, done.read, done.read_bytes)
+        result = Result(kind, stamp(outside.now), one, is_good, *counts, damaged=done.damaged_of(one))
         before = known.get(one)
         is_news = before is None or before.ok if one in done.spoilt else before is not None and not before.ok
         if one == genuine[-1] or is_news:

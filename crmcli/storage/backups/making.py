@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import CrmError, DamagedError, InterruptedByUserError, RolledBackError
 from crmcli.model.backups import doubt
 from crmcli.storage import bulk, files
-from crmcli.storage.backups import snapshots
+from crmcli.storage.backups import results, snapshots
 from crmcli.storage.backups.places import Item, borrowed, object_name
 from crmcli.storage.backups.snapshots import Piece, Snapshot
 from crmcli.storage.genesis import MAX_GENESIS
@@ -87,7 +87,7 @@ class _Making:
         self.place.prepare()
         snapshots.claim(self.place, raw)
         self.base = self._base()
-        self.present = self.place.items("objects")
+        self.present = self._sound_objects()
         # Before the log, so that a drop which is committed meanwhile is in one or the other.
         inbox = tuple(self._keep(content) for _, content in self.source.drops())
         self.source.refresh()
@@ -157,6 +157,15 @@ class _Making:
                     "somebody put an old copy back; crmcli restore brings a snapshot back as the store",
                 )
             self.passed_over.append(snapshot.name)
+
+    def _sound_objects(self) -> dict[str, Item]:
+        """Return what objects lie in the place, but for those that a check found damaged since they came there."""
+        damaged = results.damaged(self.place, self.now)
+        return {
+            digest: item
+            for digest, item in self.place.items("objects").items()
+            if digest not in damaged or item.at > damaged[digest]
+        }
 
     def _copy_files(self) -> dict[str, CrmError]:
         """Copy what the place lacks; return file id -> what is wrong with files that are still part of the store."""

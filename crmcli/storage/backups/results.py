@@ -36,9 +36,11 @@ def named(place: Place) -> dict[str, Result]:
 
     Of two of the same instant, that which the place has for longer is the older one.
     """
-    found = [(item, file, result) for file, item, result in _all(place)]
-    found.sort(key=lambda row: (row[2].at, row[0].at, not row[2].ok))
-    return {file: result for _, file, result in found}
+    return {file: result for file, _, result in _in_order(place)}
+
+
+def _in_order(place: Place) -> list[tuple[str, Item, Result]]:
+    return sorted(_all(place), key=lambda row: (row[2].at, row[1].at, not row[2].ok))
 
 
 def _all(place: Place) -> Iterator[tuple[str, Item, Result]]:
@@ -46,7 +48,8 @@ def _all(place: Place) -> Iterator[tuple[str, Item, Result]]:
         if NAME.fullmatch(file):
             try:
                 result = Result(**json.loads(place.read(f"results/{file}", MAX_RESULT)))
-                if log.is_stamp(result.at) and NAME.fullmatch(f"{result.snapshot}.json"):
+                are_texts = all(isinstance(digest, str) for digest in result.damaged)
+                if are_texts and log.is_stamp(result.at) and NAME.fullmatch(f"{result.snapshot}.json"):
                     yield file, item, result
             except (ValueError, TypeError, FileNotFoundError, DamagedError):
                 continue
@@ -55,3 +58,12 @@ def _all(place: Place) -> Iterator[tuple[str, Item, Result]]:
 def verdicts(place: Place, now: datetime) -> dict[str, Result]:
     """Return what the last check of each snapshot found that failed, or that read all of it."""
     return backups.verdicts(named(place).values(), now)
+
+
+def damaged(place: Place, now: datetime) -> dict[str, float]:
+    """Return the objects that the last checks found damaged, and when the place was told, by its clock, in seconds."""
+    rows = _in_order(place)
+    last = backups.verdicts([result for _, _, result in rows], now).values()
+    failed = [(item, result) for _, item, result in rows if not result.ok and any(result is one for one in last)]
+    # Of one object the latest time stays.
+    return {digest: item.at for item, result in failed for digest in result.damaged}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from crmcli.errors import CrmError, DamagedError
+from crmcli.errors import CrmError, DamagedError, RolledBackError
 from crmcli.storage import bulk, files, log
 from crmcli.storage.backups.known import backup_memory
 from crmcli.storage.keys import sha256
@@ -57,6 +57,17 @@ class Source:
         if self.memory.changed:
             with suppress(OSError):
                 self.memory.save(self.state.to_json())
+
+    def require_current(self) -> None:
+        """Raise RolledBackError if an earlier backup made here had commits that are gone, and no restore tells why."""
+        with suppress(DamagedError, OSError):
+            pin, known = self.memory.pin(), self.memory.pinned_restores()
+            if pin is not None and self.hash_at(pin[0]) != pin[1] and set(self.state.restores) <= set(known):
+                raise RolledBackError(
+                    f"the store is older than, or differs from, what was backed up here, up to commit {pin[0]}",
+                    "somebody put an old copy back; crmcli restore brings a snapshot back as the store, "
+                    "crmcli backup --anew takes it as it is",
+                )
 
     def hash_at(self, seq: int) -> str | None:
         """Return the hash of the commit of that number, or None if there is none."""

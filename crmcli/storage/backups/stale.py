@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import NotFoundError
 from crmcli.model.backups import AHEAD
 from crmcli.storage import files
-from crmcli.storage.backups import judging
+from crmcli.storage.backups import judging, results
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,11 +50,12 @@ def _is_stale(snapshot: Snapshot, source: Source) -> bool:
 
 
 def made_at(place: Place, outside: Known, source: Source) -> list[datetime]:
-    """Return when the snapshots were made that count: the genuine ones that have all they need."""
+    """Return when the snapshots were made that count: the genuine ones that have all they need and failed no check."""
     with files.mapped(f"read the backup in {place.text}"):
         try:
             _, found = judged(place, outside, source)
         except NotFoundError:
             return []
-        present = place.items("objects")
-    return [known.at for known in found.genuine if judging.is_whole(found, known, present)]
+        present, verdicts = place.items("objects"), results.verdicts(place, outside.now)
+    whole = [known for known in found.genuine if judging.is_whole(found, known, present)]
+    return [known.at for known in whole if known.name not in verdicts or verdicts[known.name].ok]
