@@ -11,11 +11,18 @@ from pathlib import Path
 from statistics import median
 
 from bench.measure import Job, Jobs, pair, repeat, run
+from bench.rows import plainly
 from bench.stores import BIN, Bench, Home
 from bench.table import Line, ratio, time_of
 
 # How many times faster than each of the others a step has to be.
 FASTER = {"first backup": 3, "unchanged second backup": 8, "check of every byte": 4, "restore": 3}
+# The least of what some of them take.
+LEAST = {
+    "first backup": "that many files, written and nothing else",
+    "unchanged second backup": "crmcli --help",
+    "restore": "that many files, written and nothing else",
+}
 _GONE = "gone"
 # Each step as a line of shell: $STORE is copied to $PLACE, and restored to $TARGET, which is not there yet.
 SCRIPTS = {
@@ -46,8 +53,9 @@ SCRIPTS = {
 def copying(bench: Bench) -> Iterator[Line]:
     """Compare backups with those of restic and borg: of the same store, to the same disk.
 
-    The files hold random bytes, as encrypted ones seem to. The place is new for each first backup, and the target for
-    each restore; those before are removed later, for a disk is busy with what was just removed.
+    The row below a step says what the least of it takes: to write as many files and nothing else, or to start and print
+    a help text. The files hold random bytes, as encrypted ones seem to. The place is new for each first backup, and the
+    target for each restore; those before are removed later, for a disk is busy with what was just removed.
     """
     files, size = bench.sizes.copied
     home = bench.home("copying")
@@ -62,7 +70,32 @@ def copying(bench: Bench) -> Iterator[Line]:
             else:
                 found = pair(_jobs(home, "crmcli", step), _jobs(home, other, step), bench.sizes.long_runs)
                 yield ratio(what, other, found.compare(), 1 / faster)
+                if step in LEAST:
+                    yield _least(home, step, other, median(ran.seconds for ran in found.theirs), bench)
             shutil.rmtree(home.folder / _GONE, ignore_errors=True)
+
+
+def _least(home: Home, step: str, other: str, theirs: float, bench: Bench) -> Line:
+    """Return a row about the least that a step takes, in the same run as the other side's time."""
+    files, size = bench.sizes.copied
+
+    def job(_: int) -> Job:
+        _set_aside(home, "least")
+        os.sync()
+        if step == "unchanged second backup":
+            return home.crmcli("--help")
+        return plainly(home, "files", "copy", home.folder / "least", files, size)
+
+    took = median(ran.seconds for ran in repeat(job, bench.sizes.long_runs))
+    return Line(
+        LEAST[step],
+        f"{took / theirs:.2f} ×",
+        "",
+        missed=False,
+        ours=time_of(took),
+        theirs=time_of(theirs),
+        against=other,
+    )
 
 
 def _jobs(home: Home, tool: str, step: str) -> Jobs:

@@ -216,7 +216,7 @@ def committing(bench: Bench) -> Iterator[Line]:
     """Compare commits in one process with those of sqlite3, journal in WAL mode, synchronous FULL.
 
     Ours hold a client and the contact, and the compaction that is due counts too; theirs a row in each of two tables.
-    Starting is not counted.
+    Starting is not counted. The second row says what the disk alone takes for the files of such commits.
     """
     home, count = bench.home("commits"), bench.sizes.commits
     found = pair(
@@ -224,8 +224,14 @@ def committing(bench: Bench) -> Iterator[Line]:
         lambda _: plainly(home, "commits", home.folder / "other.db", count),
         bench.sizes.long_runs,
     )
-    rates = found.compare(lambda ran: count / float(ran.out))
-    yield share("durable commits in one process", "sqlite3, WAL, synchronous FULL", rates, 0.3)
+    bare = pair(
+        lambda number: plainly(home, "files", "commits", home.folder / f"bare-{number}", count),
+        lambda _: plainly(home, "commits", home.folder / "other.db", count),
+        bench.sizes.long_runs,
+    )
+    for what, rates, limit in (("durable commits in one process", found, 0.3), ("their files alone", bare, None)):
+        compared = rates.compare(lambda ran: count / float(ran.out))
+        yield share(what, "sqlite3, WAL, synchronous FULL", compared, limit)
 
 
 def writing(bench: Bench) -> Iterator[Line]:

@@ -62,13 +62,13 @@ def ratio(what: str, against: str, compared: Compared, limit: float | None, form
     )
 
 
-def share(what: str, against: str, compared: Compared, limit: float) -> Line:
+def share(what: str, against: str, compared: Compared, limit: float | None) -> Line:
     """Return a row about rates, which must be at least `limit` times the other side's."""
     return Line(
         what,
         f"{compared.ratio:.2f} × ({compared.low:.2f} to {compared.high:.2f})",
-        f"at least {limit:g} ×",
-        compared.ratio < limit,
+        "" if limit is None else f"at least {limit:g} ×",
+        limit is not None and compared.ratio < limit,
         f"{compared.ours:,.0f} a second",
         f"{compared.theirs:,.0f} a second",
         against,

@@ -19,6 +19,7 @@ from crmcli.storage.keys import random_bytes
 from crmcli.storage.matching import cells_of
 from crmcli.storage.plain_sheet import coded, distinct, has_few
 from crmcli.storage.tables import TABLES
+from crmcli.storage.together import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -176,7 +177,7 @@ class Facts:
         self._table = TABLES[table]
         clients = importing.clients
         # The store is read by one of these alone.
-        whose, *cells, numbers, self._ids = pc.together(
+        whose, *cells, numbers, self._ids = side_by_side(
             lambda: coded(columns.column("client")),
             *reading.values(),
             clients.external_numbers,
@@ -237,7 +238,7 @@ class Facts:
         # What sorts an order tells where each has gone.
         rank = pc.order_of_places(pc.order(owners), len(owners))
         ranks = pc.taken(pc.cast_to(rank, pa.int32()), self._codes)
-        parts = pc.together(*(partial(self._part, owners, ranks, *span) for span in halves(len(rank), len(ranks))))
+        parts = side_by_side(*(partial(self._part, owners, ranks, *span) for span in halves(len(rank), len(ranks))))
         for cells in parts:
             importing.put_columns(self._table.name, cells, same=same)
             importing.outcome.rows["new"] += len(cells["client_id"])

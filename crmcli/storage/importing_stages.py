@@ -21,6 +21,7 @@ from crmcli.storage import kernels as pc
 from crmcli.storage.importing_columns import halves, instants, new_ids, read_each, require
 from crmcli.storage.importing_stops import Stops
 from crmcli.storage.plain_sheet import coded
+from crmcli.storage.together import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class Entries:
         self._importing = importing
         self._stops = Stops(importing.stages)
         # The store is read by one of these alone.
-        at, names, (deals, notes, changes), self._ids = pc.together(
+        at, names, (deals, notes, changes), self._ids = side_by_side(
             lambda: instants(columns.column("changed_at"), importing.cells),
             lambda: coded(columns.column("deal")),
             self._read,
@@ -64,7 +65,7 @@ class Entries:
         require(importing.clients.may_change(self._deals.column("client_id")))
         self._pipelines = pc.coded(self._deals.column("pipeline"))
         deal = pc.taken(place, names.indices)
-        to, self._changes = pc.together(
+        to, self._changes = side_by_side(
             lambda: self._numbered(deal, columns.column("stage"), self._meant), lambda: self._of_these(changes)
         )
         rows = {"deal": deal, "when": self._when(at, to), "to": to, "row": pa.arange(0, columns.num_rows)}
@@ -130,7 +131,7 @@ class Entries:
         Left are the rows of deals that have an entry twice, by different people.
         """
         stored, spans = self._stored(), halves(self._deals.num_rows, self._rows.num_rows)
-        parts = pc.together(*(partial(self._told, stored, span) for span in spans))
+        parts = side_by_side(*(partial(self._told, stored, span) for span in spans))
         left: list[int] = []
         ids = self._ids
         for told in parts:

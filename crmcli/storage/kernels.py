@@ -27,7 +27,7 @@ from pyarrow._compute import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 
 _PIECE = 1 << 16
@@ -162,14 +162,6 @@ def is_ascending(values: pa.Array) -> bool:
     return all_true(less_equal(values.slice(0, max(len(values) - 1, 0)), values.slice(1)))
 
 
-def together(*tasks: Callable[[], Any]) -> list[Any]:
-    """Return what tasks come to that run side by side, for the kernels need no interpreter. Raises: what one does."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(2) as pool:
-        return [done.result() for done in [pool.submit(task) for task in tasks]]
-
-
 def count_true(mask: pa.Array) -> int:
     """Return how often a mask is true."""
     return total(mask).as_py() or 0
@@ -204,7 +196,10 @@ def taken(rows: Any, places: Any) -> Any:
 
 
 def same(value: Any, count: int, kind: pa.DataType) -> pa.ChunkedArray:
-    """Return one value, or null, `count` times; the pieces share the little memory that they take."""
+    """Return one value, or null, `count` times; the pieces share the little memory that they take.
+
+    Of a plain value Arrow would find out the type, and try to load pandas for it.
+    """
     whole, rest = divmod(count, _PIECE)
     if value is not None and pa.types.is_dictionary(kind):
         places = pa.repeat(pa.scalar(0, kind.index_type), min(count, _PIECE))
@@ -212,11 +207,6 @@ def same(value: Any, count: int, kind: pa.DataType) -> pa.ChunkedArray:
     else:
         piece = pa.repeat(pa.scalar(value, kind), min(count, _PIECE))
     return pa.chunked_array([*(piece for _ in range(whole)), piece.slice(0, rest)], kind)
-
-
-def flags(value: bool, count: int) -> pa.Array:  # noqa: FBT001 - a value of a column
-    """Return a truth value, `count` times; of a plain one Arrow finds out the type, and tries to load pandas for it."""
-    return pa.repeat(pa.scalar(value, pa.bool_()), count)
 
 
 def sort_indices(rows: pa.Table, keys: Sequence[tuple[str, ...]]) -> pa.Array:

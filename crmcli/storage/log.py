@@ -27,6 +27,7 @@ COMMIT_LABEL = "crmcli/commit/v1"
 GENESIS_LABEL = "crmcli/genesis/v1"
 MAX_COMMIT = 1 << 20
 MAX_INT = 1 << 53
+_MOST_DIGITS = len(str(-MAX_INT))
 LOOSE = 1000
 SEGMENT = 1000
 _LISTINGS = 3
@@ -80,8 +81,8 @@ class FileEntry:
         file_id, book, table, group, epoch, kind, rows, size, sha256, low, high = entry.values()
         _require(matches(HEX32, file_id) and matches(HEX64, sha256) and matches(ID, book), "the ids of a file entry")
         _require(matches(WORD, table) and group in GROUPS and kind in KINDS, "the kind of a file entry")
-        _require(all(is_count(number) for number in (epoch, rows, size)) and epoch > 0, "the counts of a file entry")
-        _require(all(end is None or is_stamp(end) for end in (low, high)), "the times of a file entry")
+        _require(is_count(epoch) and is_count(rows) and is_count(size) and epoch > 0, "the counts of a file entry")
+        _require((low is None or is_stamp(low)) and (high is None or is_stamp(high)), "the times of a file entry")
         return cls(file_id, book, table, group, epoch, kind, rows, size, sha256, low, high, seq, schema)
 
     def as_json(self) -> dict[str, Any]:
@@ -173,8 +174,9 @@ def _refuse(text: str) -> None:
 
 
 def _small(text: str) -> int:
-    _require(len(text) <= len(str(-MAX_INT)) and abs(int(text)) < MAX_INT, "an integer of 2**53 or more")
-    return int(text)
+    number = int(text) if len(text) <= _MOST_DIGITS else MAX_INT
+    _require(-MAX_INT < number < MAX_INT, "an integer of 2**53 or more")
+    return number
 
 
 def _require(condition: object, what: str) -> None:

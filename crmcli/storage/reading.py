@@ -337,7 +337,7 @@ class Reader:
             for rows in self.pieces((entry for entry in entries if entry.kind == kind), names, usable):
                 whole = rows
                 if DELETED not in whole.column_names:
-                    whole = whole.append_column(DELETED, pc.flags(kind == "delete", whole.num_rows))
+                    whole = whole.append_column(DELETED, pc.same(kind == "delete", whole.num_rows, pa.bool_()))
                 for field in schema:
                     if field.name not in whole.column_names:
                         whole = whole.append_column(field, pa.nulls(whole.num_rows, field.type))

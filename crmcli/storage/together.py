@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,3 +65,8 @@ def at_once(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Resul
     if failures:
         raise failures[min(failures)]
     return [results[place] for place in sorted(results)]
+
+
+def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
+    """Return what each task comes to, all of them at work at once. Raises: what the first of them that fails does."""
+    return at_once(lambda task: task(), tasks)

@@ -119,7 +119,7 @@ def _versions(reader: Reader, table: Table, entries: Sequence[FileEntry]) -> pa.
 
 
 def _as_history(rows: pa.Table) -> pa.Table:
-    return rows.append_column(DELETED, pc.flags(False, rows.num_rows))  # noqa: FBT003
+    return rows.append_column(DELETED, pc.same(False, rows.num_rows, pa.bool_()))  # noqa: FBT003
 
 
 def _is_among(changes: pa.Table, newest: pa.Table, key: str) -> pa.ChunkedArray:

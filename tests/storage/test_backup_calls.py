@@ -85,7 +85,9 @@ class Disk:
 
     def take(self, call: Call) -> tuple[str, str] | None:
         """Add a call; return the old and the new name if it is a renaming."""
-        paths = [path for path in re.findall(r'"(/[^"]*)"|\d<(/[^>]*)>', call.text) for path in path if path]
+        # What is written may look like a path itself.
+        text = call.text.partition(",")[0] if call.name == "write" else call.text
+        paths = [path for path in re.findall(r'"(/[^"]*)"|\d<(/[^>]*)>', text) for path in path if path]
         # A new folder has its name in the one above.
         if not paths or not (paths[-1].startswith(str(self.root)) or paths[-1] == str(self.root.parent)):
             return None

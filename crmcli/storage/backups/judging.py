@@ -65,14 +65,19 @@ def newer(shelf: Shelf, found: Lineage, snapshot: Snapshot) -> dict[str, str]:
 def needs(found: Lineage, chosen: Sequence[Snapshot]) -> dict[str, Need]:
     """Return all objects that snapshots need, by hash; of one whose log is not known, only those that it names."""
     needed: dict[str, Need] = {}
-    for snapshot in chosen:
-        is_known = snapshot.name in found.chains
+    # Where nothing happened between two backups, both need the same.
+    alike: dict[tuple[object, ...], list[Snapshot]] = {}
+    for one in chosen:
+        what = (one.name in found.chains, one.seq, one.head, one.log, one.inbox, one.lost)
+        alike.setdefault(what, []).append(one)
+    for (is_known, *_), (snapshot, *others) in alike.items():
         pieces = [*snapshot.log, *(found.drops(snapshot) if is_known else snapshot.inbox)]
         parts = [(piece.sha256, piece.bytes, piece) for piece in pieces]
         if is_known:
             parts += [(digest, entry.bytes, entry) for digest, entry in found.files(snapshot).items()]
-        for digest, size, what in parts:
-            needed.setdefault(digest, Need(size, [], what)).by.append(snapshot.name)
+        names = [snapshot.name, *(other.name for other in others)]
+        for digest, size, source in parts:
+            needed.setdefault(digest, Need(size, [], source)).by.extend(names)
     return needed
 
 

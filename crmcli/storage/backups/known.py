@@ -54,11 +54,11 @@ class Known:
         """Return the names of the snapshots that were verified on this machine."""
         return set(known_in(memory_of(self.pins, genesis)).values()) if self.pins is not None else set()
 
-    def live_log(self, genesis: str) -> Iterator[bytes]:
-        """Yield the commits of the live store, if it is there and of that genesis."""
+    def live_log(self, genesis: str, first: int = 1) -> Iterator[bytes]:
+        """Yield the commits of the live store from one on, if it is there and of that genesis."""
         with suppress(CrmError):
             if self.live is not None and read_genesis(self.live).hash == genesis:
-                yield from (raw for _, raw in log.read_from(self.live / "log", 1))
+                yield from (raw for _, raw in log.read_from(self.live / "log", first))
 
 
 def backup_memory(cache: Path, pins: Path, genesis: str) -> Memory:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from crmcli.errors import CrmError, DamagedError
+from crmcli.storage import log
 from crmcli.storage.backups import ordering
 from crmcli.storage.backups.places import NO_FILE, checked
 from crmcli.storage.backups.snapshots import shelf
@@ -339,7 +341,7 @@ def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], known
             found.chains[snapshot.name] = chain
         elif where is place:
             found.wrong[snapshot.name] = wrong
-    live = fold(genesis, known.live_log(genesis.hash), every)
+    live = _same_as_live(found, genesis, known) or fold(genesis, known.live_log(genesis.hash), every)
     found.live = live if live.state.seq else None
     found.seen = ordering.seen(found, every, known, genesis.hash)
     strange = ordering.out_of_order(found, every, known.now)
@@ -348,3 +350,12 @@ def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], known
     found.strange = {name: why for name, why in strange.items() if name in ours}
     found.genuine = [one for one in found.everywhere if one.name in ours - found.wrong.keys()]
     return found
+
+
+def _same_as_live(found: Lineage, genesis: Genesis, known: Known) -> Chain | None:
+    """Return the log of a snapshot that ends where that of the live store does: its head names all that leads to it."""
+    for chain in found.distinct():
+        last = list(islice(known.live_log(genesis.hash, chain.state.seq), 2)) if chain.state.seq else []
+        if len(last) == 1 and log.digest(last[0]) == chain.state.hash:
+            return chain
+    return None
