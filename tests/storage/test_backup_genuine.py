@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from crmcli.storage.backups.judging import judged
+from crmcli.storage.backups.known import Known
+from crmcli.storage.backups.places import Folder
 from tests.storage.company import Company
 from tests.storage.test_backup_attacks import forked, put_among
 from tests.storage.test_backups import DAY, backed_up, grow, ok, rows
@@ -120,3 +123,19 @@ def test_of_several_places_only_those_of_one_store_count(company: Company, tmp_p
     result = company.crmcli("restore", "latest", "--to", str(company.folder / "copy"), *both, who=who)
     assert (result.code, good["snapshot"] in result.out) == (0, True), result
     assert f"{places[1]} has backups of another store" in result.err
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_live_log_is_what_it_is_however_long_that_of_a_snapshot(company: Company, more: int) -> None:
+    fork = forked(company, "fork")
+    grow(company)
+    backed_up(company)
+    for store in (company, fork):
+        grow(store, more)
+    grow(fork)
+    place = Folder(company.folder / "backups")
+    for store in (company, fork):
+        _, found = judged(place, Known(company.now, live=store.root))
+        assert found.live is not None
+        assert found.live.state.hash == store.open().state.hash
+        assert found.live.state.seq == store.open().state.seq
