@@ -5,7 +5,7 @@ from hypothesis import settings
 
 pytest_plugins = ["pytester", "tests.replay"]
 
-settings.register_profile("crmcli", deadline=None)
+settings.register_profile("crmcli", deadline=None, max_examples=60)
 settings.load_profile("crmcli")
 
 

@@ -35,7 +35,7 @@ TINY = replace(
     spread=2_000,
     copied=(20, 1_000),
 )
-FAST = {"starting", "funnels", "copying", "repeating"}
+FAST = {"starting", "funnels", "repeating"}
 SAMPLE = Compared(ours=0.2, theirs=0.1, ratio=2.0, low=1.5, high=2.5)
 
 

@@ -326,12 +326,16 @@ def lineage(place: Place, genesis: Genesis, snapshots: Sequence[Snapshot], known
                 lying += [(other, snapshot) for snapshot in shelf(other, genesis.hash).snapshots]
     every = list({snapshot.name: snapshot for _, snapshot in lying}.values())
     every.sort(key=lambda snapshot: (snapshot.made_at, snapshot.seq, snapshot.name))
+    folded: dict[tuple[str, tuple[Piece, ...]], Chain] = {}
     # Those of the place come first, so that no other one makes up for what is damaged in it.
     for where, snapshot in sorted(lying, key=lambda pair: (pair[0] is not place, -pair[1].seq)):
         if snapshot.name in found.chains:
             continue
         same = next((chain for chain in found.distinct() if chain.holds(snapshot)), None)
-        chain = same or fold(genesis, raws_of(where, snapshot), every)
+        # Whoever plants many heads of one log keeps nobody busy with it.
+        source = where.text, snapshot.log
+        chain = same or folded.get(source) or fold(genesis, raws_of(where, snapshot), every)
+        folded[source] = chain
         wrong = None
         if not chain.holds(snapshot):
             wrong = chain.damage or "its head is not the end of its log"
