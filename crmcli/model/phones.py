@@ -49,8 +49,10 @@ def normalise_phone(raw: str, region: str) -> str:
     """
     if len(raw) > _LONGEST:
         raise InputError(*_NO_PHONE)
-    bare = raw.translate(_BARE)
     # Loading the library costs more than all else that a short command does.
+    if region == "RU" and (found := _RUSSIAN(raw)):
+        return "+7" + found[1]
+    bare = raw.translate(_BARE)
     if region == "RU" and (found := _RUSSIAN(bare)):
         return "+7" + found[1]
     figures = _figures(raw, bare)

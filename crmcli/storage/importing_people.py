@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
 from crmcli.errors import InputError
-from crmcli.model.acting import clean_name, clean_text
+from crmcli.model.acting import MAX_NAME, clean_name, clean_text
 from crmcli.model.emails import plain_email
 from crmcli.model.importing import external_key, tax_number
 from crmcli.model.phones import normalise_phone
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from crmcli.storage.importing_clients import ClientImport
+    from crmcli.storage.matching import Index
 
 _V = TypeVar("_V")
 _INSTANT = pa.timestamp("us")
@@ -38,15 +40,13 @@ class People:
         texts = [pc.cast_to(column, pa.string()) for column in columns.columns]
         self._columns = pa.table([pc.trimmed(column) for column in texts], names=columns.column_names)
         region, namespace = importing.draft.settings.region, importing.terms.namespace
-        self.name = self._cells("name", lambda text: clean_name(text, "the name"))
-        if None in self.name:
+        self.name = [name for name in self._names_in("name") if name]
+        if len(self.name) < columns.num_rows:
             raise NotPlainError
-        self.company = self._cells("company", lambda text: clean_name(text, "the company"))
-        self.tax_id = self._cells("tax_id", lambda text: tax_number(clean_name(text, "the tax id")))
-        self.address = self._cells("address", lambda text: clean_name(text, "the address"))
-        self.external_id = self._cells(
-            "external_id", lambda text: external_key(namespace, clean_name(text, "the external id") or "")
-        )
+        self.company = self._names_in("company")
+        self.tax_id = [tax_number(text) for text in self._names_in("tax_id")]
+        self.address = self._names_in("address")
+        self.external_id = [text and external_key(namespace, text) for text in self._names_in("external_id")]
         phones = self._several("phone", "phone2", lambda text: (normalise_phone(text, region), text))
         # One number that is typed in two ways is kept as it was typed last.
         typed = [dict(pairs) for pairs in phones]
@@ -66,6 +66,12 @@ class People:
         except InputError as error:
             raise NotPlainError from error
 
+    def _names_in(self, field: str) -> list[str | None]:
+        """Return the short texts of a column; most are as they are to be stored."""
+        if field in self._names and pc.are_plain(self._columns.column(field), MAX_NAME):
+            return [text or None for text in self._columns.column(field).to_pylist()]
+        return self._cells(field, lambda text: clean_name(text, field))
+
     def _several(self, first: str, second: str, read: Callable[[str], _V]) -> list[tuple[_V, ...]]:
         """Return what stands in two columns, each value once."""
         ones = self._cells(first, read)
@@ -77,21 +83,16 @@ class People:
     def alone(self, same_name: Mapping[tuple[str, str], Sequence[Any]]) -> list[bool]:
         """Say of each row whether nothing in it tells of anybody else; `same_name` are the clients known by name."""
         clients = self._importing.clients
-        lists = (
-            (self.phones, clients.phones.find),
-            (self.emails, clients.emails.find),
-            ([(cell,) if cell else () for cell in self.tax_id], clients.tax_ids.find),
-            ([(cell,) if cell else () for cell in self.external_id], clients.external_ids.find),
-        )
         counted = Counter(self.called)
         alone = [counted[called] == 1 and not same_name.get(called) for called in self.called]
-        for cells, find in lists:
-            if any(cells):
-                seen = Counter(value for row in cells for value in row)
-                alone = [
-                    so_far and all(seen[value] == 1 and find(value) is None for value in row)
-                    for so_far, row in zip(alone, cells, strict=True)
-                ]
+        for cells, index in (
+            (self.phones, clients.phones),
+            (self.emails, clients.emails),
+            ([(cell,) if cell else () for cell in self.tax_id], clients.tax_ids),
+            ([(cell,) if cell else () for cell in self.external_id], clients.external_ids),
+        ):
+            if shared := _shared(list(chain.from_iterable(cells)), index):
+                alone = [so_far and shared.isdisjoint(row) for so_far, row in zip(alone, cells, strict=True)]
         return alone
 
     def others(self, alone: Sequence[bool]) -> Iterator[tuple[int, Mapping[str, str], None]]:
@@ -196,4 +197,13 @@ class People:
 
 
 def _kept(cells: Any, alone: Sequence[bool]) -> Any:
-    return [cell for cell, is_kept in zip(cells, alone, strict=True) if is_kept] if isinstance(cells, list) else cells
+    if not isinstance(cells, list) or all(alone):
+        return cells
+    return [cell for cell, is_kept in zip(cells, alone, strict=True) if is_kept]
+
+
+def _shared(keys: list[str], index: Index) -> set[str]:
+    """Return the keys that stand more than once, or that some client has."""
+    distinct = set(keys)
+    repeated = {key for key, count in Counter(keys).items() if count > 1} if len(distinct) < len(keys) else set()
+    return repeated | index.among(distinct) if distinct else repeated

@@ -95,6 +95,12 @@ def contains(values: Any, text: str) -> Any:
     return call_function("match_substring", [values], MatchSubstringOptions(text))
 
 
+def are_plain(texts: Any, most: int) -> bool:
+    """Say whether all texts are of at most so many characters, printable ones of ASCII."""
+    odd = call_function("match_substring_regex", [texts], MatchSubstringOptions("[^ -~]"))
+    return longest(texts) <= most and not any_true(odd)
+
+
 def lowered(values: Any) -> Any:
     """Return texts in small letters; where all are ASCII, as phones and e-mails are, in a fifth of the time."""
     # Of nulls `all` says nothing.

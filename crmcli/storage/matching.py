@@ -69,6 +69,10 @@ class Index:
         if self._fresh.setdefault(key, number) != number:
             self._fresh[key] = SEVERAL
 
+    def among(self, keys: set[Any]) -> set[Any]:
+        """Return those of the keys that some client has."""
+        return (self._known.keys() & keys) | (self._fresh.keys() & keys)
+
     def find(self, key: Any) -> int | None:
         """Return the client that has a key, 0 for several, or None."""
         known, fresh = self._known.get(key), self._fresh.get(key)
