@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from crmcli.errors import InputError
 from crmcli.model.acting import clean_name, clean_text
 from crmcli.model.dates import local_day, parse_stamp
 from crmcli.model.emails import plain_email
+from crmcli.model.inferred import is_day_of
 from crmcli.model.phones import normalise_phone
 from crmcli.model.records import CALL_RESULTS, DIRECTIONS, LOST, OPEN, WON
+from crmcli.model.remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,12 +49,10 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_MOST_REMEMBERED = 1 << 16
 _MOST_SECONDS = 24 * 60 * 60
 _MOST_QUANTITY = 10**9
 _THOUSANDTH = Decimal("0.001")
 _YES_OR_NO = {"yes": True, "true": True, "1": True, "да": True, "no": False, "false": False, "0": False, "нет": False}
-_V = TypeVar("_V")
 
 
 class ClientRow(NamedTuple):
@@ -125,22 +125,6 @@ class SaleRow(NamedTuple):
     quantity: Decimal | None
     deal: str
     external_id: str | None
-
-
-class Remembered(dict[str, _V]):
-    """What texts mean: each is read once, for the cells of a column repeat themselves. An empty one means None."""
-
-    def __init__(self, read: Callable[[str], _V]) -> None:
-        super().__init__({"": None})  # type: ignore[dict-item]
-        self._read = read
-
-    def __missing__(self, text: str) -> _V:
-        """Read a text that is new. Raises what reading it does."""
-        if len(self) > _MOST_REMEMBERED:
-            self.clear()
-            self[""] = None  # type: ignore[assignment]
-        value = self[text] = self._read(text)
-        return value
 
 
 class Cells:
@@ -221,7 +205,12 @@ class Cells:
                 raise InputError("closed_from has to be a stage")
         opened_at = self.instants[get("opened_at", "")]
         closed_at = self.instants[get("closed_at", "")] if status != OPEN else None
-        if opened_at is not None and closed_at is not None and closed_at < opened_at:
+        if (
+            opened_at is not None
+            and closed_at is not None
+            and closed_at < opened_at
+            and not self.is_day_of(closed_at, opened_at)
+        ):
             raise InputError("the deal is closed before it is opened")
         amount = self.money[get("amount", "")]
         if amount is not None and amount < 0:
@@ -242,6 +231,10 @@ class Cells:
             get("owner", ""),
             clean_name(get("external_id"), "the external id"),
         )
+
+    def is_day_of(self, day: int, at: int) -> bool:
+        """Say whether an instant is the beginning of the day of another one."""
+        return is_day_of(instant(day), instant(at), self.zone)
 
     def stage(self, pipeline: str, text: str) -> tuple[str | None, str]:
         """Return the stage of a pipeline and the status that a text means: (stage, open), (None, won) or (None, lost).

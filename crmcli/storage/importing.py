@@ -348,12 +348,12 @@ def arrow(table: str, rows: list[Cells], kind: str = "insert") -> pa.Table:
 
 def import_of(kind: str) -> type[Import]:
     """Return what takes in a kind of rows."""
-    from crmcli.storage import importing_calls, importing_clients, importing_deals
+    from crmcli.storage import importing_calls, importing_clients, importing_deals, importing_moves
 
     kinds: dict[str, type[Import]] = {
         "clients": importing_clients.ClientImport,
         "deals": importing_deals.DealImport,
-        "stages": importing_deals.StageImport,
+        "stages": importing_moves.StageImport,
         "calls": importing_calls.CallImport,
         "sales": SaleImport,
     }

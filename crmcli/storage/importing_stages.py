@@ -19,6 +19,7 @@ from crmcli.model.inferred import LAST, OPENING
 from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
 from crmcli.storage.importing_columns import halves, instants, new_ids, read_each, require
+from crmcli.storage.importing_named import numbers_of, used
 from crmcli.storage.importing_stops import Stops
 from crmcli.storage.plain_sheet import coded
 from crmcli.storage.together import side_by_side
@@ -26,9 +27,9 @@ from crmcli.storage.together import side_by_side
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crmcli.storage.importing_deals import StageImport
+    from crmcli.storage.importing_moves import StageImport
 
-# When an entry without a time took place: before all others.
+# When an entry without a time took place: before all others, and a closing after them.
 _NEVER = -(1 << 62)
 _INSTANT = pa.timestamp("us")
 _NO_PLACE = pa.scalar(None, pa.int64())
@@ -61,7 +62,7 @@ class Entries:
         numbers = self._numbers(names.dictionary, notes, deals.column("deal_id"))
         if len(numbers) < deals.num_rows:
             deals = pc.filtered(deals, pc.is_in(deals.column("deal_id"), numbers))
-        self._deals, place = _used(pc.batch(deals), numbers)
+        self._deals, place = used(pc.batch(deals), numbers)
         require(importing.clients.may_change(self._deals.column("client_id")))
         self._pipelines = pc.coded(self._deals.column("pipeline"))
         deal = pc.taken(place, names.indices)
@@ -84,10 +85,10 @@ class Entries:
     def _numbers(self, texts: pa.Array, notes: pa.RecordBatch, ids: pa.ChunkedArray) -> pa.Array:
         """Return the id of the deal that each text means: by external id, else as it is. Raises: NotPlainError."""
         namespace = self._importing.terms.namespace
-        found = _numbers_of(texts, notes, ids)
+        found = numbers_of(texts, notes, ids)
         if namespace:
             ours = pa.array([external_key(namespace, text) for text in texts.to_pylist()], pa.string())
-            found = pc.coalesce(_numbers_of(ours, notes, ids), found)
+            found = pc.coalesce(numbers_of(ours, notes, ids), found)
         if not found.null_count:
             return found
         missing = pc.is_null(found)
@@ -120,10 +121,12 @@ class Entries:
         return read_each(pairs, number, pa.int32())
 
     def _when(self, at: pa.Array, to: pa.Array) -> pa.Array:
-        """Return what orders a history: an entry without a time comes first, a closing last of its instant."""
-        closing = pc.taken(pc.cast_to(self._stops.are_closings(self._stops.numbers), pa.int64()), to)
+        """Return what orders a history: without a time an opening comes first, a closing last, as of its instant."""
+        is_closing = self._stops.are_closings(to)
         twice = pc.multiply(at, 2)
-        return pc.add(pc.coalesce(twice, _NEVER) if at.null_count else twice, closing)
+        if at.null_count:
+            twice = pc.coalesce(twice, pc.if_else(is_closing, -_NEVER, _NEVER))
+        return pc.add(twice, pc.cast_to(is_closing, pa.int64()))
 
     def lay(self) -> list[int]:
         """Gather what comes of the rows; return the places of those that are left to be taken one by one.
@@ -150,8 +153,9 @@ class Entries:
 
     def _told(self, stored: pa.RecordBatch, span: tuple[int, int]) -> Told:
         """Return what comes of the rows of the deals of some places."""
-        laid, gone = self._laid(_in_order(stored, *span), _in_order(self._rows, *span), span)
-        entries, unchanged, left = self._without_known(laid)
+        stored = _in_order(stored, *span)
+        laid, gone = self._laid(stored, _in_order(self._rows, *span), span)
+        entries, unchanged, left = self._without_known(laid, self._unclear(stored, laid))
         if left:
             gone = pc.filtered(gone, pc.is_in(gone.column("deal"), pc.distinct(entries.column("deal"))))
         is_new = pc.is_null(entries.column("origin"))
@@ -181,10 +185,9 @@ class Entries:
         """Return the inferred entries that give way to rows, and the places of these rows.
 
         An opening does to the first row, if all that is known was inferred; any other entry to the last row of its
-        stop, if that is of another time, but neither before the entry before it nor a day later.
+        stop, if that is neither before the entry before it nor a day later.
         """
-        ids = pc.taken(self._changes.select(["change_id", "deal_id"]), stored.column("origin"))
-        differs = pc.bits_xor(ids.column("change_id"), ids.column("deal_id"))
+        differs = self._bits(stored)
         is_inferred = pc.less_equal(differs, LAST)
         deal, when, to = (stored.column(name) for name in ("deal", "when", "to"))
         recorded = pc.filtered(deal, pc.and_(pc.invert(self._stops.are_closings(to)), pc.invert(is_inferred)))
@@ -198,9 +201,8 @@ class Entries:
             last = self._last_of(fresh, stored)
             at, told = (pc.shift_right(cells, 1) for cells in (when, pc.taken(fresh.column("when"), last)))
             before = pc.if_else(_are_first(stored), _NEVER, _previous(at))
-            is_near = pc.or_(pc.less(when, _NEVER // 2), pc.less(told, pc.add(at, _DAY)))
-            is_other = pc.and_(pc.less_equal(before, told), pc.not_equal(at, told))
-            is_told = pc.is_true(pc.and_(is_other, is_near))
+            is_near = pc.or_(_are_undated(when), pc.less(told, pc.add(at, _DAY)))
+            is_told = pc.is_true(pc.and_(pc.less_equal(before, told), is_near))
             others = pc.and_(pc.and_(is_inferred, pc.invert(gives_way)), is_told)
             places = pa.concat_arrays([places, pc.filtered(last, others)])
             gives_way = pc.or_(gives_way, others)
@@ -228,13 +230,25 @@ class Entries:
         rows = {"deal": deal, "when": when, "to": to, "by": none, "origin": pa.arange(0, len(none)), "row": none}
         return pa.record_batch(rows | {"instead": pc.is_valid(none)})
 
-    def _without_known(self, entries: pa.RecordBatch) -> tuple[pa.RecordBatch, int, list[int]]:
+    def _unclear(self, stored: pa.RecordBatch, laid: pa.RecordBatch) -> pa.Array:
+        """Return the deals of which times do not tell the order: of stored entries, or of an inferred closing."""
+        is_early = pc.and_(self._stops.are_closings(laid.column("to")), pc.invert(_are_last(laid)))
+        early = pc.filtered(laid.select(["deal", "origin"]), pc.and_(is_early, pc.is_valid(laid.column("origin"))))
+        is_inferred = pc.less_equal(self._bits(early), LAST)
+        return pa.concat_arrays([_tied(stored), pc.filtered(early.column("deal"), is_inferred)])
+
+    def _bits(self, stored: pa.RecordBatch) -> pa.Array:
+        """Return in what the id of each stored entry differs from that of its deal."""
+        ids = pc.taken(self._changes.select(["change_id", "deal_id"]), stored.column("origin"))
+        return pc.bits_xor(ids.column("change_id"), ids.column("deal_id"))
+
+    def _without_known(self, entries: pa.RecordBatch, odd: pa.Array) -> tuple[pa.RecordBatch, int, list[int]]:
         """Return the entries but for rows that say what an earlier entry says, how many those are, and rows to leave.
 
-        Where the row names somebody else than the entry, all rows of the deal are left.
+        All rows of a deal are left if it is one of the `odd`, or if a row names somebody else than its entry.
         """
         deal, when, to, row = (entries.column(name) for name in ("deal", "when", "to", "row"))
-        if not pc.count_true(pc.and_(pc.invert(_are_first(entries)), pc.equal(when, _previous(when)))):
+        if not len(odd) and not len(_tied(entries)):
             return entries, 0, []
         moment = pc.cast_to(pc.coded(when).indices, pa.int64())
         key = pc.add(pc.multiply(pc.add(pc.multiply(moment, self._deals.num_rows), deal), len(self._stops)), to)
@@ -244,8 +258,7 @@ class Entries:
         is_again = pc.not_equal(first, pa.arange(0, len(key)))
         agrees = pc.coalesce(pc.equal(entries.column("by"), pc.taken(self._by(entries), first)), True)
         is_known = pc.and_(is_again, pc.and_(pc.is_valid(row), agrees))
-        odd = pc.filtered(deal, pc.and_(is_again, pc.invert(is_known)))
-        is_left = pc.is_in(deal, odd)
+        is_left = pc.is_in(deal, pa.concat_arrays([odd, pc.filtered(deal, pc.and_(is_again, pc.invert(is_known)))]))
         left: list[int] = pc.filtered(row, pc.and_(is_left, pc.is_valid(row))).to_pylist()
         rest = pc.filtered(entries, pc.invert(pc.or_(is_known, is_left)))
         return rest, pc.count_true(pc.and_(is_known, pc.invert(is_left))), sorted(left)
@@ -293,10 +306,8 @@ class Entries:
 
     def _deals_of(self, entries: pa.RecordBatch) -> Change:
         """Return the deals that stand elsewhere now: a deal stands where its history ends."""
-        is_first = _are_first(entries)
-        # The entry before the first one of a deal is the last of the deal before.
-        is_last = pa.concat_arrays([is_first.slice(1), pa.array([True])])
-        opened, last = pc.filtered(entries.column("when"), is_first), pc.filtered(entries, is_last)
+        opened = pc.filtered(entries.column("when"), _are_first(entries))
+        last = pc.filtered(entries, _are_last(entries))
         stop, to = pc.taken(entries.select(["to", "when"]), last.column("stop")), last.column("to")
         deals = pc.taken(self._deals, last.column("deal"))
         is_open = pc.invert(self._stops.are_closings(to))
@@ -329,40 +340,6 @@ def _others(stored: pa.RecordBatch, told: pa.RecordBatch) -> dict[str, pa.Array]
     return _cells(pc.filtered(stored, is_other)) | _cells(pc.filtered(told, is_other))
 
 
-def _numbers_of(keys: pa.Array, notes: pa.RecordBatch, ids: pa.ChunkedArray) -> pa.Array:
-    """Return the record of each external id, or null. Raises: NotPlainError if several deals have one of them."""
-    key = pc.index_in(notes.column("text"), keys)
-    # Most notes are of records that the file does not name.
-    found = pa.record_batch([key, notes.column("about_id")], ["key", "id"])
-    found = pc.filtered(found, pc.is_valid(key)) if key.null_count else found
-    if len(pc.distinct(found.column("key"))) < found.num_rows:
-        # Records of other kinds may share an external id with a deal; of deals the last one counts: told row by row.
-        found = pc.filtered(found, pc.is_in(found.column("id"), pc.whole(ids)))
-        require(len(pc.distinct(found.column("key"))) == found.num_rows)
-    order = pc.order_of_places(found.column("key"), len(keys))
-    place, number = pc.taken(found.column("key"), order), pc.taken(found.column("id"), order)
-    if len(place) == len(keys):
-        return number
-    is_found = pc.is_in(pa.arange(0, len(keys)), pc.cast_to(place, pa.int64()))
-    return pc.replaced(pa.nulls(len(keys), pa.int64()), is_found, number)
-
-
-def _used(deals: pa.RecordBatch, numbers: pa.Array) -> tuple[pa.RecordBatch, pa.Array]:
-    """Return the deals that are named, in the order of clients, and the place of each name among them.
-
-    Raises: NotPlainError for a name that none has.
-    """
-    if not pc.is_ascending(deals.column("client_id")):
-        deals = pc.sorted_by(deals, "client_id")
-    place = pc.index_in(numbers, deals.column("deal_id"))
-    require(not place.null_count)
-    used = pc.distinct(place)
-    if len(used) < deals.num_rows:
-        used = pc.taken(used, pc.order_of_places(used, deals.num_rows))
-        deals, place = pc.taken(deals, used), pc.index_in(place, used)
-    return deals, place
-
-
 def _texts(cells: pa.Array) -> pa.Array:
     return pc.cast_to(cells, pa.string()) if pa.types.is_dictionary(cells.type) else cells
 
@@ -393,7 +370,21 @@ def _are_first(entries: pa.RecordBatch) -> pa.Array:
     return pa.concat_arrays([pa.repeat(True, min(len(deal), 1)), differs.slice(1)])  # noqa: FBT003
 
 
+def _are_last(entries: pa.RecordBatch) -> pa.Array:
+    """Say of each entry whether it is the last one of its deal, as the one before the first of the next deal is."""
+    return pa.concat_arrays([_are_first(entries).slice(1), pa.repeat(True, min(entries.num_rows, 1))])  # noqa: FBT003
+
+
+def _tied(entries: pa.RecordBatch) -> pa.Array:
+    """Return the deals that have several entries of one instant, each time."""
+    when = entries.column("when")
+    return pc.filtered(entries.column("deal"), pc.and_(pc.invert(_are_first(entries)), pc.equal(when, _previous(when))))
+
+
 def _instants(when: pa.Array) -> pa.Array:
     """Return the instants of entries, null for those without a time."""
-    at = pc.if_else(pc.less(when, _NEVER // 2), _NO_PLACE, pc.shift_right(when, 1))
-    return at.view(_INSTANT)
+    return pc.if_else(_are_undated(when), _NO_PLACE, pc.shift_right(when, 1)).view(_INSTANT)
+
+
+def _are_undated(when: pa.Array) -> pa.Array:
+    return pc.or_(pc.less(when, _NEVER // 2), pc.greater_equal(when, -_NEVER // 2))
