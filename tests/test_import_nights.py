@@ -21,10 +21,13 @@ NIGHTS, DEALS = 5, 40
 
 @dataclass
 class Way:
-    """A deal as it really went: its stops, and when it came to each; `tells_times` says how its days are exported."""
+    """A deal as it really went: its stops, and when it came to each.
+
+    `off` is how much later the file of deals says that it was opened and closed; without it, the file tells the days.
+    """
 
     name: str
-    tells_times: bool
+    off: timedelta | None
     stops: list[tuple[str, datetime]] = field(default_factory=list)
 
     def go_on(self, chance: random.Random, day: datetime) -> None:
@@ -40,9 +43,10 @@ class Way:
 
     def deal(self) -> str:
         """Return its row in a file of deals."""
-        (stage, at), form = self.stops[-1], "%Y-%m-%d %H:%M" if self.tells_times else "%Y-%m-%d"
-        closed_at = f"{at + ZONE:{form}}" if stage in ("won", "lost") else ""
-        return f"{self.name},Anna,{stage},{self.stops[0][1] + ZONE:{form}},{closed_at}"
+        form = "%Y-%m-%d" if self.off is None else "%Y-%m-%d %H:%M:%S"
+        stage, _ = self.stops[-1]
+        opened, last = (f"{at + ZONE + (self.off or timedelta()):{form}}" for _, at in (self.stops[0], self.stops[-1]))
+        return f"{self.name},Anna,{stage},{opened},{last if stage in ('won', 'lost') else ''}"
 
     def rows(self, since: int = 0) -> list[str]:
         """Return its rows in a file of stages, from a stop on."""
@@ -71,14 +75,21 @@ def take(company: Company, text: str, *command: str) -> tuple[int, ...]:
     return tuple(int(said.get(name, 0)) for name in ("new", "changed"))
 
 
-@pytest.mark.parametrize("in_pieces", [False, True])
-@pytest.mark.parametrize("in_columns", [False, True])
-def test_every_night_both_files(
-    office: Company, monkeypatch: pytest.MonkeyPatch, *, in_columns: bool, in_pieces: bool
-) -> None:
+@pytest.fixture(params=[True, False], ids=["in columns", "row by row"])
+def in_columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether small files are taken in columns, as large ones are."""
+    in_columns: bool = request.param
     monkeypatch.setattr(plain_sheet, "_FEWEST_BYTES", 0 if in_columns else 1 << 40)
+    monkeypatch.setattr(plain_sheet, "_SAMPLE", 4)
+    monkeypatch.setattr(plain_sheet, "_FEW", 2)
+    return in_columns
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_every_night_both_files(office: Company, *, in_columns: bool, in_pieces: bool) -> None:
     chance = random.Random(f"{in_columns}{in_pieces}")
-    ways = [Way(f"{in_columns}-{in_pieces}-{n}", n % 2 == 0) for n in range(DEALS)]
+    offs = (None, timedelta(), timedelta(seconds=7))
+    ways = [Way(f"{in_columns}-{in_pieces}-{n}", offs[n % 3]) for n in range(DEALS)]
     for night in range(NIGHTS):
         told = [len(way.stops) for way in ways]
         for way in ways:
@@ -109,3 +120,46 @@ def recorded(company: Company) -> dict[str, list[tuple[str, datetime]]]:
     for row in sorted(rows, key=lambda row: row["changed_at"]):
         found.setdefault(names[row["deal_id"]], []).append((row["to_stage"], row["changed_at"].replace(tzinfo=UTC)))
     return found
+
+
+@pytest.mark.parametrize("closed_at", ["2026-03-02", ""])
+def test_a_closing_that_stages_do_not_tell_is_the_last_of_its_day(
+    office: Company, closed_at: str, *, in_columns: bool
+) -> None:
+    name = f"C-{in_columns}-{closed_at}"
+    deals = f"external_id,client,stage,opened_at,closed_at\n{name},Anna,lost,2026-03-01,{closed_at}"
+    stages = f"deal,stage,changed_at\n{name},call,2026-03-01 10:00\n{name},discovery,2026-03-02 11:00"
+    for again in (False, True):
+        counted = [take(office, deals, "import", "deals"), take(office, stages, "import", "stages")]
+        assert not again or counted == [(0, 0), (0, 0)]
+    [deal] = [row for row in office.open().reader.merged("deals").to_pylist() if row["deal_id"] in names(office, name)]
+    assert (deal["status"], deal["stage"]) == ("lost", "discovery")
+
+
+def test_stages_of_one_day_stay_in_their_order(office: Company, *, in_columns: bool) -> None:
+    name = f"T-{in_columns}"
+    take(office, f"external_id,client,stage,opened_at\n{name},Anna,call,2026-03-01", "import", "deals")
+    for by in ("", "Boris", "Boris"):
+        who = [by if stage == "discovery" else "" for stage in STAGES]
+        rows = [f"{name},{stage},2026-03-01,{by}" for stage, by in zip(STAGES, who, strict=True)]
+        counted = take(office, "\n".join(["deal,stage,changed_at,by", *rows]), "import", "stages")
+        [deal] = [
+            row for row in office.open().reader.merged("deals").to_pylist() if row["deal_id"] in names(office, name)
+        ]
+        assert deal["stage"] == STAGES[-1]
+    assert counted == (0, 0)
+
+
+def test_the_sale_of_a_won_deal_follows_it_though_stages_told_the_time(office: Company) -> None:
+    deals = "external_id,client,stage,opened_at,closed_at,amount\nS,Anna,won,2026-03-01 10:30,2026-03-01,{}"
+    take(office, deals.format(100), "import", "deals", "--with-sales")
+    take(office, "deal,stage,changed_at\nS,call,2026-03-01 10:30\nS,won,2026-03-01 15:00", "import", "stages")
+    assert take(office, deals.format(150), "import", "deals", "--with-sales") == (0, 1)
+    [sale] = office.open().reader.merged("sales").to_pylist()
+    assert (f"{sale['amount']}", f"{sale['sold_at']:%Y-%m-%d}") == ("150.00", "2026-03-01")
+
+
+def names(company: Company, name: str) -> list[int]:
+    """Return the records of an external id."""
+    notes = company.open().reader.merged("notes").to_pylist()
+    return [row["about_id"] for row in notes if row["text"] == name]
