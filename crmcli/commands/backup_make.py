@@ -28,7 +28,7 @@ def backup_make(
         bool, typer.Option("--if-due", help="only where the last one is a day younger than it may be")
     ] = False,
     anew: Annotated[
-        bool, typer.Option("--anew", help="begin anew where backups are gone, or with a store older than they are")
+        bool, typer.Option("--anew", help="begin anew where backups are gone, or in a new place with an older store")
     ] = False,
     days: Days = None,
     quiet: Quiet = False,
@@ -49,7 +49,8 @@ def backup_make(
         source.require_current()
     places, failures = (places, []) if anew else _begun(crm, source, places, if_due=if_due)
     if if_due:
-        places = _due(crm, source, places, days, quiet=quiet)
+        places, unknown = _due(crm, source, places, days, quiet=quiet)
+        failures += unknown
     made, failed = backing_up.each(places, lambda place: _make(crm, source, known, place))
     failures += failed
     rows = [_row(place, done) for place, done in made]
@@ -89,14 +90,16 @@ def _row(place: Place, made: Made) -> tuple[object, ...]:
     return (place.text, snapshot.name, snapshot.seq, snapshot.files, snapshot.bytes, made.copied, made.copied_bytes)
 
 
-def _due(crm: Session, source: Source, places: list[Place], days: int | None, *, quiet: bool) -> list[Place]:
-    """Return the places where a backup is due now."""
+def _due(
+    crm: Session, source: Source, places: list[Place], days: int | None, *, quiet: bool
+) -> tuple[list[Place], list[CrmError]]:
+    """Return the places where a backup is due now, and what is wrong with those that do not say."""
     from crmcli.model.backups import is_due
     from crmcli.storage.backups.stale import made_at
 
     known, every = backing_up.known(crm), backing_up.schedule(crm, days) - 1
-    due = [place for place in places if is_due(made_at(place, known, source), crm.now, every)]
-    for place in places:
-        if place not in due and not quiet:
+    told, failures = backing_up.each(places, lambda place: is_due(made_at(place, known, source), crm.now, every))
+    for place, is_now in told:
+        if not is_now and not quiet:
             crm.say(f"{place.text}: not due yet")
-    return due
+    return [place for place, is_now in told if is_now], failures

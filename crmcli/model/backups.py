@@ -58,8 +58,13 @@ def verdicts(results: Iterable[Result], now: datetime) -> dict[str, Result]:
 
     So a check that failed is answered by one that reads every byte alone. What is dated in the future says nothing.
     """
-    past = [one for one in results if datetime.fromisoformat(one.at) <= now + AHEAD]
+    past = [one for one in results if is_past(one, now)]
     return {one.snapshot: one for one in past if one.reads_all or not one.ok}
+
+
+def is_past(result: Result, now: datetime) -> bool:
+    """Say whether a result is not dated in the future."""
+    return datetime.fromisoformat(result.at) <= now + AHEAD
 
 
 @dataclass(frozen=True, slots=True)

@@ -350,7 +350,7 @@ def backed_up_by_cron(company: Company, places: str) -> None:
         ok(company, "backup", who="cron")
 
 
-@pytest.mark.parametrize("check", ["verify --deep", "verify"])
+@pytest.mark.parametrize("check", ["verify --deep", "verify", "drill"])
 def test_the_next_backup_relies_on_nothing_that_a_check_found_damaged(
     company: Company, place: Path, check: str
 ) -> None:
@@ -369,6 +369,36 @@ def test_the_next_backup_relies_on_nothing_that_a_check_found_damaged(
     assert backed_up(later)[0]["copied"] == 0
     ok(later, "backup", "verify", "--deep", who="nobody")
     assert status(later).code == 0
+
+
+def test_what_one_check_found_damaged_is_not_forgotten_over_what_another_finds(company: Company, place: Path) -> None:
+    backed_up(company)
+    live = {entry.sha256: entry.bytes for entry in company.open().entries()}
+    one, other = (objects(place)[digest] for digest in sorted(live)[:2])
+    good = [path.read_bytes() for path in (one, other)]
+    flip(one)
+    assert company.crmcli("backup", "verify", "--deep", who="nobody").code == 13
+    # Where the clock of a server is wrong, an object may seem to have been written since.
+    later = time.time() + 30 * 86_400
+    os.utime(one, (later, later))
+    other.unlink()
+    assert company.crmcli("backup", "verify", who="nobody").code == 13
+    deep = "[" * 60_000
+    (place / "results" / "20260302T090000Z-000000000001.json").write_text(deep, encoding="utf-8")
+    assert backed_up(replace(company, now=company.now + timedelta(hours=1)))[0]["copied"] == 2
+    assert [path.read_bytes() for path in (one, other)] == good
+
+
+def test_a_place_that_says_nothing_keeps_no_other_from_its_backup(company: Company, place: Path) -> None:
+    other = company.folder / "other"
+    for where in (place, other):
+        ok(company, "backup", "--to", str(where), who="nobody")
+    shutil.rmtree(other / "snapshots")
+    (other / "snapshots").write_text("a file")
+    later = replace(company, now=company.now + 9 * DAY)
+    result = later.crmcli("backup", "--if-due", "-q", "--to", str(other), "--to", str(place), who="nobody")
+    assert result.code == 13, result
+    assert len(list((place / "snapshots").iterdir())) == 2
 
 
 def test_a_place_without_a_snapshot_is_not_whole(company: Company, place: Path) -> None:
@@ -390,7 +420,7 @@ def test_an_old_copy_of_the_store_is_not_backed_up_to_a_place_that_is_new(compan
     result = company.crmcli("backup", "--to", str(other), who="nobody")
     assert (result.code, other.exists()) == (14, False), result
     assert "the store is older than, or differs from, what was backed up here, up to commit" in result.err
-    assert "crmcli backup --anew takes it as it is" in result.err
+    assert "crmcli backup --anew --to PLACE, a new place, takes it as it is" in result.err
     for _ in range(2):
         ok(company, "backup", "--to", str(other), "--anew", who="nobody")
     ok(company, "backup", "--to", str(other), who="nobody")

@@ -10,6 +10,7 @@ from crmcli.errors import CrmError, DamagedError
 from crmcli.model.backups import Result
 from crmcli.storage import files
 from crmcli.storage.backups import judging, restoring, results, snapshots, stale
+from crmcli.storage.backups.places import DamagedObjectError
 from crmcli.storage.backups.scratch import scratch_folder
 from crmcli.storage.tables import stamp
 
@@ -57,7 +58,9 @@ def drill(
                 "an older one is whole: crmcli backup list",
             )
         took = round(time.monotonic() - start, 3)
-        result = Result("drill", stamp(known.now), newest.name, failure is None, took, newest.files, newest.bytes, rows)
+        damaged = [failure.digest] if isinstance(failure, DamagedObjectError) else []
+        read = (newest.files, newest.bytes, rows, damaged)
+        result = Result("drill", stamp(known.now), newest.name, failure is None, took, *read)
         results.note(place, [result])
     if failure is not None:
         raise failure

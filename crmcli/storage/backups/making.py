@@ -164,7 +164,7 @@ class _Making:
         return {
             digest: item
             for digest, item in self.place.items("objects").items()
-            if digest not in damaged or item.at > damaged[digest]
+            if digest not in damaged or damaged[digest] < item.at < time.time() + _FRESH
         }
 
     def _copy_files(self) -> dict[str, CrmError]:

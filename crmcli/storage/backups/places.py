@@ -254,6 +254,14 @@ def refuse_target(target: Path, root: Path) -> None:
         raise InputError("no store is restored into another one", "--to names a folder outside of it")
 
 
+class DamagedObjectError(DamagedError):
+    """An object is not what it is named after, or not there: `digest` is its name."""
+
+    def __init__(self, digest: str, how: str) -> None:
+        super().__init__(f"{object_name(digest)} is {how}")
+        self.digest = digest
+
+
 def object_name(sha256: str) -> str:
     """Return the name of what has that hash."""
     return f"objects/{sha256[:2]}/{sha256}"
@@ -270,5 +278,5 @@ def borrowed(place: Place, sha256: str, size: int) -> bytes | memoryview:
 
     content = place.borrow(object_name(sha256), size)
     if len(content) != size or hash_of(content) != sha256:
-        raise DamagedError(f"{object_name(sha256)} is damaged")
+        raise DamagedObjectError(sha256, "damaged")
     return content

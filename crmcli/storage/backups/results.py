@@ -51,7 +51,7 @@ def _all(place: Place) -> Iterator[tuple[str, Item, Result]]:
                 are_texts = all(isinstance(digest, str) for digest in result.damaged)
                 if are_texts and log.is_stamp(result.at) and NAME.fullmatch(f"{result.snapshot}.json"):
                     yield file, item, result
-            except (ValueError, TypeError, FileNotFoundError, DamagedError):
+            except (ValueError, TypeError, RecursionError, FileNotFoundError, DamagedError):
                 continue
 
 
@@ -61,9 +61,15 @@ def verdicts(place: Place, now: datetime) -> dict[str, Result]:
 
 
 def damaged(place: Place, now: datetime) -> dict[str, float]:
-    """Return the objects that the last checks found damaged, and when the place was told, by its clock, in seconds."""
-    rows = _in_order(place)
-    last = backups.verdicts([result for _, _, result in rows], now).values()
-    failed = [(item, result) for _, item, result in rows if not result.ok and any(result is one for one in last)]
-    # Of one object the latest time stays.
-    return {digest: item.at for item, result in failed for digest in result.damaged}
+    """Return the objects that checks found damaged, and when the place was told last, by its clock, in seconds.
+
+    Nothing is said any more of a snapshot that a later check read back whole.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for _, item, result in _in_order(place):
+        if backups.is_past(result, now):
+            known = found.setdefault(result.snapshot, {})
+            if result.reads_all:
+                known.clear()
+            known |= dict.fromkeys(result.damaged, item.at)
+    return {digest: at for known in found.values() for digest, at in known.items()}

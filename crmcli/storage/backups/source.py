@@ -66,7 +66,7 @@ class Source:
                 raise RolledBackError(
                     f"the store is older than, or differs from, what was backed up here, up to commit {pin[0]}",
                     "somebody put an old copy back; crmcli restore brings a snapshot back as the store, "
-                    "crmcli backup --anew takes it as it is",
+                    "crmcli backup --anew --to PLACE, a new place, takes it as it is",
                 )
 
     def hash_at(self, seq: int) -> str | None:
