@@ -39,6 +39,7 @@ MEMBERS = ("admin", "manager")
 # Personal tables and facts; the company's own do not change here.
 TRACKED = [name for name, table in TABLES.items() if table.group != COMPANY]
 STEPS = 50
+_ROUNDS = 3
 
 Key = tuple[str, int]
 Model = dict[Key, Any]
@@ -386,21 +387,25 @@ def test_random_operations_read_as_a_dict_would(founded: Company, monkeypatch: p
     monkeypatch.setattr(log, "SEGMENT", 4)
     monkeypatch.setattr(Office, "founded", founded, raising=False)
     monkeypatch.setattr(Office, "tally", Counter(), raising=False)
-    run_state_machine_as_test(
-        Office,
-        settings=settings(
-            # The first is always the least there is.
-            max_examples=runs + 1,
-            stateful_step_count=STEPS,
-            deadline=None,
-            # Shrinking would take minutes; fifty steps are short enough to read.
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    befell = ("kills", "cut off, not done", "cut off, yet done", "races", "compactions", "segments", "removed")
+    # Once in a while chance leaves one of them out.
+    for _ in range(_ROUNDS):
+        run_state_machine_as_test(
+            Office,
+            settings=settings(
+                # The first is always the least there is.
+                max_examples=runs + 1,
+                stateful_step_count=STEPS,
+                deadline=None,
+                # Shrinking would take minutes; fifty steps are short enough to read.
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        if all(Office.tally[name] > runs // 4 for name in befell):
+            break
     # What makes this worth its time: many steps change something, and everything that may befall a store did.
     tally = Office.tally
     assert tally["steps"] >= runs * STEPS, tally
     assert tally["commits"] > tally["steps"] * 0.25, tally
-    befell = ("kills", "cut off, not done", "cut off, yet done", "races", "compactions", "segments", "removed")
     assert all(tally[name] > runs // 4 for name in befell), tally
