@@ -155,8 +155,17 @@ def test_the_sale_of_a_won_deal_follows_it_though_stages_told_the_time(office: C
     take(office, deals.format(100), "import", "deals", "--with-sales")
     take(office, "deal,stage,changed_at\nS,call,2026-03-01 10:30\nS,won,2026-03-01 15:00", "import", "stages")
     assert take(office, deals.format(150), "import", "deals", "--with-sales") == (0, 1)
-    [sale] = office.open().reader.merged("sales").to_pylist()
+    [sale] = [row for row in office.open().reader.merged("sales").to_pylist() if row["deal_id"] in names(office, "S")]
     assert (f"{sale['amount']}", f"{sale['sold_at']:%Y-%m-%d}") == ("150.00", "2026-03-01")
+
+
+def test_a_sale_that_somebody_recorded_stays_when_its_deal_is_won(office: Company) -> None:
+    deals = "external_id,client,stage,opened_at,closed_at,amount\nH,Anna,{},2026-03-01,{},70"
+    take(office, deals.format("call", ""), "import", "deals", "--with-sales")
+    take(office, "client,sold_at,amount,deal\nAnna,2026-03-01,70,H", "import", "sales")
+    assert take(office, deals.format("won", "2026-03-02"), "import", "deals", "--with-sales") == (0, 1)
+    sales = [row for row in office.open().reader.merged("sales").to_pylist() if row["deal_id"] in names(office, "H")]
+    assert [f"{row['amount']} {row['sold_at'] + ZONE:%Y-%m-%d}" for row in sales] == ["70.00 2026-03-01"]
 
 
 def names(company: Company, name: str) -> list[int]:

@@ -148,7 +148,7 @@ class DealImport(Histories):
                 entries.append(self._inferred(new, after["stage"], self.now, by, history))
             return entries
         known = entries[-1] if entries and entries[-1][to] in CLOSED else None
-        is_guess = known is not None and is_inferred(known[0], new[0])
+        is_guess = known is not None and (known[at] is None or is_inferred(known[0], new[0]))
         if known is not None and not is_guess and known[to] == after["status"]:
             return entries
         if is_guess:
@@ -202,8 +202,10 @@ class DealImport(Histories):
                         self._itemise(deal, sale[0], known[0][0] if known else None)
         self.add_records(records)
 
-    def _are_of_a_day(self, one: int, other: int) -> bool:
-        return local_day(instant(one), self.cells.zone) == local_day(instant(other), self.cells.zone)
+    def _are_of_a_day(self, one: int, other: int | None) -> bool:
+        return other is not None and local_day(instant(one), self.cells.zone) == local_day(
+            instant(other), self.cells.zone
+        )
 
     def _lines(self, sale_ids: set[int]) -> dict[int, list[Cells]]:
         """Return the lines of sales that are in the store."""
