@@ -37,7 +37,7 @@ _OF_AMOUNTS = "-.0123456789"
 # The point and what stands behind it.
 _CENTS = pa.array([len(text) for text in (".5", ".50")], pa.int32())
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a local midnight
-_DAY = 86_400_000_000
+DAY = 86_400_000_000
 # Days since 1970 after which no row is one of today's business.
 _MOST_DAYS = 40_000
 _MONEY = pa.decimal128(18, 2)
@@ -91,11 +91,11 @@ def _in_zone(local: pa.Array, zone: ZoneInfo) -> pa.Array:
     Raises: pa.ArrowException for an hour that comes twice or not at all.
     """
     numbers = local.view(pa.int64())
-    first, last = (end // _DAY for end in pc.min_max(numbers).as_py().values())
+    first, last = (end // DAY for end in pc.min_max(numbers).as_py().values())
     if first < 0 or last > _MOST_DAYS:
         return pc.in_zone(local, zone.key).view(pa.int64())
     offsets = pa.array(_offsets(first, last, zone), pa.int64())
-    at = pc.subtract(numbers, pc.taken(offsets, pc.subtract(pc.divide(numbers, _DAY), first)))
+    at = pc.subtract(numbers, pc.taken(offsets, pc.subtract(pc.divide(numbers, DAY), first)))
     if at.null_count:
         odd = pc.is_null(at)
         at = pc.replaced(at, odd, pc.in_zone(pc.filtered(local, odd), zone.key).view(pa.int64()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from crmcli.errors import InputError
 from crmcli.model.inferred import OPENING, is_inferred
 from crmcli.model.records import OPEN
+from crmcli.storage.importing_columns import DAY
 from crmcli.storage.importing_histories import CHANGE, CLOSED, DEAL, Histories, as_deal, changed, moment_of
 from crmcli.storage.importing_stages import Entries
 from crmcli.storage.matching import Records
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from crmcli.storage.importing import Terms
     from crmcli.storage.matching import Cells
     from crmcli.storage.view import Draft
-
-_DAY = 86_400_000_000
 
 
 class StageImport(Histories):
@@ -90,17 +89,15 @@ class StageImport(Histories):
             else:
                 history[place] = changed(history[place], by_id=by)
                 count["changed"] += 1
-        history.sort(key=moment_of)
         return self._closed_last(deal, history)
 
     def _closed_last(self, deal: Cells, history: list[Cells]) -> list[Cells]:
-        """Return a history in which an inferred closing, of which the day is known, comes after all of that day."""
+        """Return a history in order, in which an inferred closing of which the day is known comes last of that day."""
         at, to = CHANGE["changed_at"], CHANGE["to_stage"]
         for place, change in enumerate(history):
             if change[to] in CLOSED and change[at] is not None and is_inferred(change[0], deal[0]):
-                later = [
-                    other[at] for other in history[place + 1 :] if self.cells.is_day_of(change[at], other[at] or 0)
-                ]
+                times = [other[at] for other in history if other[at] is not None]
+                later = [time for time in times if self.cells.is_day_of(change[at], time)]
                 history[place] = changed(change, changed_at=max([change[at], *later]))
         history.sort(key=moment_of)
         return history
@@ -123,7 +120,7 @@ def _giving_way(deal: Cells, before: Sequence[Cells], rows: Sequence[tuple[str, 
         told = last.get(change[to])
         if change in inferred and change[0] not in found and told is not None:
             earliest, inferred_at = before[place - 1][at] if place else None, change[at]
-            is_near = inferred_at is None or told < inferred_at + _DAY
+            is_near = inferred_at is None or told < inferred_at + DAY
             if is_near and (earliest is None or earliest <= told):
                 found[change[0]] = change[to], told
     return found

@@ -18,7 +18,7 @@ from crmcli.model.importing import external_key
 from crmcli.model.inferred import LAST, OPENING
 from crmcli.model.records import OPEN
 from crmcli.storage import kernels as pc
-from crmcli.storage.importing_columns import halves, instants, new_ids, read_each, require
+from crmcli.storage.importing_columns import DAY, halves, instants, new_ids, read_each, require
 from crmcli.storage.importing_named import numbers_of, used
 from crmcli.storage.importing_stops import Stops
 from crmcli.storage.plain_sheet import coded
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _NEVER = -(1 << 62)
 _INSTANT = pa.timestamp("us")
 _NO_PLACE = pa.scalar(None, pa.int64())
-_DAY = 86_400_000_000
 
 Change: TypeAlias = "tuple[str, str, dict[str, pa.Array]]"
 
@@ -201,7 +200,7 @@ class Entries:
             last = self._last_of(fresh, stored)
             at, told = (pc.shift_right(cells, 1) for cells in (when, pc.taken(fresh.column("when"), last)))
             before = pc.if_else(_are_first(stored), _NEVER, _previous(at))
-            is_near = pc.or_(_are_undated(when), pc.less(told, pc.add(at, _DAY)))
+            is_near = pc.or_(_are_undated(when), pc.less(told, pc.add(at, DAY)))
             is_told = pc.is_true(pc.and_(pc.less_equal(before, told), is_near))
             others = pc.and_(pc.and_(is_inferred, pc.invert(gives_way)), is_told)
             places = pa.concat_arrays([places, pc.filtered(last, others)])
