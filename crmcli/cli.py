@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
@@ -85,6 +86,8 @@ class LazyGroup(TyperGroup):
             formatter.write_dl([(name, helps[name]) for name in self.list_commands(ctx)])
 
 
+# To find a command and to run it asks for it twice, and to build it takes as long as much of what it does.
+@cache
 def _command(name: str, function: Any, help_line: str) -> TyperCommand:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name, short_help=help_line)(function)

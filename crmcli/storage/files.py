@@ -29,6 +29,11 @@ _SYNCS_AT_ONCE = 16
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _REFUSED_HINT = "the system refuses it: look at owner and mode of the folder, and at how its disk is mounted"
+_HINTS = {
+    errno.ENOENT: "look at its name, and whether its disk is mounted",
+    errno.ENOTDIR: "look at its name, and whether its disk is mounted",
+    errno.EHOSTUNREACH: "look at its address, the network, and the keys for it in the environment",
+}
 
 
 @contextmanager
@@ -45,7 +50,7 @@ def mapped(action: str) -> Iterator[None]:
             raise NoSpaceError(f"cannot {action}: {reason}", "free some space and run it again") from error
         if error.errno in _REFUSED:
             raise NotPermittedError(f"cannot {action}: {reason}", _REFUSED_HINT) from error
-        raise CrmError(f"cannot {action}: {reason}") from error
+        raise CrmError(f"cannot {action}: {reason}", _HINTS.get(error.errno or 0)) from error
 
 
 def modes(root: Path) -> tuple[int, int]:

@@ -74,14 +74,6 @@ def standing(view: View, pipeline: Pipeline, period: Bounds | None, as_of: datet
 
 def summary_figures(view: View, periods: Mapping[str, Bounds | None], as_of: datetime) -> dict[str, dict[str, Any]]:
     """Return the standard figures by period."""
-    bounds = [period or (None, None) for period in periods.values()]
-    listed = pa.table(
-        {
-            "period": pa.array(list(periods), pa.string()),
-            "from_at": pa.array([naive(start) for start, _ in bounds], pa.timestamp("us")),
-            "to_at": pa.array([naive(end) for _, end in bounds], pa.timestamp("us")),
-        }
-    )
     rows = query.run(
         view.reader,
         "summary",
@@ -92,10 +84,22 @@ def summary_figures(view: View, periods: Mapping[str, Bounds | None], as_of: dat
             "stage_changes": CHANGES,
         },
         {"as_of": naive(as_of), "zone": view.settings.timezone},
-        {"periods": listed, "stages": _stage_numbers(view)},
+        {"periods": table_of(periods), "stages": stage_numbers(view)},
         shared=[STOPS],
     )
     return {row["period"]: row for row in rows.to_pylist()}
+
+
+def table_of(periods: Mapping[str, Bounds | None]) -> pa.Table:
+    """Return periods by name as a table: period, from_at, to_at; the ends are null for all time."""
+    bounds = [period or (None, None) for period in periods.values()]
+    return pa.table(
+        {
+            "period": pa.array(list(periods), pa.string()),
+            "from_at": pa.array([naive(start) for start, _ in bounds], pa.timestamp("us")),
+            "to_at": pa.array([naive(end) for _, end in bounds], pa.timestamp("us")),
+        }
+    )
 
 
 def cohort(pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> dict[str, Any]:
@@ -114,7 +118,7 @@ def stage_places(view: View, pipeline: Pipeline) -> pa.Table:
     return _stages(positions(pipeline.id, _processes(view)))
 
 
-def _stage_numbers(view: View) -> pa.Table:
+def stage_numbers(view: View) -> pa.Table:
     """Return a number for every stage that any pipeline has or had, where nothing depends on which one."""
     pipelines = (pipeline for process in _processes(view) for pipeline in process.pipelines)
     ids = dict.fromkeys(stage.id for pipeline in pipelines for stage in pipeline.stages)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _FLAT = ("s3", "gcs", "abfs")
 _REASON = re.compile(r"(?:AWS|GCS) Error ([A-Z_ ]+)")
 _REMOVED_AT_ONCE = 16
+_PATIENCE = 60
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def _spoken() -> Iterator[None]:
     except (OSError, ArrowException) as error:
         found = _REASON.search(str(error))
         reason = found[1].strip().replace("_", " ").lower() if found else "the place does not answer as it should"
-        raise OSError(getattr(error, "errno", None) or errno.EIO, reason) from error
+        raise OSError(getattr(error, "errno", None) or errno.EHOSTUNREACH, reason) from error
 
 
 class RemotePlace:
@@ -40,7 +41,10 @@ class RemotePlace:
         from pyarrow import fs
 
         # What is in the query, such as another endpoint, is no secret, but no name either.
-        self.text = text.partition("?")[0]
+        self.text, mark, options = text.partition("?")
+        # Arrow would try for a quarter of an hour; it takes no such limit for S3, where it gives up after two minutes.
+        if text.startswith(("gs://", "gcs://")) and "retry_limit_seconds=" not in options:
+            text += f"{'&' if mark else '?'}retry_limit_seconds={_PATIENCE}"
         try:
             self._files, self._root = fs.FileSystem.from_uri(text)
             if not self._root.strip("/"):
