@@ -121,7 +121,8 @@ def test_totals_are_those_of_a_plain_query_over_the_file(company: Company) -> No
     assert sum(sale["amount"] for sale in sales) == wanted[1]
     # Midnight in Moscow.
     assert f"{min(sale['sold_at'] for sale in sales)}".endswith("21:00:00")
-    by_client = Counter(names(company)[sale["client_id"]] for sale in sales)
+    known = names(company)
+    by_client = Counter(known[sale["client_id"]] for sale in sales)
     assert dict(by_client) == dict(source.aggregate("client, count(*)").fetchall())
     assert problems(company) == []
 

@@ -239,7 +239,7 @@ def both_ways(company: Company, kind: str, text: str, chosen: ImportMap) -> bool
 
 
 @pytest.mark.parametrize("kind", ["clients", "sales", "calls", "stages"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_comes_of_a_file_is_the_same(company: Company, kind: str, data: st.DataObject) -> None:
     good = data.draw(st.booleans())

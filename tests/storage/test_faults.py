@@ -50,7 +50,7 @@ def calls_of(job: Job, place: Path, kinds: tuple[str, ...]) -> int:
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("step", [17, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("step", [29, pytest.param(1, marks=pytest.mark.soak)])
 def test_failure_of_any_call_leaves_all_or_nothing(job: Job, failure: str, step: int, tmp_path: Path) -> None:
     kind = FAILURES[failure]
     total = calls_of(job, tmp_path / "whole", kind.calls)

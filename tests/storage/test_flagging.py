@@ -104,7 +104,7 @@ def of(kind: type[Any], records: list[Any]) -> list[Any]:
     return [record for record in records if isinstance(record, kind)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), process=processes(), zone=st.sampled_from(ZONES))
 def test_the_query_says_what_the_rule_says(founded: Company, seed: int, process: Process, zone: str) -> None:
     random = Random(seed)

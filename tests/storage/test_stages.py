@@ -122,7 +122,7 @@ def by_hand(process: Process, deals: list[list[tuple[str, datetime]]], dues: lis
     return rows
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     found=st.lists(st.tuples(ways, st.integers(0, 900)), min_size=1, max_size=6),
     terms=st.tuples(*[st.tuples(norms, norms)] * 3),

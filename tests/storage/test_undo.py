@@ -401,7 +401,7 @@ def test_an_op_id_says_which_commit_is_taken_back(busy: Company) -> None:
 
 @pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.soak)])
 def test_failure_of_any_call_leaves_it_done_or_undone(founded: Company, tmp_path: Path, late: bool, step: int) -> None:
     ready = Company(Path(shutil.copytree(founded.folder, tmp_path / "ready")))
     do(ready, *ANNA)
@@ -469,7 +469,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.usefixtures("quick_disk")
-@pytest.mark.parametrize("runs", [12, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("runs", [6, pytest.param(100, marks=pytest.mark.soak)])
 def test_whatever_was_done_is_undone_to_the_first(founded: Company, monkeypatch: pytest.MonkeyPatch, runs: int) -> None:
     """After any commands, in any order, some of which fail: as many undos lead back through the same states."""
     changes = 0

@@ -209,6 +209,11 @@ def command_lines(tries: Sequence[str], guesses: Mapping[str, Sequence[str]]) ->
                 yield _filled(line, values | {"form": form})
 
 
+def spread(lines: Sequence[list[str]], most: int | None) -> Sequence[list[str]]:
+    """Return at most so many of them, from all over: a usual run does with that, a long one leaves none out."""
+    return lines[:: -(-len(lines) // most)] if most and lines else lines
+
+
 def names_in(tries: Mapping[str, Sequence[str]]) -> set[str]:
     """Return what is to be guessed for all these ways."""
     return {name for lines in tries.values() for line in lines for name in _names(line)} - COMMON.keys()

@@ -6,7 +6,7 @@ import pytest
 
 from crmcli.commands import COMMANDS
 from tests.storage.company import Result
-from tests.team.commands import ELSEWHERE, KEYLESS, OF_THE_LOG, TRIES, command_lines
+from tests.team.commands import ELSEWHERE, KEYLESS, OF_THE_LOG, TRIES, command_lines, spread
 from tests.team.twins import COLLEAGUE, ME, TEXT, Desk, Twins
 
 WITHOUT_NAMES = ("analyst", "service")
@@ -65,12 +65,17 @@ def check(desk: Desk, who: str, arguments: list[str], result: Result, personal: 
     assert result.code == 0 or result.err.count("crmcli: error: ") == 1 or 1 in ends
 
 
-@pytest.mark.parametrize("who", WITHOUT_NAMES)
+# The two hold the same keys, so that for one of them a few do.
+@pytest.mark.parametrize(
+    ("who", "most"),
+    [("analyst", 16), ("service", 6), *(pytest.param(who, None, marks=pytest.mark.soak) for who in WITHOUT_NAMES)],
+)
 @pytest.mark.parametrize("command", [*TRIES, *OF_THE_LOG, *KEYLESS])
-def test_nothing_personal_is_shown(twins: Twins, desk: Desk, personal: set[str], command: str, who: str) -> None:
+def test_nothing_personal_is_shown(
+    twins: Twins, desk: Desk, personal: set[str], command: str, who: str, most: int | None
+) -> None:
     lines = list(command_lines((TRIES | OF_THE_LOG | KEYLESS)[command], guesses(twins, desk)))
-    # They hold the same keys, so for one of the two some will do.
-    for arguments in lines if who == "analyst" else lines[::4]:
+    for arguments in spread(lines, most):
         here = [word.replace("FOLDER", str(desk.folder)) for word in arguments]
         check(desk, who, here, desk.crmcli(*here, who=who), personal)
 

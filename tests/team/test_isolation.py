@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from crmcli.commands import COMMANDS
-from tests.team.commands import ELSEWHERE, KEYLESS, OF_THE_LOG, TRIES, command_lines
+from tests.team.commands import ELSEWHERE, KEYLESS, OF_THE_LOG, TRIES, command_lines, spread
 from tests.team.twins import COLLEAGUE, ME, TEXT, Twins
 
 COUNTS = {"list": 60, "show": 30, "find": 30}
@@ -34,12 +34,15 @@ def test_the_twins_do_differ(twins: Twins) -> None:
         assert codes["show"] in (0, 4, 5) or codes["find"] == 0, who
 
 
+@pytest.mark.parametrize("most", [20, pytest.param(None, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("command", TRIES)
-def test_what_a_manager_sees_does_not_depend_on_a_colleagues_rows(twins: Twins, command: str) -> None:
+def test_what_a_manager_sees_does_not_depend_on_a_colleagues_rows(
+    twins: Twins, command: str, most: int | None
+) -> None:
     lines = list(command_lines(TRIES[command], twins.guesses))
     assert len(lines) >= COUNTS.get(command, 1)
     ends = set()
-    for arguments in lines:
+    for arguments in spread(lines, most):
         full, bare = twins.both(arguments)
         assert full == bare, arguments
         assert "unforeseen" not in full[2], arguments
