@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -113,10 +113,7 @@ class Company:
 
     def crmcli(self, *arguments: str, who: str = "admin") -> Result:
         """Run the program in this process."""
-        out, err = io.StringIO(), io.StringIO()
-        with environment(self.environment(who)):
-            code = cli.run(arguments, Output(out, err, io.StringIO()))
-        return Result(code, out.getvalue(), err.getvalue())
+        return Result(*run_here(arguments, os.environ | self.environment(who)))
 
     def start(
         self, *arguments: str, who: str = "admin", program: Sequence[str] = ("-m", "crmcli"), **options: Any
@@ -183,10 +180,20 @@ def quiet_output() -> Output:
     return Output(io.StringIO(), io.StringIO(), io.StringIO())
 
 
+def run_here(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str, str]:
+    """Run the program in this process with these variables alone: its exit code, and what it wrote to either."""
+    out, err = io.StringIO(), io.StringIO()
+    with environment(variables):
+        code = cli.run(arguments, Output(out, err, io.StringIO()))
+    return code, out.getvalue(), err.getvalue()
+
+
 @contextmanager
-def environment(changes: dict[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have these environment variables and no others for a while."""
     before = dict(os.environ)
-    os.environ.update(changes)
+    os.environ.clear()
+    os.environ.update(variables)
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class Story:
         # That there is nothing left to do is told on stderr.
         out = Output(heard, heard if arguments == self.last else io.StringIO(), io.StringIO())
         changes = self.company.environment("admin") | ({"CRMCLI_NOW": now} if now else {})
-        with environment(changes), self.recorder.recording():
+        with environment(os.environ | changes), self.recorder.recording():
             if killed_after is None:
                 assert cli.run(arguments, out) == 0
             else:

@@ -307,7 +307,7 @@ def night(company: Company, days: int, places: str) -> tuple[list[int], str]:
     codes, printed = [], ""
     for arguments in lines_of_cron():
         now = replace(company, now=at + timedelta(hours=6.5 * (arguments[1] == "status")))
-        with environment({"CRMCLI_BACKUPS": places}):
+        with environment(os.environ | {"CRMCLI_BACKUPS": places}):
             result = now.crmcli(*arguments, who="cron")
         codes.append(result.code)
         printed += result.out + result.err
@@ -346,7 +346,7 @@ def test_cron_is_heard_when_a_place_is_missing_or_backups_are_old(company: Compa
 
 def backed_up_by_cron(company: Company, places: str) -> None:
     company.home("cron").mkdir()
-    with environment({"CRMCLI_BACKUPS": places}):
+    with environment(os.environ | {"CRMCLI_BACKUPS": places}):
         ok(company, "backup", who="cron")
 
 

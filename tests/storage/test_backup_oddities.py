@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import stat
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.company import Company
+from tests.storage.company import Company, Result
 from tests.storage.test_backups import age, backed_up, grow, objects, rows, tree
 
 
@@ -60,6 +61,21 @@ def company(company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
     return company
 
 
+def run(company: Company, *arguments: str, who: str = "admin") -> Result:
+    """Run the program in this process; it has 10 seconds, for to wait for what never comes is what must not happen."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError(f"{arguments} hangs")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(10)
+    try:
+        return company.crmcli(*arguments, who=who)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def put_instead(path: Path, make: Callable[[Path], None]) -> None:
     path.rename(path.with_name(".before"))
     make(path)
@@ -73,15 +89,15 @@ def test_under_the_name_of_an_object(company: Company, make: Callable[[Path], No
     name = next(name for name in objects(place) if (name in data) == (kind == "a data file"))
     put_instead(objects(place)[name], make)
     for deep in ((), ("--deep",)):
-        result = company.run("backup", "verify", *deep, who="admin")
+        result = run(company, "backup", "verify", *deep, who="admin")
         assert result.code == 13, result
         assert f"objects/{name[:2]}/{name} is no regular file: spoils snapshot" in result.err
     for command in (*COMMANDS[1:], "restore latest --to copy"):
         words = command.split() if command.startswith("restore") else ["backup", *command.split()]
-        result = company.run(*words)
+        result = run(company, *words)
         assert result.err.count("\n") <= 3, result
     assert not (company.folder / "copy").exists()
-    repaired = company.run("backup", "verify", "--repair")
+    repaired = run(company, "backup", "verify", "--repair")
     assert repaired.code == 0, repaired
     assert rows(company, "backup", "verify", "--deep")[0]["problems"] == 0
     assert not objects(place)[name].is_symlink()
@@ -94,12 +110,12 @@ def test_under_the_name_of_a_snapshot(company: Company, make: Callable[[Path], N
     planted = path.with_name(path.name.replace("-", "-0")[: len(path.name) - 5] + ".json")
     make(planted)
     for command, code in zip(COMMANDS, (6, 0, 6, 0, 0, 0, 0), strict=True):
-        result = company.run("backup", *command.split())
+        result = run(company, "backup", *command.split())
         assert result.code == code, (command, result)
-    told = company.run("backup", "verify").err
+    told = run(company, "backup", "verify").err
     assert f"{planted.stem}: it is no regular file" in told
-    assert company.run("backup").code == 0
-    gone = company.run("backup", "forget", planted.stem, "--yes")
+    assert run(company, "backup").code == 0
+    gone = run(company, "backup", "forget", planted.stem, "--yes")
     assert gone.code == 0, gone
     assert not os.path.lexists(planted)
     age(place)
@@ -117,8 +133,8 @@ def test_a_folder_that_holds_something_is_told_with_what_helps(company: Company,
         folder(path)
         arguments = ("forget", path.stem, "--yes")
     (path / "within").write_bytes(b"")
-    assert company.run("backup", "verify").code == (13 if kind == "an object" else 6)
-    result = company.run("backup", *arguments)
+    assert run(company, "backup", "verify").code == (13 if kind == "an object" else 6)
+    result = run(company, "backup", *arguments)
     assert (result.code, result.err.splitlines()[-2:]) == (
         13,
         [
@@ -127,7 +143,7 @@ def test_a_folder_that_holds_something_is_told_with_what_helps(company: Company,
         ],
     )
     shutil.rmtree(path)
-    assert company.run("backup", *(arguments if kind == "an object" else ("verify",))).code == 0
+    assert run(company, "backup", *(arguments if kind == "an object" else ("verify",))).code == 0
 
 
 @pytest.mark.parametrize("make", [pipe, folder])
@@ -140,11 +156,11 @@ def test_under_any_other_name(company: Company, folder: str, make: Callable[[Pat
     odd.parent.mkdir(exist_ok=True)
     make(odd)
     for command in (*COMMANDS, "verify --deep"):
-        result = company.run("backup", *command.split())
+        result = run(company, "backup", *command.split())
         assert result.code == 0, result
-    assert company.run("backup").code == 0
+    assert run(company, "backup").code == 0
     age(place)
-    assert company.run("backup", "forget", "--yes").code == 0
+    assert run(company, "backup", "forget", "--yes").code == 0
     # A pin is one whatever it is, and a result that is none is left alone.
     assert os.path.lexists(odd) == (folder in ("pins", "results"))
 
@@ -159,7 +175,7 @@ def test_a_link_under_the_name_of_a_folder_is_told_for_what_it_is(company: Compa
     grow(company)
     told = ""
     for command in ("backup", *(f"backup {command}" for command in COMMANDS), "restore latest --to copy --exact"):
-        result = company.run(*command.split())
+        result = run(company, *command.split())
         assert result.err.count("\n") <= 3, result
         assert "put the store back" not in result.err
         told += result.err
@@ -171,13 +187,13 @@ def test_a_link_under_the_name_of_a_folder_is_told_for_what_it_is(company: Compa
 def test_a_spoilt_genesis_is_put_back_from_the_store(company: Company, make: Callable[[Path], None]) -> None:
     place = company.folder / "backups"
     put_instead(place / "genesis.json", make)
-    result = company.run("backup", "verify")
+    result = run(company, "backup", "verify")
     assert (result.code, result.err.count("\n")) == (13, 2), result
     assert f"genesis.json in {place} is damaged" in result.err
     assert "put a copy of genesis.json of the store" in result.err
     (place / "genesis.json").unlink()
     (place / "genesis.json").write_bytes((company.root / "genesis.json").read_bytes())
-    assert company.run("backup", "verify").code == 0
+    assert run(company, "backup", "verify").code == 0
 
 
 @pytest.mark.parametrize("folder", ["snapshots", "results", "pins"])
@@ -186,6 +202,6 @@ def test_what_is_far_too_long_is_not_read(company: Company, folder: str) -> None
     path = place / folder / ("20260302T090001Z-0123456789ab" + ("" if folder == "pins" else ".json"))
     path.touch()
     os.truncate(path, 1 << 40)
-    result = company.run("backup", "verify", "--deep")
+    result = run(company, "backup", "verify", "--deep")
     assert (result.code, "more than it can be" in result.err) == ((6, True) if folder == "snapshots" else (0, False))
-    assert company.run("restore", "latest", "--to", "copy", "--exact").code == 0
+    assert run(company, "restore", "latest", "--to", "copy", "--exact").code == 0

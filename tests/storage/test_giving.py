@@ -53,7 +53,7 @@ def use(company: Company, **changes: Any) -> dict[str, Any]:
 
 
 def export(company: Company, *options: str, out: str = "out.csv", who: str = "manager") -> Result:
-    return company.run("export", "--out", str(company.folder / out), "--for", "crm", *options, who=who)
+    return company.crmcli("export", "--out", str(company.folder / out), "--for", "crm", *options, who=who)
 
 
 def last(company: Company) -> Any:
@@ -122,7 +122,7 @@ def test_revoked_and_used_grants_are_refused(sold: Company) -> None:
     again = export(sold, out="again.csv")
     assert (again.code, again.err.split("\n")[0]) == (15, "crmcli: error: the grant has been used, and was for once")
     give(sold, grant="NMKJHGFEDCBA")
-    assert sold.run("grant", "revoke", "NMKJHG").code == 0
+    assert sold.crmcli("grant", "revoke", "NMKJHG").code == 0
     revoked = export(sold, "--grant", "NMKJHGFEDCBA", out="again.csv")
     assert (revoked.code, revoked.err.split("\n")[0]) == (15, "crmcli: error: the grant was revoked")
     assert not (sold.folder / "again.csv").exists()
@@ -133,14 +133,14 @@ def test_grants_are_given_and_revoked_by_admins_alone(sold: Company) -> None:
     me = sold.identity("manager").member
     for who in ("manager", "lead", "analyst", "service"):
         for arguments in (("export", "--to", me), ("erase", "--to", me), ("revoke", GRANT)):
-            result = sold.run("grant", *arguments, who=who)
+            result = sold.crmcli("grant", *arguments, who=who)
             assert (result.code, result.err.split("\n")[0]) == (
                 15,
                 "crmcli: error: only an admin gives and revokes grants",
             )
-    assert GRANT in sold.run("grant", "list", who="manager").out
-    assert GRANT not in sold.run("grant", "list", "--all", who="colleague").out
-    assert GRANT in sold.run("grant", "list").out
+    assert GRANT in sold.crmcli("grant", "list", who="manager").out
+    assert GRANT not in sold.crmcli("grant", "list", "--all", who="colleague").out
+    assert GRANT in sold.crmcli("grant", "list").out
 
 
 # Grants that somebody put into the log by hand.
@@ -233,10 +233,10 @@ def test_use_is_recorded_with_rows_hash_and_books(sold: Company) -> None:
 
 def test_purpose_is_kept_outside_the_log(sold: Company) -> None:
     purpose = "письма для Sergei K., ярмарка"
-    result = sold.run("grant", "export", "--to", sold.identity("manager").member, "--purpose", purpose)
+    result = sold.crmcli("grant", "export", "--to", sold.identity("manager").member, "--purpose", purpose)
     assert result.code == 0
     assert not any(b"Sergei" in path.read_bytes() for path in sold.root.rglob("*") if path.is_file())
-    assert purpose in sold.run("grant", "list", "--format", "jsonl", who="manager").out
+    assert purpose in sold.crmcli("grant", "list", "--format", "jsonl", who="manager").out
 
 
 def test_admin_says_yes_or_has_typed_the_passphrase(sold: Company) -> None:
@@ -404,39 +404,39 @@ def test_long_lists_are_masked_until_a_grant_is_used(company: Company) -> None:
     assert company.crmcli("import", "clients", str(leads), who="manager").code == 0
     arguments = ("list", "clients", "--format", "jsonl")
     before = commits(company)
-    masked = company.run(*arguments, who="manager")
+    masked = company.crmcli(*arguments, who="manager")
     assert (masked.out.count("Client"), masked.out.count("+7916"), masked.out.count('"•••"')) == (50, 50, 20)
     assert masked.err.startswith("rows masked: 10, ")
     assert masked.err.count("\n") == 1
     for form in ("table", "json", "csv", "tsv"):
-        shown = company.run("list", "clients", "--limit", "0", "--format", form, who="manager")
+        shown = company.crmcli("list", "clients", "--limit", "0", "--format", form, who="manager")
         assert (shown.out.count("Client"), shown.out.count("+7916")) == (50, 50), form
-    assert company.run("find", "client", "--format", "csv", who="manager").out.count("+7916") == 50
-    assert company.run("list", "clients", "--format", "ids", who="manager").err == ""
-    assert company.run(*arguments, "--reveal", who="manager").code == 15
+    assert company.crmcli("find", "client", "--format", "csv", who="manager").out.count("+7916") == 50
+    assert company.crmcli("list", "clients", "--format", "ids", who="manager").err == ""
+    assert company.crmcli(*arguments, "--reveal", who="manager").code == 15
     assert commits(company) == before
     give(company, columns=["name"], once=True)
-    revealed = company.run(*arguments, "--reveal", who="manager")
+    revealed = company.crmcli(*arguments, "--reveal", who="manager")
     assert (revealed.out.count("Client"), revealed.out.count("+7916")) == (60, 50)
     assert commits(company) == before + 2
     digest = hashlib.sha256(revealed.out.encode()).hexdigest()
     assert last(company)["use"] == use(company, rows=MANY, sha256=digest)["use"]
-    assert company.run(*arguments, "--reveal", who="manager").code == 15
-    assert company.run("list", "clients", "--limit", "0", "--reveal", "--yes").out.count("+7916") == 60
+    assert company.crmcli(*arguments, "--reveal", who="manager").code == 15
+    assert company.crmcli("list", "clients", "--limit", "0", "--reveal", "--yes").out.count("+7916") == 60
 
 
 def test_show_is_recorded_before_anything_is_shown(sold: Company) -> None:
     before = commits(sold)
-    assert sold.run("show", "Anna", who="manager").code == 0
+    assert sold.crmcli("show", "Anna", who="manager").code == 0
     assert commits(sold) == before
-    assert sold.run("settings", "set", "record_reveals", "on").code == 0
-    assert sold.run("settings", "set", "record_reveals", "off", who="manager").code == 15
-    shown = sold.run("show", "Anna", who="manager")
+    assert sold.crmcli("settings", "set", "record_reveals", "on").code == 0
+    assert sold.crmcli("settings", "set", "record_reveals", "off", who="manager").code == 15
+    shown = sold.crmcli("show", "Anna", who="manager")
     assert (shown.code, "+79161234567" in shown.out) == (0, True)
     assert last(sold)["type"] == "reveal"
     (sold.root / "lock").unlink()
     (sold.root / "lock").mkdir()
-    hidden = sold.run("show", "Anna", who="manager")
+    hidden = sold.crmcli("show", "Anna", who="manager")
     assert (hidden.code, hidden.out) == (13, "")
 
 
@@ -512,15 +512,15 @@ def test_sealed_export_opens_for_its_reader_alone(sold: Company) -> None:
     assert b"Anna" not in sealed
     assert last(sold)["use"]["sha256"] == hashlib.sha256(sealed).hexdigest()
     arguments = ("identity", "open", str(sold.folder / "out.csv"), "--out", str(sold.home("lead") / "open.csv"))
-    assert sold.run(*arguments, who="manager").code == 12
-    assert sold.run(*arguments, who="lead").code == 0
+    assert sold.crmcli(*arguments, who="manager").code == 12
+    assert sold.crmcli(*arguments, who="lead").code == 0
     opened = sold.home("lead") / "open.csv"
     assert "Anna" in opened.read_text()
     assert stat.S_IMODE(opened.stat().st_mode) == 0o600
-    assert sold.run(*arguments, who="lead").code == 4
+    assert sold.crmcli(*arguments, who="lead").code == 4
     for place in (len(sealed) // 2, len(sealed) - 1, 100):
         (sold.folder / "out.csv").write_bytes(sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :])
-        changed = sold.run(*arguments[:-1], str(sold.folder / "again.csv"), who="lead")
+        changed = sold.crmcli(*arguments[:-1], str(sold.folder / "again.csv"), who="lead")
         assert changed.code in (2, 12, 13), place
         assert not (sold.folder / "again.csv").exists()
 
@@ -578,7 +578,7 @@ def test_proven_keys_that_nothing_can_be_sealed_to_are_refused(sold: Company) ->
 def test_expiry_goes_by_the_clock_and_the_log(sold: Company) -> None:
     give(sold)
     late = Company(sold.folder, NOW + timedelta(days=2))
-    assert late.run("add-client", "Late", who="colleague").code == 0
+    assert late.crmcli("add-client", "Late", who="colleague").code == 0
     # The member's own clock has stood still, but the log has not.
     result = export(sold)
     assert (result.code, result.err.split("\n")[0]) == (15, "crmcli: error: the grant expired at 2026-03-03 12:00")

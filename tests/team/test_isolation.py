@@ -36,9 +36,7 @@ def test_the_twins_do_differ(twins: Twins) -> None:
 
 @pytest.mark.parametrize("most", [20, pytest.param(None, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("command", TRIES)
-def test_what_a_manager_sees_does_not_depend_on_a_colleagues_rows(
-    twins: Twins, command: str, most: int | None
-) -> None:
+def test_what_a_manager_sees_does_not_depend_on_a_colleagues_rows(twins: Twins, command: str, most: int | None) -> None:
     lines = list(command_lines(TRIES[command], twins.guesses))
     assert len(lines) >= COUNTS.get(command, 1)
     ends = set()
