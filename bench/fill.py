@@ -95,15 +95,17 @@ TABLE = {
         SELECT number(i, 'activity') AS activity_id, number(i % ($documents // 10 + 1), 'client') AS client_id,
             CASE WHEN i % 5 = 0 THEN 'meeting' ELSE 'call' END AS kind,
             TIMESTAMP '2021-01-01' + to_seconds(hash(i, 'happened') % 94608000) AS happened_at, 1 + i % 20 AS by_id,
-            NULL::BIGINT AS deal_id, CASE WHEN i % 3 = 0 THEN 'in' ELSE 'out' END AS direction, 'answered' AS result,
+            NULL::BIGINT AS deal_id, CASE WHEN i % 3 = 0 THEN 'in' ELSE 'out' END AS direction,
+            CASE WHEN i % 8 = 3 THEN 'no-answer' ELSE 'answered' END AS result,
             hash(i, 'seconds') % 900 AS seconds, NULL::VARCHAR AS source, i % 200 = 7 AS voided,
             i * $parts // $documents AS part
         FROM range($documents) t(i)""",
 }
-# What a query reads besides: here the stages and two years; no report that is measured reads clients.
+# What a query reads besides: here the stages and two years; no report that is measured reads clients or lines of sales.
 SMALL = {
     "stages": "SELECT unnest($stages) AS stage, unnest(range(1, len($stages) + 1)) AS position",
     "clients": "SELECT 0::BIGINT AS client_id, NULL::VARCHAR AS source, NULL::VARCHAR AS segment LIMIT 0",
+    "sale_lines": "SELECT 0::BIGINT AS sale_id, 0::BIGINT AS product_id, 0::DECIMAL(18, 2) AS amount LIMIT 0",
     "periods": """
         SELECT * FROM (VALUES ('value', TIMESTAMP '2022-01-01', TIMESTAMP '2023-01-01'),
             ('previous', TIMESTAMP '2021-01-01', TIMESTAMP '2022-01-01')) t(period, from_at, to_at)""",

@@ -19,6 +19,8 @@ LATER = datetime.fromisoformat("2100-01-01")
 PARAMETERS: dict[str, dict[str, Any]] = {
     "funnel": {"by": None, "pipeline": "new", "from_at": None, "to_at": None, "as_of": LATER, "stages": 7},
     "summary": {"as_of": LATER, "zone": "UTC"},
+    "sales": {"as_of": LATER, "zone": "UTC", "by": None},
+    "calls": {"as_of": LATER, "zone": "UTC", "by": None},
     "reactivation": {
         "as_of": datetime.fromisoformat("2024-01-01T23:59:59.999999"),
         "zone": "UTC",
@@ -37,7 +39,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
 }
 # What a statement shares with others, and what it is told of the rows that it finds.
-SHARED = {"funnel": "stops", "summary": "stops", "reactivation": "buying"}
+SHARED = {"funnel": "stops", "summary": "stops", "sales": "buying", "reactivation": "buying"}
 NAMED = {
     "reactivation": "SELECT client_id, name, phones[1] AS phone FROM contacts WHERE client_id IN (SELECT unnest($ids))"
 }

@@ -10,7 +10,7 @@ from crmcli.errors import InputError
 from crmcli.model.dates import FIRST_YEAR, LAST_YEAR, add_months, day_start, local_day, parse_moment, shown
 from crmcli.model.frozen import dataclass
 
-Unit = Literal["year", "quarter", "month", "day", "span"]
+Unit = Literal["year", "quarter", "month", "week", "day", "span"]
 
 HINT = "a period is 2026, 2026-Q1, 2026-03, 2026-03-15, 7d, or --from and --to"
 
@@ -33,7 +33,7 @@ class Period:
         return day_start(self.from_on, zone), day_start(self.to_on, zone)
 
     def previous(self) -> Period:
-        """Return the calendar year, quarter or month before; else as many days just before."""
+        """Return the calendar year, quarter, month or week before; else as many days just before."""
         if self.unit == "year":
             return _year(self.from_on.year - 1)
         if self.unit == "quarter":
@@ -41,6 +41,8 @@ class Period:
         if self.unit == "month":
             return _month(add_months(self.from_on, -1))
         from_on = self.from_on - (self.to_on - self.from_on)
+        if self.unit == "week":
+            return _week(from_on)
         return _day(from_on) if self.unit == "day" else _span(from_on, self.from_on)
 
 
@@ -73,6 +75,25 @@ def span(from_text: str | None, to_text: str | None, *, now: datetime, zone: tzi
     if from_on >= to_on:
         raise InputError(f"the period is empty: from {from_on} up to {to_on}", "--to is the day after the last one")
     return _span(from_on, to_on)
+
+
+def units(from_on: date, to_on: date, unit: Unit) -> list[Period]:
+    """Return, in order, every calendar unit that has a day of those from `from_on` up to, and without, `to_on`."""
+    found: list[Period] = []
+    while from_on < to_on:
+        found.append(_containing(from_on, unit))
+        from_on = found[-1].to_on
+    return found
+
+
+def _containing(day: date, unit: Unit) -> Period:
+    if unit == "year":
+        return _year(day.year)
+    if unit == "quarter":
+        return _quarter(day.replace(month=day.month - (day.month - 1) % 3, day=1))
+    if unit == "month":
+        return _month(day.replace(day=1))
+    return _week(day - timedelta(days=day.weekday())) if unit == "week" else _day(day)
 
 
 def _bound(text: str, now: datetime, zone: tzinfo) -> date:
@@ -118,6 +139,11 @@ def _quarter(first: date) -> Period:
 
 def _month(first: date) -> Period:
     return Period(first, add_months(first, 1), "month", first.isoformat()[:7])
+
+
+def _week(monday: date) -> Period:
+    year, number, _ = monday.isocalendar()
+    return Period(monday, monday + timedelta(days=7), "week", f"{year:04}-W{number:02}")
 
 
 def _day(day: date) -> Period:

@@ -188,10 +188,12 @@ def marks(rows: Sequence[tuple[Any, ...]]) -> dict[int, str]:
     return {index: ", ".join(words) for index, words in remarks.items()}
 
 
-def summary(value: Mapping[str, Any], previous: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
+def summary(
+    value: Mapping[str, Any], previous: Mapping[str, Any] | None, figures: Sequence[str] = FIGURES
+) -> list[tuple[Any, ...]]:
     """Return rows figure, value, previous, change_pct; rates have no base to change from but themselves."""
     rows: list[tuple[Any, ...]] = []
-    for figure in FIGURES:
+    for figure in figures:
         now, before = value[figure], previous[figure] if previous is not None else None
         rows.append((figure, now, before, change_pct(now, before)))
     return rows

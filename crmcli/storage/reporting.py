@@ -125,6 +125,12 @@ def stage_numbers(view: View) -> pa.Table:
     return _stages({name: number for number, name in enumerate(ids, 1)})
 
 
+def stage_names(view: View) -> dict[str, str]:
+    """Return what every stage is called now, or was when it was there last, by its id."""
+    pipelines = (pipeline for process in _processes(view) for pipeline in process.pipelines)
+    return {stage.id: stage.name for pipeline in pipelines for stage in pipeline.stages}
+
+
 def _processes(view: View) -> list[Process]:
     """Return the versions of the process, oldest first."""
     versions = sorted(view.records("process"), key=lambda document: document.version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from crmcli.errors import InputError
 from crmcli.model.dates import local_day
-from crmcli.model.periods import Period, parse_period, span
+from crmcli.model.periods import Period, Unit, parse_period, span, units
 
+UNITS: tuple[Unit, ...] = ("day", "week", "month", "quarter", "year")
 MOSCOW = ZoneInfo("Europe/Moscow")
 ZONES = [MOSCOW, ZoneInfo("America/New_York"), ZoneInfo("Asia/Kathmandu"), ZoneInfo("Pacific/Apia")]
 # 01:30 on 16 March in Moscow.
@@ -119,6 +121,30 @@ def test_a_span_has_its_end_outside() -> None:
     period = span("2026-03-01", "2026-03-15", now=NOW, zone=MOSCOW)
     assert period == Period(date(2026, 3, 1), date(2026, 3, 15), "span", "2026-03-01..2026-03-15")
     assert period.previous().from_on == date(2026, 3, 1) - timedelta(days=14)
+
+
+@pytest.mark.parametrize(
+    ("unit", "labels"),
+    [
+        ("day", ["2026-12-31", "2027-01-01"]),
+        ("week", ["2026-W53"]),
+        ("month", ["2026-12", "2027-01"]),
+        ("quarter", ["2026-Q4", "2027-Q1"]),
+        ("year", ["2026", "2027"]),
+    ],
+)
+def test_units_have_their_names(unit: Unit, labels: list[str]) -> None:
+    assert [each.label for each in units(date(2026, 12, 31), date(2027, 1, 2), unit)] == labels
+
+
+@given(st.dates(date(1901, 1, 1), date(2199, 12, 31)), st.integers(0, 900), st.sampled_from(UNITS))
+def test_units_join_and_none_is_left_out(day: date, days: int, unit: Unit) -> None:
+    found = units(day, day + timedelta(days=days), unit)
+    assert bool(found) == bool(days)
+    for before, after in pairwise(found):
+        assert before.to_on == after.from_on
+        assert after.previous() == before
+    assert not found or (found[0].from_on <= day and found[-1].from_on < day + timedelta(days=days) <= found[-1].to_on)
 
 
 def test_a_span_without_an_end_reaches_through_today() -> None:

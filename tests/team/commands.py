@@ -87,6 +87,14 @@ TRIES: dict[str, tuple[str, ...]] = {
         "report summary --period 2026-03 --format {form}",
         "report summary --period 2026 --as-of 2026-03-01 --format json",
     ),
+    "report sales": (
+        "report sales --period 2026-03 --format {form}",
+        "report sales --by {sold_by} --period 2026 --format {form}",
+    ),
+    "report calls": ("report calls --format {form}", "report calls --by {called_by} --period 2026 --format {form}"),
+    "report sources": ("report sources --format {form}", "report sources --period 2026 --format csv"),
+    "report lost": ("report lost --format {form}", "report lost --pipeline new --as-of 2026-03-01 --format csv"),
+    "report managers": ("report managers --format {form}", "report managers --period 2026-03 --format json"),
     "report periods": ("report periods --format {form}", "report periods --as-of 2026-03-01 --format csv"),
     "reactivate": (
         "reactivate --format {form}",
@@ -189,6 +197,8 @@ COMMON: dict[str, Sequence[str]] = {
     "form": FORMS,
     "commit": tuple(str(seq) for seq in range(1, 40)),
     "kind": ("clients", "deals", "calls", "sales", "reminders"),
+    "sold_by": ("day", "week", "month", "quarter", "year", "manager", "source", "segment", "product"),
+    "called_by": ("day", "week", "month", "manager", "hour", "result"),
     "by": ("owner", "source", "segment", "repeat"),
     "exported": ("clients", "deals", "calls", "activities", "sales", "reminders", "notes"),
     "written": ("csv", "jsonl"),
