@@ -709,6 +709,14 @@ def test_cdnow_comes_in_whole(company: Company) -> None:
         len({line[0] for line in lines if Decimal(line[3]) > 0}),
     )
     assert mine == plain == (69_659, Decimal("2500315.63"), 69_579, 23_502)
+    months: dict[str, list[Decimal]] = {}
+    for line in lines:
+        if Decimal(line[3]) > 0:
+            months.setdefault(f"{line[1][:4]}-{line[1][4:6]}", []).append(Decimal(line[3]))
+    told = company.crmcli("report", "sales", "--by", "month", "--format", "csv").out.splitlines()[1:]
+    assert [line.split(",")[:5] for line in told] == [
+        [month, str(len(sums)), str(sum(sums)), "0.00", str(sum(sums))] for month, sums in sorted(months.items())
+    ]
     assert size_ratio(company) <= 1.5
     assert counts(company.crmcli(*arguments)) == (0, 0, 69_659)
 
