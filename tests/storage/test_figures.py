@@ -23,7 +23,8 @@ from tests.storage.company import NOW, Company
 from tests.storage.test_reporting import made_up, put
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
-AS_OF = START + timedelta(days=280)
+# The first days of a year, whose week began in the one before.
+AS_OF = START + timedelta(days=310)
 SPAN = (START + timedelta(days=60, hours=5), START + timedelta(days=150))
 PERIODS = {"value": SPAN, "previous": None}
 CENT = Decimal("0.01")
@@ -39,7 +40,7 @@ def base(seed: int) -> list[r.Record]:
         source, segment = random.choice(("web", "phone", None)), random.choice(("private", "business", None))
         records.append(r.Client(number, created, 1, 1, source, segment))
     for number in range(1000, 1250):
-        client, at = random.randrange(1, 50), START + timedelta(minutes=random.randrange(60 * 24 * 300))
+        client, at = random.randrange(1, 50), START + timedelta(minutes=random.randrange(60 * 24 * 320))
         amount = Decimal(random.randrange(1, 100_000)).scaleb(-2)
         sale = r.Sale(number, client, at, amount, random.choice((1, 2, 3)), voided=random.random() < 0.1)
         records += [sale, *lines(random, sale)]
@@ -48,7 +49,7 @@ def base(seed: int) -> list[r.Record]:
             back = -random.choice((amount, amount / 2)).quantize(CENT)
             records.append(r.Sale(number + 1000, client, refunded, back, 2, refund_of=number))
     for number in range(3000, 3400):
-        at = START + timedelta(minutes=random.choice((7, 60)) * random.randrange(6000))
+        at = START + timedelta(minutes=random.choice((7, 60)) * random.randrange(7600))
         result = random.choice((*r.CALL_RESULTS, r.ANSWERED, None))
         seconds = random.choice((None, 0, random.randrange(1, 2000)))
         direction, by = random.choice(r.DIRECTIONS), random.choice((1, 2, 3))
@@ -246,6 +247,13 @@ def test_calls_are_counted_as_by_hand(company: Company, seed: int) -> None:
                 same(found[group], figures, Decimal("0.051"))
 
 
+def test_what_came_in_the_same_moment_returns_no_call(company: Company) -> None:
+    calls = [r.Activity(n, 1, "call", START, 1, None, way, "busy") for n, way in ((11, "in"), (12, "out"))]
+    view = put(company, r.Client(1, START, 1, 1), *calls)
+    [row] = call_figures(view, {"value": None}, None, AS_OF)
+    assert (row["missed"], row["never_returned"]) == (1, 1)
+
+
 def ended(records: list[r.Record], as_of: datetime) -> dict[int, tuple[str, datetime | None, str | None]]:
     """Return of each deal where it was at an instant, since when, and where it came from."""
     states: dict[int, tuple[str, datetime | None, str | None]] = {}
@@ -306,6 +314,8 @@ def test_sources_are_counted_as_by_hand(company: Company, span: Any) -> None:
         records.append(r.StageChange(9500 + n, 9000 + n, n, "new", None, "call", "open", opened, 1))
         if n % 2:
             records.append(r.StageChange(9700 + n, 9000 + n, n, "new", "call", "won", "won", opened, 1))
+    # Who gave back all of it has not bought.
+    records += [r.Sale(1, 55, START, Decimal(10), 1), r.Sale(2, 55, START, Decimal(-10), 1, refund_of=1)]
     view = put(company, *records)
     hand = Hand(view, records)
     rows = {row["source"]: row for row in lead_sources(view, span, AS_OF)}
