@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.company import Company
-from tests.storage.test_backups import age, backed_up, grow, ok, rows, tree
+from tests.storage.test_backups import age, backed_up, grow, objects, ok, rows, tree
 from tests.storage.test_full_disk import Mount, command, fill_blocks, fill_names, make_room
 from tests.storage.test_full_disk import mount as mount  # noqa: PLC0414 - a fixture
 
@@ -97,7 +97,15 @@ def test_disk_that_can_only_be_read_is_checked_and_restored_from(mount: Mount, c
         result = company.crmcli("backup", "--to", place, who="lead")
         assert result.code == 15
         assert "read-only file system" in result.err
+        drilled = company.crmcli("backup", "drill", "--to", place, who="lead")
+        assert drilled.code == 15
+        assert f"cannot keep what came of the restore beside the backup in {place}: read-only" in drilled.err
         ok(company, "restore", "latest", "--exact", "--from", place, "--to", str(company.folder / "target"))
+        command("mount", "-o", "remount,rw", disk)
+        min(objects(disk / "backups").values()).write_bytes(b"rot")
+        command("mount", "-o", "remount,ro", disk)
+        repaired = company.crmcli("backup", "verify", "--deep", "--repair", "--to", place, who="lead")
+        assert (repaired.code, f"cannot repair the backup in {place}: read-only" in repaired.err) == (15, True)
     finally:
         command("mount", "-o", "remount,rw", disk)
 

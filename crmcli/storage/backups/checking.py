@@ -18,6 +18,7 @@ from crmcli.storage.together import streamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from crmcli.storage.backups.judging import Need
     from crmcli.storage.backups.known import Known
@@ -126,7 +127,8 @@ class Check:
                 del done.strange[damaged]
                 done.troubles.append(self._damaged(damaged, repair=repair))
             if repair:
-                self.place.settle()
+                with self._repairing():
+                    self.place.settle()
         self._explain(done, found, chosen)
         return done
 
@@ -178,9 +180,13 @@ class Check:
 
     def _told(self, trouble: Trouble, content: bytes | None, *, repair: bool) -> Trouble:
         if repair and content is not None:
-            self.place.put(trouble.file, content)
+            with self._repairing():
+                self.place.put(trouble.file, content)
             trouble.repaired = True
         return trouble
+
+    def _repairing(self) -> AbstractContextManager[None]:
+        return files.mapped(f"repair the backup in {self.place.text}")
 
     def _damaged(self, name: str, *, repair: bool) -> Trouble:
         """Return what is wrong with a snapshot whose bytes are not those that it is named after."""

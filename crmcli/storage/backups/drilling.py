@@ -61,6 +61,7 @@ def drill(
         damaged = [failure.digest] if isinstance(failure, DamagedObjectError) else []
         read = (newest.files, newest.bytes, rows, damaged)
         result = Result("drill", stamp(known.now), newest.name, failure is None, took, *read)
+    with files.mapped(f"keep what came of the restore beside the backup in {place.text}"):
         results.note(place, [result])
     if failure is not None:
         raise failure
