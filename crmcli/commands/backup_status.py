@@ -17,8 +17,9 @@ def backup_status(
 ) -> None:
     """Say of each place whether its last verified backup is young enough, and all its snapshots are genuine and sound.
 
-    Exit code 6 if not: also while one has failed a check and was not read back whole since. Verified is what crmcli
-    backup verify --deep or crmcli backup drill has read back whole.
+    Exit code 6 if not: also while one has failed a check and was not read back whole since, or while the store here is
+    older than what was backed up here. Verified is what crmcli backup verify --deep or crmcli backup drill has read
+    back whole.
     """
     from crmcli.storage.backups.remembering import has_vanished, vanished
     from crmcli.storage.backups.standing import standing
@@ -32,7 +33,9 @@ def backup_status(
     job = lambda place: standing(place, source, known, most, among)  # noqa: E731
     gone = [place for place in places if source is not None and has_vanished(crm.pins, source.genesis, place)]
     done, failures = backing_up.each_own(crm, [place for place in places if place not in gone], job)
-    failures += [AttentionError(error.message, error.hint) for error in map(vanished, gone)]
+    outdated = source.outdated() if source is not None else None
+    for error in (*map(vanished, gone), *([outdated] if outdated else [])):
+        failures.append(AttentionError(error.message, error.hint))
     rows: list[tuple[object, ...]] = [
         (place.text, one.snapshots, one.newest, one.verified, "attention" if one.found else "ok", one.found)
         for place, one in done

@@ -414,8 +414,12 @@ def test_an_old_copy_of_the_store_is_not_backed_up_to_a_place_that_is_new(compan
     old = shutil.copytree(company.root, company.folder / "old")
     grow(company)
     backed_up(company)
+    ok(company, "backup", "verify", "--deep", who="nobody")
+    assert status(company).code == 0
     shutil.rmtree(company.root)
     old.rename(company.root)
+    told = status(company)
+    assert (told.code, "the store is older than, or differs from, what was backed up here" in told.err) == (6, True)
     other = company.folder / "other"
     result = company.crmcli("backup", "--to", str(other), who="nobody")
     assert (result.code, other.exists()) == (14, False), result

@@ -60,14 +60,20 @@ class Source:
 
     def require_current(self) -> None:
         """Raise RolledBackError if an earlier backup made here had commits that are gone, and no restore tells why."""
+        if (outdated := self.outdated()) is not None:
+            raise outdated
+
+    def outdated(self) -> RolledBackError | None:
+        """Return what `require_current` would raise."""
         with suppress(DamagedError, OSError):
             pin, known = self.memory.pin(), self.memory.pinned_restores()
             if pin is not None and self.hash_at(pin[0]) != pin[1] and set(self.state.restores) <= set(known):
-                raise RolledBackError(
+                return RolledBackError(
                     f"the store is older than, or differs from, what was backed up here, up to commit {pin[0]}",
                     "somebody put an old copy back; crmcli restore brings a snapshot back as the store, "
                     "crmcli backup --anew --to PLACE, a new place, takes it as it is",
                 )
+        return None
 
     def hash_at(self, seq: int) -> str | None:
         """Return the hash of the commit of that number, or None if there is none."""
