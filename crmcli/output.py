@@ -41,7 +41,7 @@ _GAP = "  "
 # Without a terminal a longer cell is whole, and sticks out of its column.
 _WIDEST = 80
 # What a table never shortens, beside numbers and ids: a part of it says nothing.
-_WHOLE = ("", "due")
+_WHOLE = ("", "due", "day", "week", "month", "quarter")
 _BAR = 20
 _REDRAW_SECONDS = 0.1
 # An error may quote a file, which may be one long word.

@@ -69,11 +69,11 @@ def _show(
         found = {row["period"]: row for row in counted}
         previous = found.get("previous", nothing) if period else None
         rows = reports.summary(found.get("value", nothing), previous, tuple(nothing))
-        crm.output.rows(reports.SUMMARY, rows, form=form, limit=limit)
+        crm.output.rows(reports.SUMMARY, rows, form=form, limit=0)
         return
     unit = rules.UNITS.get(by)
     if unit is not None:
-        grouped = rules.by_unit(counted, unit, rules.elapsed(period, local_day(as_of, store.settings.zone)), nothing)
+        grouped = rules.by_unit(counted, unit, period, local_day(as_of, store.settings.zone), nothing)
     else:
         grouped = rules.by_group(counted, order, nothing, is_compared=period is not None)
     names = _names(store, by, [row["grouping"] for row in grouped])
@@ -100,8 +100,11 @@ def show_managers(crm: Session, store: View, period: Period | None, as_of: datet
     sales, calls = (count(store, periods, "manager", as_of) for count in (sales_figures, call_figures))
     found = rules.managers(sales, calls, closed_deals(store, periods["value"], as_of), smallest_base(form))
     names = group_names(store, "owner", [row["grouping"] for row in found])
+    found.sort(key=lambda row: (rules.most_sold(row), names[row["grouping"]].casefold()))
     rows = [(names[row["grouping"]], *(row[column] for column in rules.MANAGERS[1:])) for row in found]
     crm.output.rows(rules.MANAGERS, rows, form=form, limit=0)
+    if not any(row["sales"] or row["volume"] or row["incoming"] or row["outgoing"] for row in found):
+        crm.say("nobody sold or called in that period" if period else "nobody has sold or called yet")
     tell_small_bases(crm, form, any(0 < row["won"] + row["lost"] < reports.SMALL_BASE for row in found), "deals")
 
 

@@ -11,7 +11,7 @@ from crmcli.commands.params import Form, When, Who, amount, item
 from crmcli.commands.showing import show_records
 from crmcli.model.closing import win_with_sale
 from crmcli.model.records import Record
-from crmcli.model.selling import refund, require_listed, sell, total_of
+from crmcli.model.selling import refund, refuse_items, require_listed, sell, total_of
 from crmcli.storage.finding import client_at_work, deal_named, open_deals, reminders_known, sale_named
 
 
@@ -45,6 +45,7 @@ def log_sale(
         sold, lines = amount(total), [item(text) for text in items or ()]
         require_listed(() if unlisted else lines, store.products)
         if refund_of is not None:
+            refuse_items(lines)
             before = store.of_client("sales", known.client_id)
             records: list[Record] = [refund(acting, sale_named(store, known, refund_of), sold, before)]
         elif deal is not None:

@@ -25,9 +25,10 @@ def report_calls(
 ) -> None:
     """Show how many calls came in and went out, how many were answered, and what became of those that were missed.
 
-    A call that came in and was not answered is missed. It is returned by the next call to that client, or one of
-    theirs that is answered: within an hour, on the same day, later, or never up to now. A call of 0 seconds was not
-    answered. attempts_per_client is of those who were called.
+    A call that came in and was not answered is missed. It is returned by the next call to that client, even if nobody
+    answers, or by one of theirs that is answered: within an hour; else on the same day; else later; or never up to now.
+    A call of 0 seconds was not answered, whatever its result; one without a result was if it took longer.
+    attempts_per_client is of those who were called.
     """
     crm = ctx.obj
     with crm.reading() as store:

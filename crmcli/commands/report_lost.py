@@ -21,9 +21,10 @@ def report_lost(
 ) -> None:
     """Show the deals that were lost in a period by reason and stage, with the sum expected of them.
 
-    lost_pct is of all that were lost; with_return are those for which a date to come back is set.
+    lost_pct is of all that were lost; with_return are those for which a date to come back is set. Reason, sum and that
+    date are those that a deal has now.
     """
     crm = ctx.obj
     with crm.reading() as store:
-        chosen = store.process.pipeline(pipeline) if pipeline else None
+        chosen = store.process.pipeline(pipeline) if pipeline is not None else None
         show_lost(crm, store, chosen, crm.period(store, period, from_, to), crm.as_of(store, as_of), form)

@@ -18,7 +18,8 @@ def report_managers(
 ) -> None:
     """Show what each person sold, whom they called, and which of their deals were won and lost in a period.
 
-    Sales and calls count for who made them, deals for who owns them now; a deal is of the day that it closed on.
+    Sales and calls count for who made them, deals for who owns them now. A deal is of the day that it closed
+    on; open_now are those that are open, whatever the period.
     """
     crm = ctx.obj
     with crm.reading() as store:

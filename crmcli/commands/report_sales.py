@@ -26,7 +26,8 @@ def report_sales(
     """Show how many sales there were, of what sum, how much was refunded, and to how many clients, old and new.
 
     They stand beside those of the period before: the calendar unit before, or as many days. With --by each day, week,
-    month, quarter or year stands beside the one before it, and each group beside itself in the period before.
+    month, quarter or year stands beside the whole one before it, and each group beside itself in the period before. A
+    unit that is not over, or not all in the period, has no change_pct.
     average_check is gross / sales; a refund counts on its own day. A sale of several products counts for each of them
     by its share of the lines, and what has no lines or no listed product is unknown.
     """

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 UNITS: dict[str | None, Unit] = {"day": "day", "week": "week", "month": "month", "quarter": "quarter", "year": "year"}
 UNKNOWN = "unknown"
-NONE = Decimal("0.00")
+NO_SUM = Decimal("0.00")
 # What is counted where there is nothing to count; what has no base is null.
 NO_SALES: dict[str, Any] = {
     "sales": 0,
-    "gross": NONE,
-    "refunds": NONE,
-    "volume": NONE,
+    "gross": NO_SUM,
+    "refunds": NO_SUM,
+    "volume": NO_SUM,
     "average_check": None,
     "median_check": None,
     "clients": 0,
@@ -46,7 +46,7 @@ NO_CALLS: dict[str, Any] = {
     "talk_minutes": 0.0,
     "median_seconds": None,
 }
-NO_DEALS: dict[str, Any] = {"won": 0, "lost": 0, "open_deals": 0}
+NO_DEALS: dict[str, Any] = {"won": 0, "lost": 0, "open_now": 0}
 BEFORE = ("previous_volume", "change_pct")
 SOURCES = ("source", "leads", "clients", "conversion_pct", "won", "volume", "average_check")
 LOST = ("reason", "stage", "lost", "lost_pct", "expected_amount", "with_return")
@@ -54,7 +54,7 @@ MANAGERS = (
     "manager",
     *(name for name in NO_SALES if name not in ("gross", "refunds", "median_check")),
     *("incoming", "outgoing", "missed", "never_returned", "clients_reached", "talk_minutes"),
-    *("won", "lost", "win_rate_closed_pct", "open_deals"),
+    *("won", "lost", "win_rate_closed_pct", "open_now"),
 )
 
 
@@ -71,37 +71,39 @@ def compared(period: Period | None, unit: Unit | None) -> dict[str, Period | Non
     return {"value": period, "previous": Period(before.from_on, period.from_on, "span", before.label)}
 
 
-def elapsed(period: Period | None, today: date) -> tuple[date, date] | None:
-    """Return the days of a period that have come, the second one outside them, or None for all time."""
-    return None if period is None else (period.from_on, min(period.to_on, today + timedelta(days=1)))
+def by_unit(counted: Iterable[Row], unit: Unit, period: Period | None, today: date, nothing: Row) -> list[Row]:
+    """Return the figures of every calendar unit, whose name is its `grouping`, up to today, and none is left out.
 
-
-def by_unit(counted: Iterable[Row], unit: Unit, span: tuple[date, date] | None, nothing: Row) -> list[dict[str, Any]]:
-    """Return the figures of every calendar unit, whose name is its `grouping`, and none is left out.
-
-    `counted` are rows of the periods `value` and `previous`. The units are those of a span of days, the second one
-    outside it, or without one from the first to the last that has anything; then the first is compared with nothing.
+    `counted` are rows of the periods that `compared` gives. For all time the units are those from the first to the last
+    that has anything, and the first is compared with nothing. A unit stands beside the whole one before it; what a part
+    of one comes to is no change from a whole one.
     """
     inside, before = _apart(counted)
-    is_compared = span is not None
-    if span is None:
+    tomorrow = today + timedelta(days=1)
+    if period is not None:
+        shown = known = (period.from_on, min(period.to_on, tomorrow))
+    elif inside:
         days = [day for row in inside.values() for day in (row["first_on"], row["last_on"])]
-        span = (min(days), max(days) + timedelta(days=1)) if days else (date.min, date.min)
-    rows: list[dict[str, Any]] = []
-    for period in units(*span, unit):
-        earlier = rows[-1] if rows else before.get(period.previous().label, nothing) if is_compared else None
-        rows.append(_beside(inside.get(period.label, nothing) | {"grouping": period.label}, earlier))
+        shown, known = (min(days), max(days) + timedelta(days=1)), (date.min, tomorrow)
+    else:
+        return []
+    rows: list[Row] = []
+    for each in units(*shown, unit):
+        row = inside.get(each.label, nothing) | {"grouping": each.label}
+        earlier = [part[each.previous().label] for part in (inside, before) if each.previous().label in part]
+        is_compared = period is not None or bool(rows)
+        volume = sum((one["volume"] for one in earlier), NO_SUM) if is_compared and "volume" in row else None
+        rows.append(_beside(row, volume, is_whole=known[0] <= each.from_on and each.to_on <= known[1]))
     return rows
 
 
 def by_group(counted: Iterable[Row], order: Callable[[Row], Any], nothing: Row, *, is_compared: bool) -> list[Row]:
     """Return the figures of every group that has any in the period or, where sales are compared, before it."""
     inside, before = _apart(counted)
-    groups = dict.fromkeys((*inside, *before))
-    rows = [
-        _beside(inside.get(group, nothing) | {"grouping": group}, before.get(group, nothing) if is_compared else None)
-        for group in groups
-    ]
+    rows = []
+    for group in dict.fromkeys((*inside, *before)):
+        volume = before.get(group, nothing).get("volume") if is_compared else None
+        rows.append(_beside(inside.get(group, nothing) | {"grouping": group}, volume))
     return sorted(rows, key=lambda row: (order(row), row["grouping"] is None, row["grouping"] or ""))
 
 
@@ -111,11 +113,11 @@ def _apart(counted: Iterable[Row]) -> tuple[dict[Any, Row], dict[Any, Row]]:
     return inside, before
 
 
-def _beside(row: Row, before: Row | None) -> dict[str, Any]:
+def _beside(row: Row, volume: Decimal | None, *, is_whole: bool = True) -> Row:
+    """Return a row of sales beside the volume before; one of calls as it is."""
     if "volume" not in row:
-        return dict(row)
-    volume = before["volume"] if before is not None else None
-    return {**row, "previous_volume": volume, "change_pct": change_pct(row["volume"], volume)}
+        return row
+    return {**row, "previous_volume": volume, "change_pct": change_pct(row["volume"], volume) if is_whole else None}
 
 
 def most_sold(row: Row) -> Any:
@@ -134,7 +136,7 @@ def as_listed(row: Row) -> Any:
 
 
 def managers(sales: Iterable[Row], calls: Iterable[Row], deals: Iterable[Row], smallest: int) -> list[Row]:
-    """Return the figures of everybody who sold, called or has deals, in the columns of MANAGERS, most sold first.
+    """Return the figures of everybody who sold, called or has deals, in the columns of MANAGERS.
 
     No rate is given where fewer than `smallest` deals were won or lost.
     """
@@ -147,7 +149,7 @@ def managers(sales: Iterable[Row], calls: Iterable[Row], deals: Iterable[Row], s
         closed = row["won"] + row["lost"]
         rate = pct(row["won"], closed) if closed >= smallest else None
         found.append(row | {"grouping": person, "win_rate_closed_pct": rate})
-    return sorted(found, key=lambda row: (most_sold(row), row["grouping"]))
+    return found
 
 
 def sources(counted: Iterable[Row], smallest: int) -> list[tuple[Any, ...]]:

@@ -207,7 +207,7 @@ def without_small_rates(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def change_pct(now: Any, before: Any) -> float | None:
-    """Return the change in per cent, or None where there was nothing before."""
-    if now is None or before is None or not before:
+    """Return the change in per cent, or None where there was nothing before, or less than nothing."""
+    if now is None or before is None or before <= 0:
         return None
-    return round(float(100 * (Decimal(str(now)) - Decimal(str(before))) / abs(Decimal(str(before)))), 1)
+    return round(float(100 * (Decimal(str(now)) - Decimal(str(before))) / Decimal(str(before))), 1)

@@ -79,6 +79,12 @@ def require_listed(items: Iterable[Item], products: Iterable[Product]) -> None:
             raise RuleError(f"there is no product {shown(item.name)}", hint)
 
 
+def refuse_items(items: Sequence[Item]) -> None:
+    """Raise InputError for what a refund is said to be of: it is of what its sale was of."""
+    if items:
+        raise InputError("--item does not go with --refund-of", "a refund is of what its sale was of; leave --item out")
+
+
 def refund(acting: Acting, sale: Sale, amount: Decimal, before: Iterable[Sale] = ()) -> Sale:
     """Return the document that gives back part or all of a sale; `before` are the client's other documents.
 

@@ -68,7 +68,7 @@ def test_no_rate_of_a_small_base_is_shown_to_people() -> None:
 def test_change_has_a_base_or_is_unknown() -> None:
     assert change_pct(Decimal("150.00"), Decimal("100.00")) == 50.0
     assert change_pct(-1000, 500) == -300.0
-    assert [change_pct(*pair) for pair in ((5, 0), (5, None), (None, 5))] == [None, None, None]
+    assert [change_pct(*pair) for pair in ((5, 0), (5, -1), (5, None), (None, 5))] == [None, None, None, None]
     figures = dict.fromkeys(FIGURES, 2)
     assert summary(figures, None)[0] == ("sales", 2, None, None)
 

@@ -8,8 +8,9 @@ WITH calls AS (
         happened_at,
         happened_at AT TIME ZONE 'UTC' AT TIME ZONE $zone AS local_at,
         direction = 'in' AS is_incoming,
-        -- What took no second was no talk, whatever the exchange says of it.
-        coalesce(result = 'answered', FALSE) AND coalesce(seconds > 0, TRUE) AS is_talk
+        -- What took no second was no talk, whatever the exchange says of it; what took some was one, if it says nothing.
+        CASE WHEN result IS NULL THEN coalesce(seconds > 0, FALSE) ELSE result = 'answered' AND coalesce(seconds > 0, TRUE) END
+            AS is_talk
     FROM activities
     WHERE kind = 'call' AND NOT voided AND happened_at <= $as_of
 ),
@@ -57,7 +58,7 @@ SELECT
     count(*) FILTER (is_missed AND NOT is_within_hour AND NOT is_same_day) AS returned_later,
     count(*) FILTER (is_missed AND returned_at IS NULL) AS never_returned,
     count(DISTINCT client_id) FILTER (is_talk) AS clients_reached,
-    round(outgoing / nullif(count(DISTINCT client_id) FILTER (NOT is_incoming), 0), 2) AS attempts_per_client,
+    CAST(outgoing / nullif(count(DISTINCT client_id) FILTER (NOT is_incoming), 0) AS DECIMAL(18, 2)) AS attempts_per_client,
     CASE WHEN bool_or(is_talk) THEN round(sum(seconds) FILTER (is_talk) / 60, 1) ELSE 0 END AS talk_minutes,
     median(seconds) FILTER (is_talk) AS median_seconds
 FROM grouped

@@ -17,7 +17,7 @@ SELECT
     CAST(owner_id AS VARCHAR) AS grouping,
     count(*) FILTER (place = -2 AND is_within) AS won,
     count(*) FILTER (place = -1 AND is_within) AS lost,
-    count(*) FILTER (place >= 0) AS open_deals
+    count(*) FILTER (place >= 0) AS open_now
 FROM states
 GROUP BY owner_id
 ORDER BY owner_id

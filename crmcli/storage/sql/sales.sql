@@ -1,31 +1,40 @@
 -- What was sold in each of some periods, in all or by group, and to how many who had never bought before?
-WITH documents AS (
-    SELECT
-        sale_id,
-        client_id,
-        by_id,
-        amount,
-        sold_at,
-        CAST(sold_at AT TIME ZONE 'UTC' AT TIME ZONE $zone AS DATE) AS sold_on,
-        -- A refund is of the goods of the document that it refunds.
-        coalesce(refund_of, sale_id) AS goods_of
-    FROM sales
-    WHERE NOT voided AND sold_at <= $as_of
-),
-shares AS (
-    -- Lines need not come to the sum of their document, for a rebate is on no line.
+WITH shares AS (
+    -- Lines need not come to the sum of their document, for a rebate is on no line. A share lies between two marks, so
+    -- that the parts, each rounded to a cent, come to the whole.
     SELECT
         sale_id,
         product_id,
-        sum(amount) / sum(sum(amount)) OVER (PARTITION BY sale_id) AS share
+        sum(sum(amount)) OVER (PARTITION BY sale_id ORDER BY product_id) / sum(sum(amount)) OVER document AS upper_mark,
+        upper_mark - sum(amount) / sum(sum(amount)) OVER document AS lower_mark
     FROM sale_lines
     GROUP BY sale_id, product_id
-    QUALIFY sum(sum(amount)) OVER (PARTITION BY sale_id) > 0
+    WINDOW document AS (PARTITION BY sale_id)
+    QUALIFY sum(sum(amount)) OVER document <> 0
+),
+documents AS (
+    SELECT
+        s.sale_id,
+        s.client_id,
+        s.by_id,
+        s.amount,
+        s.amount > 0 AS is_sale,
+        s.sold_at,
+        CAST(s.sold_at AT TIME ZONE 'UTC' AT TIME ZONE $zone AS DATE) AS sold_on,
+        -- A refund that does not say of what it is, is of the goods of the document that it refunds.
+        CASE WHEN l.sale_id IS NULL THEN coalesce(s.refund_of, s.sale_id) ELSE s.sale_id END AS goods_of
+    FROM sales s
+    LEFT JOIN (SELECT DISTINCT sale_id FROM shares) l ON l.sale_id = s.sale_id
+    WHERE NOT s.voided AND s.sold_at <= $as_of
 ),
 parts AS (
     SELECT d.*, NULL AS product_id FROM documents d ANTI JOIN shares s ON s.sale_id = d.goods_of
     UNION ALL
-    SELECT d.* REPLACE (CAST(round(d.amount * s.share, 2) AS DECIMAL(18, 2)) AS amount), s.product_id
+    SELECT
+        d.* REPLACE (
+            CAST(round(d.amount * s.upper_mark, 2) - round(d.amount * s.lower_mark, 2) AS DECIMAL(18, 2)) AS amount
+        ),
+        s.product_id
     FROM documents d
     JOIN shares s ON s.sale_id = d.goods_of
 ),
@@ -48,7 +57,7 @@ grouped AS (
         END AS grouping,
         d.client_id,
         d.sold_on,
-        d.amount > 0 AS is_sale,
+        d.is_sale,
         d.amount,
         f.sold_on IS NOT NULL AS is_first
     FROM parts d
@@ -66,7 +75,7 @@ SELECT
     coalesce(-sum(amount) FILTER (NOT is_sale), 0) AS refunds,
     sum(amount) AS volume,
     CAST(round(gross / nullif(count(*) FILTER (is_sale), 0), 2) AS DECIMAL(18, 2)) AS average_check,
-    CAST(round(median(amount) FILTER (is_sale), 2) AS DECIMAL(18, 2)) AS median_check,
+    CAST(CAST(median(amount) FILTER (is_sale) AS DECIMAL(18, 3)) AS DECIMAL(18, 2)) AS median_check,
     count(DISTINCT client_id) FILTER (is_sale) AS clients,
     count(DISTINCT client_id) FILTER (is_sale AND is_first) AS new_clients
 FROM grouped
