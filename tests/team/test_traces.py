@@ -96,6 +96,7 @@ READING = {
         "report funnel",
         "report stages",
         "report summary",
+        *("report sales", "report calls", "report sources", "report lost", "report managers"),
         "grant list",
         "settings show",
         "process show",
