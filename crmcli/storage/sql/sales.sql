@@ -5,11 +5,11 @@ WITH shares AS (
     SELECT
         sale_id,
         product_id,
-        sum(sum(amount)) OVER (PARTITION BY sale_id ORDER BY product_id) / sum(sum(amount)) OVER document AS upper_mark,
-        upper_mark - sum(amount) / sum(sum(amount)) OVER document AS lower_mark
+        sum(sum(amount)) OVER so_far / sum(sum(amount)) OVER document AS upper_mark,
+        (sum(sum(amount)) OVER so_far - sum(amount)) / sum(sum(amount)) OVER document AS lower_mark
     FROM sale_lines
     GROUP BY sale_id, product_id
-    WINDOW document AS (PARTITION BY sale_id)
+    WINDOW document AS (PARTITION BY sale_id), so_far AS (PARTITION BY sale_id ORDER BY product_id)
     QUALIFY sum(sum(amount)) OVER document <> 0
 ),
 documents AS (
