@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crmcli.commands.reporting import bounds, smallest_base
 from crmcli.model import comparing as rules
 from crmcli.model import reports
 from crmcli.model.dates import local_day
@@ -94,12 +95,11 @@ def _names(store: View, by: str, groups: list[str | None]) -> dict[str | None, s
 def show_managers(crm: Session, store: View, period: Period | None, as_of: datetime, form: Format) -> None:
     """Show everybody's sales, calls and deals side by side."""
     from crmcli.storage.figures import call_figures, closed_deals, sales_figures
-    from crmcli.storage.reporting import group_names
 
     periods = {"value": bounds(store, period)}
     sales, calls = (count(store, periods, "manager", as_of) for count in (sales_figures, call_figures))
     found = rules.managers(sales, calls, closed_deals(store, periods["value"], as_of), smallest_base(form))
-    names = group_names(store, "owner", [row["grouping"] for row in found])
+    names = _names(store, "manager", [row["grouping"] for row in found])
     found.sort(key=lambda row: (rules.most_sold(row), names[row["grouping"]].casefold()))
     rows = [(names[row["grouping"]], *(row[column] for column in rules.MANAGERS[1:])) for row in found]
     crm.output.rows(rules.MANAGERS, rows, form=form, limit=0)
@@ -132,16 +132,6 @@ def show_lost(
         crm.say("no deal was lost in that period" if period else "no deal was lost yet")
     total = sum(row["lost"] for row in counted)
     tell_small_bases(crm, form, 0 < total < reports.SMALL_BASE, "deals")
-
-
-def bounds(store: View, period: Period | None) -> tuple[datetime, datetime] | None:
-    """Return the instants between which a period lies, or None for all time."""
-    return None if period is None else period.bounds(store.settings.zone)
-
-
-def smallest_base(form: Format) -> int:
-    """Return of how many a rate is shown at least: to people of none that is too few to tell."""
-    return reports.SMALL_BASE if form == "table" else 1
 
 
 def tell_small_bases(crm: Session, form: Format, is_any: bool, of_what: str) -> None:

@@ -30,7 +30,7 @@ def show_funnel(
     """Show the funnel of the deals opened in the period, one after another for each group."""
     from crmcli.storage.reporting import funnel_counts, group_names
 
-    counts = funnel_counts(store, pipeline, _bounds(store, period), as_of, by)
+    counts = funnel_counts(store, pipeline, bounds(store, period), as_of, by)
     groups = [(name, list(rows)) for name, rows in groupby(counts, key=lambda count: count.grouping)]
     names = group_names(store, by, [name for name, _ in groups]) if by else {}
     groups.sort(key=lambda group: (group[0] is None, names.get(group[0], "").casefold()))
@@ -67,7 +67,7 @@ def show_standing(
 
     if by is not None:
         raise InputError("--by goes with --view reached")
-    found = standing(store, pipeline, _bounds(store, period), as_of)
+    found = standing(store, pipeline, bounds(store, period), as_of)
     at = {row["position"] or row["outcome"]: row["deals"] for row in found}
     rows = [(place, stage.name, at.get(place, 0)) for place, stage in enumerate(pipeline.stages, 1)]
     rows += [(None, outcome, at.get(outcome, 0)) for outcome in ("won", "lost")]  # type: ignore[misc]
@@ -80,8 +80,8 @@ def show_stages(
     """Show how long deals stay at the stages of a pipeline, and how those stand that are there now."""
     from crmcli.storage.flagging import visit_counts
 
-    counts = visit_counts(store, pipeline, _bounds(store, period), as_of)
-    smallest = reports.SMALL_BASE if form == "table" else 1
+    counts = visit_counts(store, pipeline, bounds(store, period), as_of)
+    smallest = smallest_base(form)
     rows = reports.stages(pipeline, counts, smallest_base=smallest)
     crm.output.rows(reports.STAGES, rows, form=form, limit=0)
     if form == "table" and any(0 < count.judged < smallest for count in counts):
@@ -92,9 +92,9 @@ def show_summary(crm: Session, store: View, period: Period | None, as_of: dateti
     """Show the standard figures of the period beside those of the one before."""
     from crmcli.storage.reporting import summary_figures
 
-    periods = {"value": _bounds(store, period)}
+    periods = {"value": bounds(store, period)}
     if period is not None:
-        periods["previous"] = _bounds(store, period.previous())
+        periods["previous"] = bounds(store, period.previous())
     figures = summary_figures(store, periods, as_of)
     if form == "table":
         figures = {name: reports.without_small_rates(counted) for name, counted in figures.items()}
@@ -104,5 +104,11 @@ def show_summary(crm: Session, store: View, period: Period | None, as_of: dateti
         crm.output.note("a rate of fewer than 10 deals is not shown")
 
 
-def _bounds(store: View, period: Period | None) -> tuple[datetime, datetime] | None:
+def bounds(store: View, period: Period | None) -> tuple[datetime, datetime] | None:
+    """Return the instants between which a period lies, or None for all time."""
     return None if period is None else period.bounds(store.settings.zone)
+
+
+def smallest_base(form: Format) -> int:
+    """Return of how many a rate is shown at least: to people of none that is too few to tell."""
+    return reports.SMALL_BASE if form == "table" else 1

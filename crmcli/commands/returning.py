@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crmcli.commands.listing import show_rows
+from crmcli.commands.reporting import smallest_base
 from crmcli.commands.revealing import Revealing
 from crmcli.model import returning as rules
 from crmcli.model.reports import SMALL_BASE
@@ -160,7 +161,7 @@ def show_repeat(
 
     span = None if period is None else (period.from_on, period.to_on)
     counted = repeat_counts(store, span, by, horizon, as_of)
-    rows = rules.repeat_rows(counted, SMALL_BASE if form == "table" else 1)
+    rows = rules.repeat_rows(counted, smallest_base(form))
     columns: Sequence[str] = rules.REPEAT
     if by:
         names = group_names(store, by, [row["grouping"] for row in counted])

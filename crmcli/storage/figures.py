@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crmcli.storage import query
-from crmcli.storage.reporting import CHANGES, SALES, STOPS, Bounds, naive, stage_numbers, table_of
+from crmcli.storage.reporting import CHANGES, SALES, STOPS, Bounds, during, naive, stage_numbers, table_of
 from crmcli.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def call_figures(
 def closed_deals(view: View, period: Bounds | None, as_of: datetime) -> list[dict[str, Any]]:
     """Return how many deals were won and lost in a period, and how many are open, by their present owner."""
     tables = {"deals": ("deal_id", "opened_at", "owner_id"), "stage_changes": CHANGES}
-    return _rows(view, "closed", tables, _during(period, as_of), {"stages": stage_numbers(view)}, STOPS)
+    return _rows(view, "closed", tables, during(period, as_of), {"stages": stage_numbers(view)}, STOPS)
 
 
 def lost_deals(view: View, pipeline: str | None, period: Bounds | None, as_of: datetime) -> list[dict[str, Any]]:
     """Return the deals that were lost in a period, of one pipeline or all, by reason and stage, most first."""
     deals = ("deal_id", "pipeline", "opened_at", "stage", "amount", "lost_reason", "return_on")
-    parameters = _during(period, as_of) | {"pipeline": pipeline}
+    parameters = during(period, as_of) | {"pipeline": pipeline}
     extra = {"stages": stage_numbers(view)}
     return _rows(view, "lost", {"deals": deals, "stage_changes": CHANGES}, parameters, extra, STOPS)
 
@@ -67,17 +67,12 @@ def lead_sources(view: View, period: Bounds | None, as_of: datetime) -> list[dic
         "deals": ("deal_id", "client_id", "opened_at"),
         "stage_changes": CHANGES,
     }
-    parameters = _during(period, as_of) | {"zone": view.settings.timezone}
+    parameters = during(period, as_of) | {"zone": view.settings.timezone}
     return _rows(view, "sources", tables, parameters, {"stages": stage_numbers(view)}, STOPS, _BUYING)
 
 
 def _grouped(view: View, by: str | None, as_of: datetime) -> dict[str, object]:
     return {"by": by, "as_of": naive(as_of), "zone": view.settings.timezone}
-
-
-def _during(period: Bounds | None, as_of: datetime) -> dict[str, object]:
-    from_at, to_at = period or (None, None)
-    return {"from_at": naive(from_at), "to_at": naive(to_at), "as_of": naive(as_of)}
 
 
 def _rows(

@@ -104,13 +104,13 @@ def table_of(periods: Mapping[str, Bounds | None]) -> pa.Table:
 
 def cohort(pipeline: Pipeline, period: Bounds | None, as_of: datetime) -> dict[str, Any]:
     """Return the parameters of a query about the deals of a pipeline that were opened in a period, as of an instant."""
+    return {"pipeline": pipeline.id, **during(period, as_of)}
+
+
+def during(period: Bounds | None, as_of: datetime) -> dict[str, Any]:
+    """Return the parameters of a query about what was in a period, as of an instant."""
     from_at, to_at = period or (None, None)
-    return {
-        "pipeline": pipeline.id,
-        "from_at": naive(from_at),
-        "to_at": naive(to_at),
-        "as_of": naive(as_of),
-    }
+    return {"from_at": naive(from_at), "to_at": naive(to_at), "as_of": naive(as_of)}
 
 
 def stage_places(view: View, pipeline: Pipeline) -> pa.Table:
@@ -120,9 +120,7 @@ def stage_places(view: View, pipeline: Pipeline) -> pa.Table:
 
 def stage_numbers(view: View) -> pa.Table:
     """Return a number for every stage that any pipeline has or had, where nothing depends on which one."""
-    pipelines = (pipeline for process in _processes(view) for pipeline in process.pipelines)
-    ids = dict.fromkeys(stage.id for pipeline in pipelines for stage in pipeline.stages)
-    return _stages({name: number for number, name in enumerate(ids, 1)})
+    return _stages({name: number for number, name in enumerate(stage_names(view), 1)})
 
 
 def stage_names(view: View) -> dict[str, str]:
